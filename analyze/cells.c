@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cells.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+void cell_cookie(struct out *o, uint64_t cookie)
+{
+	char text[24];
+
+	if (!cookie) {
+		out_none(o);
+		return;
+	}
+	snprintf(text, sizeof(text), "0x%" PRIx64, cookie);
+	out_str(o, text);
+}
+
+void cell_addr(struct out *o, const uint8_t *addr)
+{
+	char text[FLOW_TEXT_LEN];
+
+	if (addr)
+		out_str(o, flow_addr_text(addr, text));
+	else
+		out_none(o);
+}
+
+void cell_seconds(struct out *o, struct input *in, uint64_t ts_ns)
+{
+	bool text = !out_is_json(o) && !out_is_csv(o);
+
+	out_fixed(o, input_seconds(in, ts_ns), text ? 6 : 9);
+}
+
+void cell_clock(struct out *o, struct input *in, uint64_t ts_ns)
+{
+	uint64_t wall = input_wall(in, ts_ns);
+	char text[40];
+
+	if (!wall) {
+		out_none(o);
+		return;
+	}
+	if (out_is_json(o) || out_is_csv(o))
+		clock_date(wall, text);
+	else
+		clock_time_of_day(wall, text);
+	out_str(o, text);
+}
+
+void cell_ms(struct out *o, uint64_t ns, unsigned decimals)
+{
+	bool text = !out_is_json(o) && !out_is_csv(o);
+
+	out_fixed(o, (double)ns / 1e6, text ? decimals : 6);
+}
+
+void cell_state(struct out *o, const struct input *in, unsigned state)
+{
+	const char *name = input_state_name(in, state);
+	char text[16];
+
+	if (!name) {
+		snprintf(text, sizeof(text), "%u", state);
+		name = text;
+	}
+	out_str(o, name);
+}
+
+static void print_flow(struct out *o, const struct flow *f, bool has_lport)
+{
+	cell_addr(o, f ? f->laddr : NULL);
+	if (f && has_lport)
+		out_u64(o, f->lport);
+	else
+		out_none(o);
+	cell_addr(o, f ? f->raddr : NULL);
+	if (f)
+		out_u64(o, f->rport);
+	else
+		out_none(o);
+}
+
+static void cell_end(struct out *o, const uint8_t *addr, uint16_t port)
+{
+	char text[FLOW_TEXT_LEN], end[FLOW_TEXT_LEN + 10];
+
+	flow_addr_text(addr, text);
+	snprintf(end, sizeof(end), flow_addr_is_v4(addr) ? "%s:%u" : "[%s]:%u", text, port);
+	out_const(o, end);
+}
+
+void cells_ends(struct out *o, const struct flow *f, const char *mark, const char *type)
+{
+	if (f)
+		cell_end(o, f->laddr, f->lport);
+	else
+		out_const(o, "-");
+	out_const(o, mark);
+	if (f)
+		cell_end(o, f->raddr, f->rport);
+	else
+		out_const(o, "-");
+	cell_addr(o, f ? f->laddr : NULL);
+	if (f)
+		out_u64(o, f->lport);
+	else
+		out_none(o);
+	if (type)
+		out_str(o, type);
+	else
+		out_none(o);
+	cell_addr(o, f ? f->raddr : NULL);
+	if (f)
+		out_u64(o, f->rport);
+	else
+		out_none(o);
+}
+
+void cells_flow(struct out *o, const struct flow *f)
+{
+	bool is_text = !out_is_json(o) && !out_is_csv(o);
+
+	print_flow(o, f, f && (f->lport || is_text));
+}
+
+void cells_raw_flow(struct out *o, const struct flow *f)
+{
+	print_flow(o, f, true);
+}
+
+void cells_task(struct out *o, const struct task *task, const struct conn *owner)
+{
+	if (task) {
+		out_u64(o, task->pid);
+		out_str_cut(o, task->comm);
+		out_str(o, "event");
+	} else if (owner && owner->has_owner) {
+		out_mark(o, NULL, "*");
+		out_u64(o, owner->pid);
+		out_str_cut(o, owner->comm);
+		out_str(o, "owner");
+	} else {
+		out_none(o);
+		out_none(o);
+		out_none(o);
+	}
+}
+
+/* ---- -4 -6 -L -D ---- */
+
+/* Whether port stands in the list; port -1 only checks the list: -1 if it is none. */
+static int in_list(const char *list, long port)
+{
+	bool found = false;
+
+	for (const char *p = list;;) {
+		char *end;
+		long v;
+
+		if (!isdigit((unsigned char)*p))
+			return -1;
+		v = strtol(p, &end, 10);
+		if (v > 65535 || (*end && *end != ','))
+			return -1;
+		found |= v == port;
+		if (!*end)
+			return found;
+		p = end + 1;
+	}
+}
+
+int cells_filter_check(const struct cells_filter *f, struct fail *fail)
+{
+	if ((f->local_ports && in_list(f->local_ports, -1) < 0) ||
+	    (f->remote_ports && in_list(f->remote_ports, -1) < 0))
+		return fail_set(fail, STATUS_USAGE,
+				"-L and -D take ports with commas between them: 80,443");
+	return 0;
+}
+
+bool cells_filter_has(const struct cells_filter *f, const struct flow *flow)
+{
+	if (!f->v4 && !f->v6 && !f->local_ports && !f->remote_ports)
+		return true;
+	if (!flow || ((f->v4 || f->v6) && !(flow_version(flow) == 4 ? f->v4 : f->v6)))
+		return false;
+	return (!f->local_ports || in_list(f->local_ports, flow->lport) > 0) &&
+	       (!f->remote_ports || in_list(f->remote_ports, flow->rport) > 0);
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcptape connlat: how long each connect of this host took, and what came of it, as bcc's
+ * tcpconnlat. From the state change CLOSE -> SYN_SENT to the one that ends SYN_SENT: the kernel's
+ * own view, the same for blocking and non-blocking sockets.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cells.h"
+#include "cmd.h"
+#include "outcome.h"
+
+static struct {
+	bool timestamp, lport;
+	struct opt_u32 pid;
+	struct opt_fixed min_ms;
+	struct cells_filter filter;
+} opts;
+
+static const struct opt_row rows[] = {
+	{'t', "timestamp", NULL, OPT_FLAG, offsetof(__typeof__(opts), timestamp),
+	 "a column with the seconds since the start of the trace, when\n"
+	 "the connect ended"},
+	{'L', "lport", NULL, OPT_FLAG, offsetof(__typeof__(opts), lport),
+	 "a column with the local port"},
+	{'p', "connect-pid", "PID", OPT_U32, offsetof(__typeof__(opts), pid),
+	 "only connects that this process made"},
+	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
+	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	{'m', "min", "MS", OPT_FIXED, offsetof(__typeof__(opts), min_ms),
+	 "only those that took at least so many milliseconds"},
+};
+
+enum { COL_TIME_S = 0, COL_LPORT = 6 };
+static const struct out_col columns[] = {
+	{"TIME(s)", "time_s", 9, true},
+	CELLS_TASK_COLS,
+	{"IP", "ip", 2, false},
+	{"SADDR", "laddr", 16, false},
+	{"LPORT", "lport", 6, true},
+	{"DADDR", "raddr", 16, false},
+	{"DPORT", "rport", 5, false},
+	{"LAT(ms)", "lat_ms", 9, false},
+	{"SYNRETR", "syn_retransmits", 7, false},
+	{"RESULT", NULL, 0, false},
+	{NULL, "outcome", 0, false},
+	{NULL, "error", 0, false},
+	{NULL, "conn", 0, false},
+};
+#define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+enum { MARK_HELD = 1 }; /* ended with a local error whose errno may follow */
+
+enum { CE_SOCK, CE_TASK, CE_DADDR, CE_DPORT, CE_ERR, CE_N };
+static const struct bind_field error_fields[CE_N] = {
+	[CE_SOCK] = {"sock", BIND_SOCK},   [CE_TASK] = {"task", BIND_TASK},
+	[CE_DADDR] = {"daddr", BIND_ADDR}, [CE_DPORT] = {"dport", BIND_INT},
+	[CE_ERR] = {"err", BIND_INT},
+};
+
+struct connlat {
+	struct cmd_run *run;
+	struct conn_table conns;
+	bool hold; /* connect_error events tell the errno of local errors */
+	const struct conn **pending;
+	size_t n_pending;
+};
+
+struct attempt {
+	const struct conn *conn;	   /* may be NULL */
+	const struct task *task;	   /* of the event, if conn has no owner */
+	const struct flow *flow;	   /* NULL: not known */
+	uint64_t cookie, start_ns, end_ns; /* start_ns 0: not known */
+	enum outcome outcome;
+	unsigned err, soft_err, retransmits;
+	bool has_retransmits;
+};
+
+static bool is_wanted(const struct attempt *a)
+{
+	double ms = a->start_ns ? (double)(a->end_ns - a->start_ns) / 1e6 : -1;
+
+	if (opts.pid.given &&
+	    !(a->conn && a->conn->has_owner ? a->conn->pid == opts.pid.v
+					    : a->task && a->task->pid == opts.pid.v))
+		return false;
+	if (!cells_filter_has(&opts.filter, a->flow))
+		return false;
+	return !opts.min_ms.given || ms >= opts.min_ms.v;
+}
+
+static void print_who(struct out *o, const struct attempt *a)
+{
+	struct task task;
+
+	if (a->conn && a->conn->has_owner) { /* connect() runs in its caller: no guess */
+		task.pid = a->conn->pid;
+		memcpy(task.comm, a->conn->comm, sizeof(task.comm));
+		cells_task(o, &task, NULL);
+	} else {
+		cells_task(o, a->task, NULL);
+	}
+}
+
+static void print(struct connlat *l, const struct attempt *a)
+{
+	const struct flow *flow = a->flow;
+	struct out *o = l->run->out;
+	char text[OUTCOME_TEXT_LEN];
+	struct flow no_port;
+
+	if (!is_wanted(a))
+		return;
+	if (flow && a->outcome == OUTCOME_LOCAL_ERROR && a->conn && a->conn->unbound) {
+		no_port = *flow; /* what it holds is of another connect of that socket */
+		no_port.lport = 0;
+		flow = &no_port;
+	}
+	cell_seconds(o, l->run->in, a->end_ns);
+	print_who(o, a);
+	if (flow)
+		out_u64(o, flow_version(flow));
+	else
+		out_none(o);
+	cells_flow(o, flow);
+	if (a->start_ns) {
+		out_mark(o, a->outcome == OUTCOME_PENDING ? ">=" : NULL, NULL);
+		cell_ms(o, a->end_ns - a->start_ns, 3);
+	} else {
+		out_none(o);
+	}
+	if (a->has_retransmits)
+		out_u64(o, a->retransmits);
+	else
+		out_none(o);
+	out_const(o, outcome_text(a->outcome, a->err, a->soft_err, text));
+	out_str(o, outcome_name(a->outcome));
+	if (a->err && outcome_errno(a->err))
+		out_str(o, outcome_errno(a->err));
+	else if (a->err)
+		out_u64(o, a->err);
+	else
+		out_none(o);
+	cell_cookie(o, a->cookie);
+	out_end_row(o);
+}
+
+/* ---- local errors: connect_error comes right after the state changes, if it is recorded ---- */
+
+static void print_held(struct connlat *l, struct conn *c, unsigned err)
+{
+	struct attempt a = {
+		.conn = c,
+		.flow = c->has_flow ? &c->flow : NULL,
+		.cookie = c->cookie,
+		.start_ns = c->born_ns,
+		.end_ns = c->state_ns,
+		.outcome = OUTCOME_LOCAL_ERROR,
+		.err = err,
+	};
+
+	c->marks &= ~(unsigned)MARK_HELD;
+	print(l, &a);
+}
+
+static int on_error(void *ctx, const struct bind_row *row)
+{
+	struct connlat *l = ctx;
+	struct conn *c = conn_find(&l->conns, row->sock);
+	struct attempt a = {
+		.conn = c, .task = row->task, .end_ns = row->ts_ns, .outcome = OUTCOME_LOCAL_ERROR};
+	unsigned err = (unsigned)bind_get(row, CE_ERR, 0);
+
+	if (c && (c->marks & MARK_HELD)) {
+		print_held(l, c, err);
+		return 0;
+	}
+	a.flow = row->sock && row->sock->has_flow ? &row->sock->flow : NULL;
+	a.cookie = row->sock ? row->sock->cookie : 0;
+	a.err = err;
+	print(l, &a);
+	return 0;
+}
+
+/* ---- state changes ---- */
+
+static void end_of_connect(struct connlat *l, const struct bind_row *row,
+			   const struct conn_change *ch)
+{
+	struct attempt a = {
+		.conn = ch->conn,
+		.task = row->task,
+		.flow = row->sock && row->sock->has_flow ? &row->sock->flow : NULL,
+		.cookie = row->sock ? row->sock->cookie : 0,
+		.start_ns = ch->conn ? ch->conn->connect_ns : 0,
+		.end_ns = ch->ts_ns,
+		.outcome = outcome_of_connect(ch, row->sock),
+		.err = ch->err,
+		.soft_err = ch->soft_err,
+		.retransmits = ch->retransmits,
+		.has_retransmits = ch->has_retransmits,
+	};
+
+	if (a.outcome == OUTCOME_LOCAL_ERROR && l->hold && ch->conn)
+		ch->conn->marks |= MARK_HELD;
+	else
+		print(l, &a);
+}
+
+static int on_state(void *ctx, const struct bind_row *row)
+{
+	struct connlat *l = ctx;
+	struct conn_change ch;
+
+	conn_change_take(&l->conns, row, &ch);
+	if (ch.conn && (ch.conn->marks & MARK_HELD))
+		print_held(l, ch.conn, 0);
+	if (outcome_ends_connect(&ch))
+		end_of_connect(l, row, &ch);
+	conn_change_apply(&l->conns, &ch);
+	return 0;
+}
+
+static int on_destroy(void *ctx, const struct bind_row *row)
+{
+	struct connlat *l = ctx;
+	struct conn *c = conn_find(&l->conns, row->sock);
+
+	if (c && (c->marks & MARK_HELD))
+		print_held(l, c, 0);
+	conn_drop(&l->conns, c);
+	return 0;
+}
+
+/* ---- what is pending at the end ---- */
+
+static int collect(void *ctx, const struct conn *c)
+{
+	struct connlat *l = ctx;
+
+	if (c->connect_ns || (c->marks & MARK_HELD))
+		l->pending[l->n_pending++] = c;
+	return 0;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct conn *x = *(const struct conn *const *)a, *y = *(const struct conn *const *)b;
+
+	if (x->born_ns != y->born_ns)
+		return x->born_ns < y->born_ns ? -1 : 1;
+	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+}
+
+static int print_pending(struct connlat *l)
+{
+	l->pending = calloc(l->conns.map.n + 1, sizeof(*l->pending));
+	if (!l->pending)
+		return fail_nomem(l->run->fail);
+	conn_each(&l->conns, collect, l);
+	qsort(l->pending, l->n_pending, sizeof(*l->pending), by_start);
+	for (size_t i = 0; i < l->n_pending; i++) {
+		const struct conn *c = l->pending[i];
+		struct attempt a = {
+			.conn = c,
+			.flow = c->has_flow ? &c->flow : NULL,
+			.cookie = c->cookie,
+			.start_ns = c->born_ns,
+			.end_ns = c->connect_ns ? input_last(l->run->in) : c->state_ns,
+			.outcome = c->connect_ns ? OUTCOME_PENDING : OUTCOME_LOCAL_ERROR,
+		};
+
+		if (a.end_ns < a.start_ns)
+			a.end_ns = a.start_ns;
+		print(l, &a);
+	}
+	free(l->pending);
+	return 0;
+}
+
+/* As bcc takes it: the number stands behind; only one trace is read, so it can be nothing else. */
+static int check(int *n_operands, char **operands, struct fail *fail)
+{
+	char *end;
+	double ms;
+
+	if (*n_operands != 2 || opts.min_ms.given)
+		return 0;
+	ms = strtod(operands[1], &end);
+	if (end == operands[1] || *end || !(ms >= 0))
+		return 0;
+	opts.min_ms = (struct opt_fixed){true, ms};
+	*n_operands = 1;
+	return 0;
+}
+
+static int run(struct cmd_run *run)
+{
+	struct connlat l = {.run = run, .conns.held_marks = MARK_HELD};
+	struct out_col cols[N_COLUMNS];
+	struct bind binds[] = {
+		{.record = "tcp_state",
+		 .fields = conn_state_fields,
+		 .n_fields = ST_N,
+		 .on = on_state},
+		{.record = "connect_error",
+		 .fields = error_fields,
+		 .n_fields = CE_N,
+		 .on = on_error},
+		{.record = "tcp_destroy",
+		 .fields = conn_state_fields,
+		 .n_fields = 1,
+		 .on = on_destroy},
+	};
+	struct input_job job = {.binds = binds, .n_binds = 3, .tcp_only = true, .ctx = &l};
+	const char *why;
+	int rc;
+
+	if (input_needs(run->in, "conn", "tcp_state", run->fail))
+		return -1;
+	l.hold = input_has_probe(run->in, "connect_error", &why) != META_NO;
+	if (!l.hold)
+		out_note(run->out,
+			 "connects that failed inside this machine before a SYN (no route, no "
+			 "address) are not in this trace: %s",
+			 why ? why : "no hook");
+	memcpy(cols, columns, sizeof(cols));
+	cols[COL_TIME_S].hidden = !opts.timestamp;
+	cols[COL_LPORT].hidden = !opts.lport;
+	out_table(run->out, cols, N_COLUMNS);
+	rc = input_run(run->in, &job, run->fail);
+	if (!rc)
+		rc = print_pending(&l);
+	if (!rc && l.conns.failed)
+		rc = fail_nomem(run->fail);
+	conn_table_fini(&l.conns);
+	return rc;
+}
+
+const struct cmd cmd_connlat = {
+	.name = "connlat",
+	.summary = "connect latency and outcome (tcpconnlat)",
+	.about = "The minimum may also stand behind the file, as tcpconnlat takes it: connlat FILE "
+		 "10.\n"
+		 "RESULT: ok; refused (an RST came back); timeout (nothing did); unreachable "
+		 "(ICMP); aborted\n"
+		 "(the socket was closed before an answer); local-error (no SYN left this host); "
+		 "error, with\n"
+		 "its errno; pending (no answer yet when the trace ended; LAT is how long it had "
+		 "waited).\n"
+		 "SYNRETR counts SYNs that were sent again. LAT is - where the connect began "
+		 "before the trace.\n"
+		 "Of MPTCP each subflow is a connect.\n",
+	.rows = rows,
+	.n_rows = sizeof(rows) / sizeof(rows[0]),
+	.opts = &opts,
+	.group = "conn",
+	.check = check,
+	.run = run,
+};

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcptape life: one line a connection, when it is over: how long, how much, how it ended, as bcc's
+ * tcplife. What still lives at the end of the trace is printed too.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cells.h"
+#include "cmd.h"
+#include "outcome.h"
+
+static struct {
+	bool time, timestamp, wide;
+	struct opt_u32 pid;
+	struct cells_filter filter;
+} opts;
+
+static const struct opt_row rows[] = {
+	{'T', "time", NULL, OPT_FLAG, offsetof(__typeof__(opts), time),
+	 "a column with the time of day when it ended"},
+	{'t', "timestamp", NULL, OPT_FLAG, offsetof(__typeof__(opts), timestamp),
+	 "a column with the seconds since the start of the trace"},
+	{'w', "wide", NULL, OPT_FLAG, offsetof(__typeof__(opts), wide),
+	 "columns with retransmits, round-trip times and the cookie;\n"
+	 "addresses wide enough for IPv6"},
+	{'p', "owner-pid", "PID", OPT_U32, offsetof(__typeof__(opts), pid), "only of this process"},
+	{'L', "localport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.local_ports),
+	 "only these local ports: 80,443"},
+	{'D', "remoteport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.remote_ports),
+	 "only these remote ports"},
+	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
+	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+};
+
+enum { COL_TIME, COL_TIME_S, COL_LADDR = 5, COL_RADDR = 7, COL_RETRANS = 13, COL_COOKIE = 17 };
+static const struct out_col columns[] = {
+	CELLS_TIME_COLS,
+	CELLS_TASK_COLS,
+	{"LADDR", "laddr", 15, false},
+	{"LPORT", "lport", 5, false},
+	{"RADDR", "raddr", 15, false},
+	{"RPORT", "rport", 5, false},
+	{"TX_KB", "tx_bytes", -6, false},
+	{"RX_KB", "rx_bytes", -6, false},
+	{"MS", "ms", -10, false},
+	{NULL, "ms_is_least", 0, false},
+	{"RETRANS", "retransmits", -7, true},
+	{"SRTT(us)", "srtt_us", -8, true},
+	{"MINRTT(us)", "min_rtt_us", -10, true},
+	{NULL, "segs_out", 0, false},
+	{"COOKIE", "conn", 12, true},
+	{"END", NULL, 0, false},
+	{NULL, "end", 0, false},
+	{NULL, "error", 0, false},
+};
+#define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+enum { MARK_FIN_CAME = 1, MARK_ENDED = 2 };
+enum { SHUTDOWN_FIN_CAME = 4 }; /* bit of tcp_destroy.shutdown, where the recorder sets it */
+
+enum {
+	D_SOCK,
+	D_TASK,
+	D_SENT,
+	D_ACKED,
+	D_RECEIVED,
+	D_RETRANS_BYTES,
+	D_RETRANS,
+	D_SRTT,
+	D_MIN_RTT,
+	D_SEGS_OUT,
+	D_STATE,
+	D_SHUTDOWN,
+	D_N
+};
+static const struct bind_field destroy_fields[D_N] = {
+	[D_SOCK] = {"sock", BIND_SOCK},
+	[D_TASK] = {"task", BIND_TASK},
+	[D_SENT] = {"bytes_sent", BIND_INT},
+	[D_ACKED] = {"bytes_acked", BIND_INT},
+	[D_RECEIVED] = {"bytes_received", BIND_INT},
+	[D_RETRANS_BYTES] = {"bytes_retrans", BIND_INT},
+	[D_RETRANS] = {"total_retrans", BIND_INT},
+	[D_SRTT] = {"srtt_us", BIND_INT},
+	[D_MIN_RTT] = {"min_rtt_us", BIND_INT},
+	[D_SEGS_OUT] = {"segs_out", BIND_INT},
+	[D_STATE] = {"state", BIND_INT},
+	[D_SHUTDOWN] = {"shutdown", BIND_INT},
+};
+
+struct life {
+	struct cmd_run *run;
+	struct conn_table conns;
+	const struct conn **open;
+	size_t n_open;
+	bool has_destroy;
+};
+
+/* ---- printing ---- */
+
+static bool is_wanted(const struct conn *c)
+{
+	return (!opts.pid.given || (c->has_owner && c->pid == opts.pid.v)) &&
+	       cells_filter_has(&opts.filter, c->has_flow ? &c->flow : NULL);
+}
+
+static void print_bytes(struct out *o, const uint64_t *bytes)
+{
+	if (!bytes)
+		out_none(o);
+	else
+		out_u64(o, out_is_json(o) || out_is_csv(o) ? *bytes : *bytes / 1024);
+}
+
+/*
+ * Payload that reached the other end. bytes_acked counts a SYN and a FIN of ours too, bytes_sent
+ * counts what was lost: the smaller of them has neither, but for the SYN of a client that sent no
+ * more.
+ */
+static bool get_tx(const struct bind_row *row, const struct conn *c, uint64_t *ret)
+{
+	uint64_t acked = bind_get(row, D_ACKED, 0), sent = bind_get(row, D_SENT, 0);
+	uint64_t again = bind_get(row, D_RETRANS_BYTES, 0);
+
+	if (!bind_has(row, D_ACKED))
+		return false;
+	if (acked && c->active)
+		acked--;
+	if (bind_has(row, D_SENT) && bind_has(row, D_RETRANS_BYTES) && sent >= again &&
+	    sent - again < acked)
+		acked = sent - again;
+	*ret = acked;
+	return true;
+}
+
+/* Payload that came; bytes_received counts the other end's FIN too. */
+static bool get_rx(const struct bind_row *row, const struct conn *c, uint64_t *ret)
+{
+	uint64_t n = bind_get(row, D_RECEIVED, 0);
+
+	if (!bind_has(row, D_RECEIVED))
+		return false;
+	if (n && ((c->marks & MARK_FIN_CAME) || (bind_get(row, D_SHUTDOWN, 0) & SHUTDOWN_FIN_CAME)))
+		n--;
+	*ret = n;
+	return true;
+}
+
+static void print_field(struct out *o, const struct bind_row *row, unsigned field, uint64_t none)
+{
+	uint64_t v = row ? bind_get(row, field, none) : none;
+
+	if (v == none)
+		out_none(o);
+	else
+		out_u64(o, v);
+}
+
+static void print_duration(struct out *o, const struct conn *c, uint64_t end_ns)
+{
+	uint64_t since = c->born_ns ? c->born_ns : c->known_ns;
+
+	if (since && since <= end_ns) {
+		out_mark(o, c->born_ns ? NULL : ">=", NULL);
+		cell_ms(o, end_ns - since, 2);
+	} else {
+		out_none(o);
+	}
+	out_bool(o, !c->born_ns);
+}
+
+static void print_end(struct out *o, const struct conn *c, enum outcome end)
+{
+	char text[OUTCOME_TEXT_LEN];
+
+	out_const(o, outcome_text(end, c->err, c->soft_err, text));
+	out_str(o, outcome_name(end));
+	if (c->err && outcome_errno(c->err))
+		out_str(o, outcome_errno(c->err));
+	else if (c->err)
+		out_u64(o, c->err);
+	else
+		out_none(o);
+}
+
+/* row: tcp_destroy, NULL without one. */
+static void print(struct life *l, const struct conn *c, const struct bind_row *row, uint64_t end_ns,
+		  enum outcome end)
+{
+	struct out *o = l->run->out;
+	struct task owner;
+	uint64_t tx, rx;
+
+	if (!is_wanted(c))
+		return;
+	cell_clock(o, l->run->in, end_ns);
+	cell_seconds(o, l->run->in, end_ns);
+	if (c->has_owner) {
+		owner.pid = c->pid;
+		memcpy(owner.comm, c->comm, sizeof(owner.comm));
+	}
+	cells_task(o, c->has_owner ? &owner : NULL, NULL);
+	cells_flow(o, c->has_flow ? &c->flow : NULL);
+	print_bytes(o, row && get_tx(row, c, &tx) ? &tx : NULL);
+	print_bytes(o, row && get_rx(row, c, &rx) ? &rx : NULL);
+	print_duration(o, c, end_ns);
+	print_field(o, row, D_RETRANS, UINT64_MAX);
+	print_field(o, row, D_SRTT, 0);
+	print_field(o, row, D_MIN_RTT, UINT32_MAX);
+	print_field(o, row, D_SEGS_OUT, UINT64_MAX);
+	cell_cookie(o, c->cookie);
+	print_end(o, c, end);
+	out_end_row(o);
+}
+
+/* ---- events ---- */
+
+static bool is_connection(const struct conn *c)
+{
+	return !c->listens && (c->born_ns || c->was_established);
+}
+
+/* The first sign of how it ends counts, unless a reset or a time-out cuts the rest short. */
+static void learn_end(struct conn *c, const struct conn_change *ch, const struct sock *sock)
+{
+	enum outcome now = outcome_of_close(ch);
+
+	if (outcome_ends_connect(ch) && ch->new_state == TCP_S_CLOSE)
+		now = outcome_of_connect(ch, sock);
+	if (ch->new_state == TCP_S_CLOSE_WAIT || ch->new_state == TCP_S_CLOSING ||
+	    ch->new_state == TCP_S_LAST_ACK)
+		c->marks |= MARK_FIN_CAME;
+	if (now == OUTCOME_NONE)
+		return;
+	if (!c->reason || (now != OUTCOME_LOCAL_CLOSE && now != OUTCOME_REMOTE_CLOSE)) {
+		c->reason = now;
+		c->err = ch->err;
+		c->soft_err = ch->soft_err;
+	}
+}
+
+/* Over, but its totals are still to come; or never, if the trace has no tcp_destroy. */
+static void end_without_totals(struct life *l, const struct conn *c)
+{
+	if (is_connection(c) && (c->marks & MARK_ENDED))
+		print(l, c, NULL, c->state_ns, (enum outcome)c->reason);
+}
+
+static int on_state(void *ctx, const struct bind_row *row)
+{
+	struct life *l = ctx;
+	struct conn_change ch;
+
+	conn_change_take(&l->conns, row, &ch);
+	if (!ch.conn)
+		return 0;
+	if (ch.new_state == TCP_S_SYN_SENT) /* the socket is used again */
+		end_without_totals(l, ch.conn);
+	else
+		learn_end(ch.conn, &ch, row->sock);
+	if (ch.new_state == TCP_S_CLOSE) {
+		ch.conn->marks |= MARK_ENDED;
+		if (!l->has_destroy && is_connection(ch.conn))
+			print(l, ch.conn, NULL, ch.ts_ns, (enum outcome)ch.conn->reason);
+		if (!l->has_destroy)
+			ch.conn->marks &= ~(unsigned)MARK_ENDED;
+	}
+	conn_change_apply(&l->conns, &ch);
+	return 0;
+}
+
+static int on_destroy(void *ctx, const struct bind_row *row)
+{
+	struct life *l = ctx;
+	struct conn *c = conn_get(&l->conns, row->sock);
+	const struct bind_row *totals = row;
+	uint64_t end_ns = row->ts_ns;
+
+	if (!c)
+		return 0;
+	conn_own(c, row->task, false);
+	if (row->sock->has_flow && c->flow.rport && !row->sock->flow.rport)
+		totals = NULL; /* tcp_disconnect wiped them, with the remote end */
+	if (c->state == TCP_S_CLOSE && c->state_ns)
+		end_ns = c->state_ns;
+	if (l->has_destroy && is_connection(c))
+		print(l, c, totals, end_ns, (enum outcome)c->reason);
+	conn_drop(&l->conns, c);
+	return 0;
+}
+
+static int on_accept(void *ctx, const struct bind_row *row)
+{
+	struct life *l = ctx;
+
+	conn_own(conn_get(&l->conns, row->sock), row->task, true);
+	return 0;
+}
+
+static int on_snapshot(void *ctx, const struct bind_row *row)
+{
+	struct life *l = ctx;
+
+	conn_take_snapshot(&l->conns, row);
+	return 0;
+}
+
+/* ---- what lives at the end ---- */
+
+static int collect(void *ctx, const struct conn *c)
+{
+	struct life *l = ctx;
+
+	if (conn_state_is_open(c->state) || (c->marks & MARK_ENDED))
+		l->open[l->n_open++] = c;
+	return 0;
+}
+
+static int by_age(const void *a, const void *b)
+{
+	const struct conn *x = *(const struct conn *const *)a, *y = *(const struct conn *const *)b;
+
+	if (x->known_ns != y->known_ns)
+		return x->known_ns < y->known_ns ? -1 : 1;
+	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+}
+
+static int print_open(struct life *l)
+{
+	l->open = calloc(l->conns.map.n + 1, sizeof(*l->open));
+	if (!l->open)
+		return fail_nomem(l->run->fail);
+	conn_each(&l->conns, collect, l);
+	qsort(l->open, l->n_open, sizeof(*l->open), by_age);
+	for (size_t i = 0; i < l->n_open; i++) {
+		const struct conn *c = l->open[i];
+
+		if (c->marks & MARK_ENDED)
+			end_without_totals(l, c);
+		else
+			print(l, c, NULL, input_last(l->run->in),
+			      c->connect_ns ? OUTCOME_PENDING : OUTCOME_OPEN);
+	}
+	free(l->open);
+	return 0;
+}
+
+static int check(int *n_operands, char **operands, struct fail *fail)
+{
+	return cells_filter_check(&opts.filter, fail);
+}
+
+static void begin_table(struct life *l, struct out_col cols[N_COLUMNS])
+{
+	memcpy(cols, columns, sizeof(columns));
+	cols[COL_TIME].hidden = !opts.time;
+	cols[COL_TIME_S].hidden = !opts.timestamp;
+	for (unsigned i = COL_RETRANS; i <= COL_COOKIE; i++)
+		cols[i].hidden = !opts.wide;
+	if (opts.wide)
+		cols[COL_LADDR].width = cols[COL_RADDR].width = 39;
+	out_table(l->run->out, cols, N_COLUMNS);
+}
+
+static int run(struct cmd_run *run)
+{
+	struct life l = {.run = run, .conns.held_marks = MARK_ENDED};
+	struct out_col cols[N_COLUMNS];
+	struct bind binds[] = {
+		{.record = "tcp_state",
+		 .fields = conn_state_fields,
+		 .n_fields = ST_N,
+		 .on = on_state},
+		{.record = "tcp_destroy",
+		 .fields = destroy_fields,
+		 .n_fields = D_N,
+		 .on = on_destroy},
+		{.record = "tcp_accept", .fields = destroy_fields, .n_fields = 2, .on = on_accept},
+		{.record = "snap_sock",
+		 .fields = conn_snap_fields,
+		 .n_fields = SNAP_N,
+		 .on = on_snapshot},
+	};
+	struct input_job job = {.binds = binds, .n_binds = 4, .tcp_only = true, .ctx = &l};
+	const char *why;
+	int rc;
+
+	if (input_needs(run->in, "conn", "tcp_state", run->fail))
+		return -1;
+	l.has_destroy = input_has_probe(run->in, "tcp_destroy", &why) != META_NO;
+	if (!l.has_destroy)
+		out_note(run->out, "the totals of connections are not in this trace: %s",
+			 why ? why : "no hook");
+	begin_table(&l, cols);
+	rc = input_run(run->in, &job, run->fail);
+	if (!rc)
+		rc = print_open(&l);
+	if (!rc && l.conns.failed)
+		rc = fail_nomem(run->fail);
+	conn_table_fini(&l.conns);
+	return rc;
+}
+
+const struct cmd cmd_life = {
+	.name = "life",
+	.summary = "one line a connection: duration, bytes, how it ended (tcplife)",
+	.about = "MS runs from the first SYN (sent, or its connection's first sight) to the last "
+		 "state;\n"
+		 ">= where the connection is older than the trace. TX_KB is payload that was "
+		 "acknowledged,\n"
+		 "RX_KB payload that came in order; in --json and --csv bytes. PID is who "
+		 "connected,\n"
+		 "accepted, or had it open when the recording began. END: local-close, "
+		 "remote-close (who\n"
+		 "sent the first FIN), reset-by-local, reset-by-remote, timeout, for a connect "
+		 "that failed\n"
+		 "its outcome as in connlat; open, or pending for a connect: still there when the "
+		 "trace\n"
+		 "ended, its bytes unknown. Bytes are - also where a reset or a disconnect wiped "
+		 "the "
+		 "socket before\n"
+		 "it ended. Of MPTCP each subflow is a line.\n",
+	.rows = rows,
+	.n_rows = sizeof(rows) / sizeof(rows[0]),
+	.opts = &opts,
+	.group = "conn",
+	.check = check,
+	.run = run,
+};

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcptape listen: accept and SYN queues of the listeners: a line for each listener, each sample, or
+ * bcc's tcpsynbl's histogram of the accept queue at each new connection.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cells.h"
+#include "cmd.h"
+#include "hist.h"
+
+#define MAX_LISTENERS 65536 /* so that a hostile trace has a bound */
+
+static struct {
+	bool each, hist, timestamp;
+} opts;
+
+#define AT(member) offsetof(__typeof__(opts), member)
+static const struct opt_row rows[] = {
+	{0, "each", NULL, OPT_FLAG, AT(each), "each sample of a listener that is not idle"},
+	{0, "hist", NULL, OPT_FLAG, AT(hist),
+	 "histograms of the accept queue, as each new connection found it"},
+	{'T', "timestamp", NULL, OPT_FLAG, AT(timestamp), "with --each: the time of day too"},
+};
+
+enum { Q_SOCK, Q_BACKLOG, Q_MAX, Q_SYN, Q_YOUNG, Q_DROPS, Q_SAMPLE, Q_N };
+static const struct bind_field queue_fields[Q_N] = {
+	{"sock", BIND_SOCK},	 {"backlog", BIND_INT},	  {"max_backlog", BIND_INT},
+	{"syn_queue", BIND_INT}, {"syn_young", BIND_INT}, {"drops", BIND_INT},
+	{"sample", BIND_INT},
+};
+enum { C_SOCK, C_BACKLOG, C_MAX, C_SYN, C_KIND, C_N };
+static const struct bind_field child_fields[C_N] = {
+	{"sock", BIND_SOCK},	 {"backlog", BIND_INT}, {"max_backlog", BIND_INT},
+	{"syn_queue", BIND_INT}, {"kind", BIND_INT},
+};
+enum { SAMPLE_FIRST = 1, KIND_ACK = 1 };
+
+struct listener {
+	uint64_t cookie;
+	struct flow flow;
+	uint32_t netns;
+	bool sampled;
+	uint64_t max_backlog, max_syn, limit; /* largest queues seen */
+	uint64_t drops_before, drops;
+	uint64_t children, overflows;
+	struct hist hist;
+};
+
+struct listen {
+	struct cmd_run *run;
+	struct map map; /* cookie -> struct listener */
+	struct listener **listeners;
+	size_t n, cap;
+	uint64_t n_left_out;
+	bool has_children, failed;
+	struct out_col cols[16];
+};
+
+static struct listener *add(struct listen *l, const struct sock *s)
+{
+	struct listener *k, **more;
+
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? 2 * l->cap : 16;
+
+		more = realloc(l->listeners, cap * sizeof(*more));
+		if (!more)
+			return NULL;
+		l->listeners = more;
+		l->cap = cap;
+	}
+	k = calloc(1, sizeof(*k));
+	if (!k || map_put(&l->map, s->cookie, k)) {
+		free(k);
+		return NULL;
+	}
+	k->cookie = s->cookie;
+	k->netns = s->netns;
+	if (s->has_flow)
+		k->flow = s->flow;
+	hist_init(&k->hist, 1, false);
+	l->listeners[l->n++] = k;
+	return k;
+}
+
+/* NULL: its cookie is not known, or there are too many. */
+static struct listener *find(struct listen *l, const struct sock *s)
+{
+	struct listener *k = s && s->cookie ? map_get(&l->map, s->cookie) : NULL;
+
+	if (k || !s || !s->cookie)
+		return k;
+	if (l->n == MAX_LISTENERS) {
+		l->n_left_out++;
+		return NULL;
+	}
+	k = add(l, s);
+	l->failed |= !k;
+	return k;
+}
+
+static void raise_to(uint64_t *to, uint64_t v)
+{
+	*to = v > *to ? v : *to;
+}
+
+static void cell_value(struct out *o, const struct bind_row *row, unsigned field)
+{
+	if (bind_has(row, field))
+		out_u64(o, bind_get(row, field, 0));
+	else
+		out_none(o);
+}
+
+static void print_each(struct listen *l, const struct bind_row *row)
+{
+	struct out *o = l->run->out;
+	const struct sock *s = row->sock;
+
+	cell_clock(o, l->run->in, row->ts_ns);
+	cell_seconds(o, l->run->in, row->ts_ns);
+	cell_cookie(o, s ? s->cookie : 0);
+	cell_addr(o, s && s->has_flow ? s->flow.laddr : NULL);
+	if (s && s->has_flow)
+		out_u64(o, s->flow.lport);
+	else
+		out_none(o);
+	if (s && s->netns)
+		out_u64(o, s->netns);
+	else
+		out_none(o);
+	for (unsigned f = Q_BACKLOG; f <= Q_DROPS; f++)
+		cell_value(o, row, f);
+	out_end_row(o);
+}
+
+static int on_queue(void *ctx, const struct bind_row *row)
+{
+	struct listen *l = ctx;
+	struct listener *k = find(l, row->sock);
+	uint64_t drops = bind_get(row, Q_DROPS, 0);
+
+	if (opts.each)
+		print_each(l, row);
+	if (!k)
+		return 0;
+	/* One that began to listen while it was recorded had none before. */
+	if (!k->sampled && (bind_get(row, Q_SAMPLE, 0) == SAMPLE_FIRST ||
+			    input_from(l->run->in) > input_start(l->run->in)))
+		k->drops_before = drops;
+	k->sampled = true;
+	k->drops = drops;
+	raise_to(&k->max_backlog, bind_get(row, Q_BACKLOG, 0));
+	raise_to(&k->max_syn, bind_get(row, Q_SYN, 0));
+	raise_to(&k->limit, bind_get(row, Q_MAX, 0));
+	return 0;
+}
+
+static int on_child(void *ctx, const struct bind_row *row)
+{
+	struct listen *l = ctx;
+	struct listener *k = find(l, row->sock);
+	uint64_t backlog = bind_get(row, C_BACKLOG, 0), max = bind_get(row, C_MAX, UINT64_MAX);
+
+	if (!k)
+		return 0;
+	if (backlog > max)
+		k->overflows++;
+	else if (bind_get(row, C_KIND, 0) == KIND_ACK)
+		k->children++;
+	if (bind_get(row, C_KIND, 0) == KIND_ACK)
+		hist_add(&k->hist, backlog);
+	raise_to(&k->max_backlog, backlog);
+	raise_to(&k->max_syn, bind_get(row, C_SYN, 0));
+	raise_to(&k->limit, bind_get(row, C_MAX, 0));
+	return 0;
+}
+
+/* ---- printing ---- */
+
+static const struct out_col summary_columns[] = {
+	{"COOKIE", "conn", 10, false},
+	{"LADDR", "laddr", 15, false},
+	{"LPORT", "lport", 5, false},
+	{"NETNS", "netns", 10, false},
+	{"MAXQ", "max_accept_queue", -5, false},
+	{"LIMIT", "limit", -5, false},
+	{"MAXSYN", "max_syn_queue", -6, false},
+	{"CHILDREN", "children", -8, false},
+	{"OVERFLOWS", "overflows", -9, false},
+	{"DROPS", "drops", -7, false},
+};
+enum { E_TIME };
+static const struct out_col each_columns[] = {
+	{"TIME", "time", 8, true},
+	{"TIME(s)", "time_s", 10, false},
+	{"COOKIE", "conn", 10, false},
+	{"LADDR", "laddr", 15, false},
+	{"LPORT", "lport", 5, false},
+	{"NETNS", "netns", 10, false},
+	{"ACCEPTQ", "accept_queue", -7, false},
+	{"LIMIT", "limit", -5, false},
+	{"SYNQ", "syn_queue", -5, false},
+	{"YOUNG", "syn_young", -5, false},
+	{"DROPS", "drops", -7, false},
+};
+#define N_COLS(cols) (sizeof(cols) / sizeof((cols)[0]))
+
+static void print_summary(struct listen *l)
+{
+	struct out *o = l->run->out;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct listener *k = l->listeners[i];
+
+		cell_cookie(o, k->cookie);
+		cell_addr(o, k->flow.laddr);
+		out_u64(o, k->flow.lport);
+		out_u64(o, k->netns);
+		out_u64(o, k->max_backlog);
+		out_u64(o, k->limit);
+		out_u64(o, k->max_syn);
+		if (l->has_children) {
+			out_u64(o, k->children);
+			out_u64(o, k->overflows);
+		} else {
+			out_none(o);
+			out_none(o);
+		}
+		if (k->sampled)
+			out_u64(o, k->drops - k->drops_before);
+		else
+			out_none(o);
+		out_end_row(o);
+	}
+}
+
+static void print_hist(struct listen *l, const struct listener *k)
+{
+	char addr[FLOW_TEXT_LEN];
+	struct text *t;
+	struct json *j;
+
+	flow_addr_text(k->flow.laddr, addr);
+	if (!out_is_json(l->run->out)) {
+		t = out_line(l->run->out);
+		text_fmt(t, "%s:%u, namespace %" PRIu32 ", limit %" PRIu64 "\n", addr,
+			 k->flow.lport, k->netns, k->limit);
+		hist_draw(&k->hist, "backlog", t);
+		out_end_line(l->run->out);
+		return;
+	}
+	j = out_object(l->run->out);
+	json_u64(j, "conn", k->cookie);
+	json_str(j, "laddr", addr, strlen(addr));
+	json_u64(j, "lport", k->flow.lport);
+	json_u64(j, "netns", k->netns);
+	json_u64(j, "limit", k->limit);
+	json_open(j, "buckets", '[');
+	for (unsigned s = 0; s < HIST_SLOTS; s++) {
+		if (!k->hist.slots[s])
+			continue;
+		json_open(j, NULL, '{');
+		json_u64(j, "low", hist_low(s));
+		json_u64(j, "high", hist_high(s));
+		json_u64(j, "count", k->hist.slots[s]);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+	out_end_object(l->run->out);
+}
+
+/* ---- the command ---- */
+
+static int begin(struct listen *l)
+{
+	const char *event = opts.hist ? "listen_child" : "listen_queue", *why;
+	struct out *o = l->run->out;
+
+	if (input_needs(l->run->in, "listen", event, l->run->fail))
+		return -1;
+	if (opts.hist && out_is_csv(o))
+		return fail_set(l->run->fail, STATUS_USAGE, "--hist prints text, or JSON");
+	l->has_children = input_has_probe(l->run->in, "listen_child", &why) == META_YES;
+	if (opts.each) {
+		memcpy(l->cols, each_columns, sizeof(each_columns));
+		l->cols[E_TIME].hidden = !opts.timestamp;
+		out_table(o, l->cols, N_COLS(each_columns));
+	} else if (!opts.hist) {
+		out_table(o, summary_columns, N_COLS(summary_columns));
+	}
+	return 0;
+}
+
+static void finish(struct listen *l)
+{
+	for (size_t i = 0; opts.hist && i < l->n; i++)
+		if (l->listeners[i]->hist.n)
+			print_hist(l, l->listeners[i]);
+	if (!opts.hist && !opts.each)
+		print_summary(l);
+	if (!l->has_children && !opts.each)
+		out_note(l->run->out,
+			 "this kernel let the recorder sample the queues only: MAXQ and MAXSYN "
+			 "can have been higher in between; what overflowed is in DROPS, and in "
+			 "tcptape info --counters");
+	if (l->n_left_out)
+		out_note(l->run->out, "%" PRIu64 " rows of listeners beyond the first %d left out",
+			 l->n_left_out, MAX_LISTENERS);
+}
+
+static int run(struct cmd_run *run)
+{
+	struct listen l = {.run = run};
+	struct bind binds[] = {
+		{.record = "listen_queue", .fields = queue_fields, .n_fields = Q_N, .on = on_queue},
+		{.record = "listen_child", .fields = child_fields, .n_fields = C_N, .on = on_child},
+	};
+	struct input_job job = {.binds = binds, .n_binds = 2, .ctx = &l};
+	int rc = begin(&l);
+
+	if (!rc)
+		rc = input_run(run->in, &job, run->fail);
+	if (!rc && l.failed)
+		rc = fail_nomem(run->fail);
+	if (!rc)
+		finish(&l);
+	for (size_t i = 0; i < l.n; i++)
+		free(l.listeners[i]);
+	free(l.listeners);
+	map_fini(&l.map);
+	return rc;
+}
+
+const struct cmd cmd_listen = {
+	.name = "listen",
+	.summary = "accept and SYN queues of listeners, overflows, drops (tcpsynbl)",
+	.about =
+		"MAXQ and MAXSYN are the longest accept queue and SYN queue seen. A queue takes "
+		"one "
+		"more than its\n"
+		"LIMIT; what comes then is an overflow. OVERFLOWS, CHILDREN and --hist need a hook "
+		"at each new\n"
+		"connection (fentry or kprobe); DROPS is sk_drops, which counts overflows and "
+		"other "
+		"refusals.\n"
+		"Idle listeners are sampled at the start and the end only.\n",
+	.rows = rows,
+	.n_rows = sizeof(rows) / sizeof(rows[0]),
+	.opts = &opts,
+	.group = "listen",
+	.run = run,
+};

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcptape resets: who reset whom, in which state and why: every RST that this host sent, also where
+ * there was no socket, and those that came for a socket.
+ */
+#include <string.h>
+
+#include "cells.h"
+#include "cmd.h"
+#include "names.h"
+
+static struct {
+	bool timestamp, verbose, sent, received;
+	struct cells_filter filter;
+} opts;
+
+static const struct opt_row rows[] = {
+	{'s', "sent", NULL, OPT_FLAG, offsetof(__typeof__(opts), sent), "only those sent"},
+	{'r', "received", NULL, OPT_FLAG, offsetof(__typeof__(opts), received),
+	 "only those received"},
+	{'t', "timestamp", NULL, OPT_FLAG, offsetof(__typeof__(opts), timestamp),
+	 "a column with the seconds since the start of the trace"},
+	{'v', "verbose", NULL, OPT_FLAG, offsetof(__typeof__(opts), verbose),
+	 "columns with the segment that provoked it, and the namespace"},
+	{'L', "localport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.local_ports),
+	 "only these local ports: 80,443"},
+	{'D', "remoteport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.remote_ports),
+	 "only these remote ports"},
+	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
+	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+};
+
+enum { COL_TIME_S = 1, N_VERBOSE = 5 };
+static const struct out_col columns[] = {
+	{"TIME", "time", 8, false},
+	{"TIME(s)", "time_s", 9, true},
+	CELLS_TASK_COLS,
+	{"IP", "ip", 2, false},
+	CELLS_ENDS_COLS("RST", "direction"),
+	{"STATE", "state", 12, false},
+	{"BY", "by", 8, false},
+	{"REASON", "reason", 24, false},
+	{"FLAGS", "flags", 7, true},
+	{"SEQ", "seq", 10, true},
+	{"ACK", "ack_seq", 10, true},
+	{"NETNS", "netns", 10, true},
+	{"CONN", "conn", 0, true},
+};
+#define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+#define NO_REASON 65535
+
+enum { SENT = 1, RECEIVED = 2 }; /* unit rst_direction */
+
+struct resets {
+	struct conn_table conns; /* first: conn_track() */
+	struct cmd_run *run;
+	struct names reasons;
+};
+
+enum {
+	R_SOCK,
+	R_TASK,
+	R_FLOW,
+	R_NETNS,
+	R_SEQ,
+	R_ACK,
+	R_REASON,
+	R_FLAGS,
+	R_DIRECTION,
+	R_STATE,
+	R_ACTIVE,
+	R_N
+};
+static const struct bind_field reset_fields[R_N] = {
+	[R_SOCK] = {"sock", BIND_SOCK},
+	[R_TASK] = {"task", BIND_TASK},
+	[R_FLOW] = {"flow", BIND_FLOW},
+	[R_NETNS] = {"netns", BIND_INT},
+	[R_SEQ] = {"seq", BIND_INT},
+	[R_ACK] = {"ack_seq", BIND_INT},
+	[R_REASON] = {"reason", BIND_INT},
+	[R_FLAGS] = {"tcp_flags", BIND_INT},
+	[R_DIRECTION] = {"direction", BIND_INT},
+	[R_STATE] = {"state", BIND_INT},
+	[R_ACTIVE] = {"active", BIND_INT},
+};
+
+static void cell_flags(struct out *o, unsigned flags)
+{
+	static const char letters[] = "FSRPAUECN"; /* as tcpdump, from bit 0 */
+	char text[sizeof(letters)];
+	size_t n = 0;
+
+	for (unsigned i = 0; letters[i]; i++)
+		if (flags >> i & 1)
+			text[n++] = letters[i];
+	out_strn(o, text, n);
+}
+
+/* Before 6.10 the kernel gives none; what an answer without a socket means is plain. */
+static void cell_reason(struct resets *r, const struct bind_row *row)
+{
+	struct out *o = r->run->out;
+	uint64_t reason = bind_get(row, R_REASON, NO_REASON);
+	const char *name = names_get(&r->reasons, reason);
+
+	if (reason == NO_REASON)
+		out_none(o);
+	else if (name)
+		out_str(o, name);
+	else
+		out_u64(o, reason);
+}
+
+/*
+ * tcp_close and others set CLOSE, then send the RST: the state before is the one of interest. It is
+ * known where state changes are recorded.
+ */
+static void cell_state_before(struct resets *r, const struct bind_row *row, const struct conn *c)
+{
+	unsigned state = (unsigned)bind_get(row, R_STATE, 0);
+	struct out *o = r->run->out;
+
+	if (state == TCP_S_CLOSE && bind_get(row, R_ACTIVE, 0) && c && c->marks)
+		state = c->marks;
+	if (state)
+		cell_state(o, r->run->in, state);
+	else
+		out_none(o);
+}
+
+/* Who decided: the peer; the process that holds the socket, or the kernel for it; TCP's answer. */
+static const char *by(const struct bind_row *row)
+{
+	if (bind_get(row, R_DIRECTION, 0) == RECEIVED)
+		return "peer";
+	if (!bind_get(row, R_ACTIVE, 0))
+		return "answer";
+	return row->task ? "process" : "kernel";
+}
+
+static void print_segment(struct out *o, const struct bind_row *row)
+{
+	unsigned flags = (unsigned)bind_get(row, R_FLAGS, 0);
+
+	if (bind_get(row, R_ACTIVE, 0) || bind_get(row, R_DIRECTION, 0) != SENT) {
+		for (int i = 0; i < 3; i++)
+			out_none(o);
+		return;
+	}
+	cell_flags(o, flags);
+	out_u64(o, bind_get(row, R_SEQ, 0));
+	out_u64(o, bind_get(row, R_ACK, 0));
+}
+
+static int on_reset(void *ctx, const struct bind_row *row)
+{
+	struct resets *r = ctx;
+	struct out *o = r->run->out;
+	bool is_sent = bind_get(row, R_DIRECTION, 0) == SENT;
+	const struct conn *c = conn_find(&r->conns, row->sock);
+	uint64_t netns = bind_get(row, R_NETNS, 0);
+	struct flow flow;
+	bool has_flow =
+		bind_has(row, R_FLOW) && bind_flow(row->tables, bind_get(row, R_FLOW, 0), &flow);
+
+	if ((opts.sent && !opts.received && !is_sent) || (opts.received && !opts.sent && is_sent) ||
+	    !cells_filter_has(&opts.filter, has_flow ? &flow : NULL))
+		return 0;
+	cell_clock(o, r->run->in, row->ts_ns);
+	cell_seconds(o, r->run->in, row->ts_ns);
+	cells_task(o, row->task, c);
+	if (has_flow)
+		out_u64(o, flow_version(&flow));
+	else
+		out_none(o);
+	cells_ends(o, has_flow ? &flow : NULL, is_sent ? "->" : "<-",
+		   is_sent ? "sent" : "received");
+	cell_state_before(r, row, c);
+	out_str(o, by(row));
+	cell_reason(r, row);
+	print_segment(o, row);
+	if (netns)
+		out_u64(o, netns);
+	else
+		out_none(o);
+	cell_cookie(o, row->sock ? row->sock->cookie : 0);
+	out_end_row(o);
+	return 0;
+}
+
+static int on_state(void *ctx, const struct bind_row *row)
+{
+	struct resets *r = ctx;
+	struct conn_change ch;
+
+	conn_change_take(&r->conns, row, &ch);
+	if (ch.conn)
+		ch.conn->marks = ch.new_state == TCP_S_CLOSE ? ch.old_state : 0;
+	conn_change_apply(&r->conns, &ch);
+	return 0;
+}
+
+static void notes(struct resets *r)
+{
+	const char *why, *hooks = input_hooks(r->run->in, "reset");
+
+	if (input_has_probe(r->run->in, "reset", &why) == META_NO || !hooks || opts.received)
+		return;
+	if (!r->reasons.n && !strstr(hooks, "tcp_v4_send_reset"))
+		out_note(r->run->out, "RSTs that were sent without a socket (to a closed port) are "
+				      "not in this trace: the hook of that kernel missed them");
+	if (!r->reasons.n)
+		out_note(r->run->out, "the reasons are not known: kernels before 6.10 have none");
+}
+
+static int run(struct cmd_run *run)
+{
+	struct resets r = {.run = run};
+	struct out_col cols[N_COLUMNS];
+	struct bind binds[CONN_TRACK_N + 1];
+	struct input_job job = {.binds = binds, .n_binds = CONN_TRACK_N + 1, .ctx = &r};
+	int rc;
+
+	if (input_needs(run->in, "reset", "reset", run->fail))
+		return -1;
+	if (names_init(&r.reasons, input_schema(run->in), "rst_reason"))
+		return fail_nomem(run->fail);
+	conn_track(binds);
+	binds[CONN_TRACK_STATE].on = on_state;
+	binds[CONN_TRACK_N] = (struct bind){
+		.record = "reset", .fields = reset_fields, .n_fields = R_N, .on = on_reset};
+	notes(&r);
+	memcpy(cols, columns, sizeof(columns));
+	cols[COL_TIME_S].hidden = !opts.timestamp;
+	for (size_t i = N_COLUMNS - N_VERBOSE; i < N_COLUMNS; i++)
+		cols[i].hidden = !opts.verbose;
+	out_table(run->out, cols, N_COLUMNS);
+	rc = input_run(run->in, &job, run->fail);
+	if (!rc && r.conns.failed)
+		rc = fail_nomem(run->fail);
+	names_fini(&r.reasons);
+	conn_table_fini(&r.conns);
+	return rc;
+}
+
+const struct cmd cmd_resets = {
+	.name = "resets",
+	.summary = "who reset whom, in which state, why",
+	.about =
+		"RST: -> this host sent it, <- it came. BY: peer; process (it closed with data "
+		"unread, or\n"
+		"with SO_LINGER 0, or the like); kernel (the same for a socket without a thread "
+		"at work:\n"
+		"a timer gave up, memory ran out); answer (to a segment that fits no connection). "
+		"STATE is\n"
+		"that before the reset where state changes were recorded; - without a socket. "
+		"REASON is the\n"
+		"kernel's own (since Linux 6.10). PID is marked as in states. RSTs that end a "
+		"handshake not\n"
+		"yet complete (EmbryonicRsts), or come in TIME_WAIT, have no hook and are not in a "
+		"trace.\n",
+	.rows = rows,
+	.n_rows = sizeof(rows) / sizeof(rows[0]),
+	.opts = &opts,
+	.group = "reset",
+	.run = run,
+};

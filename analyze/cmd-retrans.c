@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcptape retrans: segments that were sent again, SYN-ACKs too, and tail loss probes, as bcc's
+ * tcpretrans. The cause is named here, from what the kernel decided by: its congestion state, and
+ * which timer was set. A timer's handler clears icsk_pending before it retransmits
+ * (tcp_write_timer_handler, ICSK_TIME_RETRANS); that of the loss probe clears it afterwards
+ * (tcp_send_loss_probe).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cells.h"
+#include "cmd.h"
+#include "outcome.h"
+
+static struct {
+	bool count, probes, timestamp, verbose;
+	struct cells_filter filter;
+} opts;
+
+static const struct opt_row rows[] = {
+	{'c', "count", NULL, OPT_FLAG, offsetof(__typeof__(opts), count),
+	 "one line a connection, with counts of segments by cause"},
+	{'l', "lossprobe", NULL, OPT_FLAG, offsetof(__typeof__(opts), probes),
+	 "also tail loss probes that are due with new data to send"},
+	{'t', "timestamp", NULL, OPT_FLAG, offsetof(__typeof__(opts), timestamp),
+	 "a column with the seconds since the start of the trace"},
+	{'v', "verbose", NULL, OPT_FLAG, offsetof(__typeof__(opts), verbose),
+	 "also tries that failed inside this machine, and more columns"},
+	{'L', "localport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.local_ports),
+	 "only these local ports: 80,443"},
+	{'D', "remoteport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.remote_ports),
+	 "only these remote ports"},
+	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
+	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+};
+
+enum cause { C_FAST, C_RTO, C_RTO_RECOVERY, C_TLP, C_LOSS, C_SYNACK, C_TLP_NEW, C_UNKNOWN, C_N };
+static const char *const cause_names[C_N] = {
+	[C_FAST] = "fast",	 [C_RTO] = "RTO",	  [C_RTO_RECOVERY] = "RTO-recovery",
+	[C_TLP] = "TLP",	 [C_LOSS] = "loss",	  [C_SYNACK] = "SYN-ACK",
+	[C_TLP_NEW] = "TLP-new", [C_UNKNOWN] = "unknown",
+};
+
+enum { COL_TIME_S = 1, N_VERBOSE = 6 };
+static const struct out_col columns[] = {
+	{"TIME", "time", 8, false},
+	{"TIME(s)", "time_s", 9, true},
+	CELLS_TASK_COLS,
+	{"IP", "ip", 2, false},
+	CELLS_ENDS_COLS("T>", "type"),
+	{"STATE", "state", 11, false},
+	{"SEQ", "seq", 10, false},
+	{"LEN", "len", 5, false},
+	{"CAUSE", "cause", 12, false},
+	{"SEGS", "segs", 4, true},
+	{"ERROR", "error", 8, true},
+	{"TIMEOUTS", "timeouts", 8, true},
+	{"RTO(ms)", "rto_ms", 9, true},
+	{"CWND", "cwnd", 5, true},
+	{"CONN", "conn", 0, true},
+};
+#define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+static const struct out_col count_columns[] = {
+	CELLS_TASK_COLS,
+	CELLS_ENDS_COLS("", NULL),
+	{"SEGS", "segs", 6, false},
+	{"FAST", "fast", 6, false},
+	{"RTO", "rto", 6, false},
+	{"RTO-REC", "rto_recovery", 7, false},
+	{"TLP", "tlp", 6, false},
+	{"OTHER", "other", 6, false},
+	{"SYN-ACK", "synack", 7, false},
+	{"TLP-NEW", "tlp_new", 7, true},
+	{NULL, "conn", 0, false},
+};
+#define N_COUNT_COLUMNS (sizeof(count_columns) / sizeof(count_columns[0]))
+
+/* ca_state, timer and tcp_flags of a segment */
+enum { CA_RECOVERY = 3, CA_LOSS = 4 };
+enum { TIMER_NONE = 0, TIMER_TLP = 5 };
+enum { FLAG_FIN = 1, FLAG_SYN = 2 };
+
+enum { MARK_RTO = 1 }; /* in state Loss since a timeout that the trace has */
+
+struct tally { /* of one connection */
+	struct sock sock;
+	struct task owner;
+	bool has_owner;
+	uint64_t n[C_N], n_segs;
+};
+
+struct retrans {
+	struct conn_table conns; /* first: conn_track() */
+	struct cmd_run *run;
+	struct map tallies; /* cookie -> struct tally */
+	uint64_t n_failed;
+	bool failed; /* no memory */
+};
+
+struct line {
+	const struct bind_row *row;
+	const struct conn *owner;
+	char type;
+	enum cause cause;
+	unsigned state, segs, err, timeouts;
+	uint32_t seq, len, rto_us, cwnd;
+	bool has_len, has_numbers;
+};
+
+/* ---- counts ---- */
+
+static void count(struct retrans *r, const struct line *l)
+{
+	const struct sock *s = l->row->sock;
+	struct tally *t;
+
+	if (!s || !s->cookie)
+		return;
+	t = map_get(&r->tallies, s->cookie);
+	if (!t) {
+		t = calloc(1, sizeof(*t));
+		if (!t || map_put(&r->tallies, s->cookie, t)) {
+			free(t);
+			r->failed = true;
+			return;
+		}
+	}
+	t->sock = *s;
+	t->n[l->cause] += l->segs;
+	t->n_segs += l->cause == C_TLP_NEW ? 0 : l->segs;
+	if (l->owner && l->owner->has_owner) {
+		t->has_owner = true;
+		t->owner.pid = l->owner->pid;
+		memcpy(t->owner.comm, l->owner->comm, sizeof(t->owner.comm));
+	}
+}
+
+static void print_tally(struct out *o, const struct tally *t)
+{
+	struct conn owner = {.has_owner = t->has_owner, .pid = t->owner.pid};
+
+	memcpy(owner.comm, t->owner.comm, sizeof(owner.comm));
+	cells_task(o, NULL, &owner);
+	cells_ends(o, t->sock.has_flow ? &t->sock.flow : NULL, "-", NULL);
+	out_u64(o, t->n_segs);
+	out_u64(o, t->n[C_FAST]);
+	out_u64(o, t->n[C_RTO]);
+	out_u64(o, t->n[C_RTO_RECOVERY]);
+	out_u64(o, t->n[C_TLP]);
+	out_u64(o, t->n[C_LOSS] + t->n[C_UNKNOWN]);
+	out_u64(o, t->n[C_SYNACK]);
+	out_u64(o, t->n[C_TLP_NEW]);
+	cell_cookie(o, t->sock.cookie);
+	out_end_row(o);
+}
+
+static int by_segs(const void *a, const void *b)
+{
+	const struct tally *x = *(const struct tally *const *)a;
+	const struct tally *y = *(const struct tally *const *)b;
+
+	if (x->n_segs != y->n_segs)
+		return x->n_segs > y->n_segs ? -1 : 1;
+	return x->sock.cookie < y->sock.cookie ? -1 : x->sock.cookie > y->sock.cookie;
+}
+
+static int print_tallies(struct retrans *r)
+{
+	const struct tally **v = calloc(r->tallies.n + 1, sizeof(*v));
+	size_t n = 0;
+
+	if (!v)
+		return fail_nomem(r->run->fail);
+	for (size_t i = 0; i < r->tallies.cap; i++)
+		if (r->tallies.slots[i].value)
+			v[n++] = r->tallies.slots[i].value;
+	qsort(v, n, sizeof(*v), by_segs);
+	for (size_t i = 0; i < n; i++)
+		print_tally(r->run->out, v[i]);
+	free(v);
+	return 0;
+}
+
+/* ---- lines ---- */
+
+static void cell_known(struct out *o, bool known, uint64_t v)
+{
+	if (known)
+		out_u64(o, v);
+	else
+		out_none(o);
+}
+
+static void print(struct retrans *r, const struct line *l)
+{
+	const struct sock *s = l->row->sock;
+	const struct flow *flow = s && s->has_flow ? &s->flow : NULL;
+	struct out *o = r->run->out;
+	char mark[3] = {l->type, '>'}, type[2] = {l->type};
+
+	if (!cells_filter_has(&opts.filter, flow))
+		return;
+	if (opts.count) {
+		count(r, l);
+		return;
+	}
+	cell_clock(o, r->run->in, l->row->ts_ns);
+	cell_seconds(o, r->run->in, l->row->ts_ns);
+	cells_task(o, NULL, l->owner);
+	cell_known(o, flow, flow ? flow_version(flow) : 0);
+	cells_ends(o, flow, mark, type);
+	cell_state(o, r->run->in, l->state);
+	cell_known(o, true, l->seq);
+	cell_known(o, l->has_len, l->len);
+	out_str(o, cause_names[l->cause]);
+	cell_known(o, true, l->segs);
+	if (!l->err)
+		out_none(o);
+	else if (outcome_errno(l->err))
+		out_str(o, outcome_errno(l->err));
+	else
+		out_u64(o, l->err);
+	cell_known(o, true, l->timeouts);
+	if (l->has_numbers)
+		cell_ms(o, (uint64_t)l->rto_us * 1000, 3);
+	else
+		out_none(o);
+	cell_known(o, l->has_numbers, l->cwnd);
+	cell_cookie(o, s ? s->cookie : 0);
+	out_end_row(o);
+}
+
+enum {
+	R_SOCK,
+	R_SEQ,
+	R_END,
+	R_SEGS,
+	R_FLAGS,
+	R_STATE,
+	R_CA,
+	R_TIMEOUTS,
+	R_TIMER,
+	R_ERR,
+	R_RTO,
+	R_CWND,
+	R_N
+};
+static const struct bind_field retransmit_fields[R_N] = {
+	[R_SOCK] = {"sock", BIND_SOCK},	     [R_SEQ] = {"seq", BIND_INT},
+	[R_END] = {"end_seq", BIND_INT},     [R_SEGS] = {"segs", BIND_INT},
+	[R_FLAGS] = {"tcp_flags", BIND_INT}, [R_STATE] = {"state", BIND_INT},
+	[R_CA] = {"ca_state", BIND_INT},     [R_TIMEOUTS] = {"retransmits", BIND_INT},
+	[R_TIMER] = {"timer", BIND_INT},     [R_ERR] = {"err", BIND_INT},
+	[R_RTO] = {"rto_us", BIND_INT},	     [R_CWND] = {"cwnd", BIND_INT},
+};
+
+/*
+ * Recovery and Loss are entered before the first segment is sent again, so they come first. Loss is
+ * entered by a timeout, whose own retransmit runs while no timer is set; what ACKs let out
+ * afterwards is its recovery. Loss without a timeout: tcp_simple_retransmit (the path MTU shrank),
+ * data refused with Fast Open; or the timeout is older than the trace.
+ */
+static enum cause cause_of(const struct bind_row *row, struct conn *c)
+{
+	uint64_t ca = bind_get(row, R_CA, UINT64_MAX), timer = bind_get(row, R_TIMER, UINT64_MAX);
+	unsigned was = c ? c->marks & MARK_RTO : 0;
+
+	if (c && ca != CA_LOSS)
+		c->marks &= ~(unsigned)MARK_RTO;
+	if (ca == CA_RECOVERY)
+		return C_FAST;
+	if (ca == CA_LOSS && timer == TIMER_NONE) {
+		if (c)
+			c->marks |= MARK_RTO;
+		return C_RTO;
+	}
+	if (ca == CA_LOSS)
+		return was ? C_RTO_RECOVERY : C_LOSS;
+	return timer == TIMER_TLP ? C_TLP : C_UNKNOWN;
+}
+
+static int on_retransmit(void *ctx, const struct bind_row *row)
+{
+	struct retrans *r = ctx;
+	struct conn *c = conn_get(&r->conns, row->sock);
+	unsigned flags = (unsigned)bind_get(row, R_FLAGS, 0);
+	struct line l = {
+		.row = row,
+		.owner = c,
+		.type = 'R',
+		.cause = cause_of(row, c),
+		.state = (unsigned)bind_get(row, R_STATE, 0),
+		.segs = (unsigned)bind_get(row, R_SEGS, 1),
+		.err = (unsigned)bind_get(row, R_ERR, 0),
+		.timeouts = (unsigned)bind_get(row, R_TIMEOUTS, 0),
+		.seq = (uint32_t)bind_get(row, R_SEQ, 0),
+		.rto_us = (uint32_t)bind_get(row, R_RTO, 0),
+		.cwnd = (uint32_t)bind_get(row, R_CWND, 0),
+		.has_len = bind_has(row, R_END) && bind_has(row, R_SEQ),
+		.has_numbers = true,
+	};
+
+	l.len = (uint32_t)bind_get(row, R_END, 0) - l.seq - !!(flags & FLAG_SYN) -
+		!!(flags & FLAG_FIN);
+	r->n_failed += l.err != 0;
+	if (!l.err || (opts.verbose && !opts.count))
+		print(r, &l);
+	return 0;
+}
+
+enum { S_SOCK, S_LISTENER, S_SEQ, S_TIMEOUTS, S_N };
+static const struct bind_field synack_fields[S_N] = {
+	[S_SOCK] = {"sock", BIND_SOCK},
+	[S_LISTENER] = {"listener", BIND_INT},
+	[S_SEQ] = {"seq", BIND_INT},
+	[S_TIMEOUTS] = {"timeouts", BIND_INT},
+};
+
+static int on_synack(void *ctx, const struct bind_row *row)
+{
+	struct retrans *r = ctx;
+	struct sock listener = {.cookie = bind_get(row, S_LISTENER, 0)};
+	struct line l = {
+		.row = row,
+		.owner = conn_find(&r->conns, &listener),
+		.type = 'S',
+		.cause = C_SYNACK,
+		.state = TCP_S_NEW_SYN_RECV,
+		.segs = 1,
+		.timeouts = (unsigned)bind_get(row, S_TIMEOUTS, 0),
+		.seq = (uint32_t)bind_get(row, S_SEQ, 0),
+		.has_len = true,
+	};
+
+	print(r, &l);
+	return 0;
+}
+
+enum { P_SOCK, P_NXT, P_WRITE, P_STATE, P_OUT, P_RTO, P_CWND, P_N };
+static const struct bind_field probe_fields[P_N] = {
+	[P_SOCK] = {"sock", BIND_SOCK},	     [P_NXT] = {"snd_nxt", BIND_INT},
+	[P_WRITE] = {"write_seq", BIND_INT}, [P_STATE] = {"state", BIND_INT},
+	[P_OUT] = {"outstanding", BIND_INT}, [P_RTO] = {"rto_us", BIND_INT},
+	[P_CWND] = {"cwnd", BIND_INT},
+};
+
+/* One that sends a segment again is told by its retransmit. */
+static int on_probe(void *ctx, const struct bind_row *row)
+{
+	struct retrans *r = ctx;
+	uint32_t nxt = (uint32_t)bind_get(row, P_NXT, 0), end = (uint32_t)bind_get(row, P_WRITE, 0);
+	struct line l = {
+		.row = row,
+		.owner = conn_find(&r->conns, row->sock),
+		.type = 'L',
+		.cause = C_TLP_NEW,
+		.state = (unsigned)bind_get(row, P_STATE, 0),
+		.segs = 1,
+		.seq = nxt,
+		.rto_us = (uint32_t)bind_get(row, P_RTO, 0),
+		.cwnd = (uint32_t)bind_get(row, P_CWND, 0),
+		.has_numbers = true,
+	};
+
+	if (opts.probes && end != nxt && !bind_get(row, P_OUT, 0))
+		print(r, &l);
+	return 0;
+}
+
+/* ---- the command ---- */
+
+static void notes(struct retrans *r)
+{
+	const char *why;
+
+	if (input_has_probe(r->run->in, "synack_retransmit", &why) == META_NO)
+		out_note(r->run->out, "retransmits of SYN-ACKs are not in this trace: %s",
+			 why ? why : "no hook");
+	if (opts.probes && input_has_probe(r->run->in, "loss_probe", &why) == META_NO)
+		out_note(r->run->out,
+			 "tail loss probes that sent new data are not in this trace: %s",
+			 why ? why : "no hook");
+}
+
+static void set_table(struct retrans *r, struct out_col *cols, struct out_col *count_cols)
+{
+	memcpy(cols, columns, sizeof(columns));
+	memcpy(count_cols, count_columns, sizeof(count_columns));
+	cols[COL_TIME_S].hidden = !opts.timestamp;
+	for (size_t i = N_COLUMNS - N_VERBOSE; i < N_COLUMNS; i++)
+		cols[i].hidden = !opts.verbose;
+	count_cols[N_COUNT_COLUMNS - 2].hidden = !opts.probes;
+	if (opts.count)
+		out_table(r->run->out, count_cols, N_COUNT_COLUMNS);
+	else
+		out_table(r->run->out, cols, N_COLUMNS);
+}
+
+static int run(struct cmd_run *run)
+{
+	struct retrans r = {.run = run};
+	struct out_col cols[N_COLUMNS], count_cols[N_COUNT_COLUMNS];
+	struct bind binds[CONN_TRACK_N + 3];
+	struct input_job job = {.binds = binds, .n_binds = CONN_TRACK_N + 3, .ctx = &r};
+	int rc;
+
+	if (input_needs(run->in, "retrans", "retransmit", run->fail))
+		return -1;
+	conn_track(binds);
+	binds[CONN_TRACK_N] = (struct bind){.record = "retransmit",
+					    .fields = retransmit_fields,
+					    .n_fields = R_N,
+					    .on = on_retransmit};
+	binds[CONN_TRACK_N + 1] = (struct bind){.record = "synack_retransmit",
+						.fields = synack_fields,
+						.n_fields = S_N,
+						.on = on_synack};
+	binds[CONN_TRACK_N + 2] = (struct bind){
+		.record = "loss_probe", .fields = probe_fields, .n_fields = P_N, .on = on_probe};
+	notes(&r);
+	set_table(&r, cols, count_cols);
+	rc = input_run(run->in, &job, run->fail);
+	if (!rc && opts.count)
+		rc = print_tallies(&r);
+	if (!rc && r.n_failed && (!opts.verbose || opts.count))
+		out_note(run->out,
+			 "%llu tries to send a segment again failed inside this machine; they are "
+			 "left out (-v tells them)",
+			 (unsigned long long)r.n_failed);
+	if (!rc && (r.failed || r.conns.failed))
+		rc = fail_nomem(run->fail);
+	for (size_t i = 0; i < r.tallies.cap; i++)
+		free(r.tallies.slots[i].value);
+	map_fini(&r.tallies);
+	conn_table_fini(&r.conns);
+	return rc;
+}
+
+const struct cmd cmd_retrans = {
+	.name = "retrans",
+	.summary = "segments sent again, and why (tcpretrans)",
+	.about = "T>: R> a segment, S> a SYN-ACK, L> a tail loss probe due with new data (-l),\n"
+		 "sent unless the device's queue is full. CAUSE: "
+		 "fast (ACKs\n"
+		 "told of the loss); RTO (the retransmission timer expired, SYNs too); "
+		 "RTO-recovery (what ACKs\n"
+		 "let out after that); TLP (a tail loss probe, RFC 8985); loss (given up for lost "
+		 "without a\n"
+		 "timeout in this trace: the path's MTU shrank, or the timeout is older); SYN-ACK. "
+		 "LEN is\n"
+		 "payload, 0 for SYN and FIN; SEGS more than 1 is a GSO packet. The counts are "
+		 "those "
+		 "of\n"
+		 "RetransSegs (nstat), which also counts tries that failed. PID is the known "
+		 "owner's.\n",
+	.rows = rows,
+	.n_rows = sizeof(rows) / sizeof(rows[0]),
+	.opts = &opts,
+	.group = "retrans",
+	.run = run,
+};

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a command is: one row of main.c's table. main parses its options, opens the trace, calls
+ * run, and prints what failed. A command writes through out.h and never prints an error itself.
+ */
+#ifndef ANA_CMD_H
+#define ANA_CMD_H
+
+#include "fail.h"
+#include "input.h"
+#include "opt.h"
+#include "out.h"
+
+struct cmd_run {
+	struct input *in;
+	struct out *out;
+	const char *path;
+	struct fail *fail;
+};
+
+struct cmd {
+	const char *name, *summary;
+	const char *about; /* paragraphs of --help, below the options */
+	const struct opt_row *rows;
+	size_t n_rows;
+	void *opts;	   /* what the rows fill */
+	const char *group; /* loss in this group biases the result; NULL: any group */
+	bool many_files;
+	bool plain_input; /* without the options that choose: it looks at the file as it is */
+	bool local_ports; /* shows starts of connects: look for their local ports first */
+
+	/* Optional: checks the options before a file is opened; may take operands off the end. */
+	int (*check)(int *n_operands, char **operands, struct fail *fail);
+	int (*run)(struct cmd_run *run); /* 0, or -1 and *run->fail */
+};
+
+extern const struct cmd cmd_info, cmd_dump, cmd_rtt, cmd_connlat, cmd_states, cmd_events, cmd_life,
+	cmd_drops, cmd_inerrs, cmd_retrans, cmd_resets, cmd_listen, cmd_nic;
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A trace as a command sees it: opened, cut to a time window, reduced to the chosen connections,
+ * its events handed over one by one in the order of the file, which is that of time. Damage, loss
+ * and a missing end are collected and told once. Times are CLOCK_MONOTONIC nanoseconds.
+ */
+#ifndef ANA_INPUT_H
+#define ANA_INPUT_H
+
+#include "bind.h"
+#include "fail.h"
+#include "meta.h"
+#include "opt.h"
+#include "out.h"
+#include "reader.h"
+#include "select.h"
+
+struct input_opts {
+	const char *from, *to;
+	struct select_opts select;
+	bool local_ports; /* find the local ports of starting connects first (files only) */
+};
+
+extern const struct opt_row input_opt_rows[];
+extern const size_t input_n_opt_rows;
+
+struct input;
+
+/* 0 and *ret, or -1 and *fail. path and opts stay the caller's, and must live as long. */
+int input_open(struct input **ret, const char *path, const struct input_opts *opts, struct out *out,
+	       struct fail *fail);
+void input_close(struct input *in); /* NULL allowed */
+
+struct tape_reader *input_reader(struct input *in);
+const struct tape_schema *input_schema(const struct input *in);
+bool input_is_pipe(const struct input *in);
+
+/* First and last moment of the window; without --from the start of the trace. */
+uint64_t input_from(const struct input *in);
+uint64_t input_to(const struct input *in);
+uint64_t input_start(const struct input *in); /* of the trace */
+/* The name that the trace gives to a TCP state, NULL without one. */
+const char *input_state_name(const struct input *in, unsigned state);
+
+double input_seconds(const struct input *in, uint64_t ts_ns); /* since the start of the trace */
+uint64_t input_wall(const struct input *in, uint64_t ts_ns);  /* ns since 1970, 0 unknown */
+
+/*
+ * 0 if the trace can have what the command needs; else -1, *fail filled with exit status 3 and what
+ * tcptape-record would have to be told. record NULL: any of the group.
+ */
+int input_needs(struct input *in, const char *group, const char *record, struct fail *fail);
+
+/* The same for a field that some recorder did not have. */
+int input_needs_field(struct input *in, const char *record, const char *field, struct fail *fail);
+
+/* Whether an event has a hook in this recording, as far as the trace says. */
+enum meta_answer input_has_probe(struct input *in, const char *event, const char **why);
+
+/* The hooks that an event had in this recording ("tp_btf:tcp_probe"), NULL if it does not say. */
+const char *input_hooks(struct input *in, const char *event);
+
+struct input_job {
+	struct bind *binds;
+	unsigned n_binds;
+	/*
+	 * Instead of row by row, a whole chunk of binds[0], where no row must be left out: it runs
+	 * over the columns. NULL: always row by row.
+	 */
+	int (*on_columns)(void *ctx, const struct bind *bind);
+	/* Behind each chunk: nothing earlier than floor_ns follows. May be NULL. */
+	int (*on_chunk)(void *ctx, uint64_t floor_ns);
+	bool tcp_only; /* leave out MPTCP sockets: their subflows are the connections */
+	/* Instead of binds: each chunk, and its tables. */
+	int (*on_raw)(void *ctx, struct tape_chunk *chunk, const struct bind_tables *tables);
+	void *ctx;
+};
+
+/* Read it all. 0, or -1 and *fail; a negative return of a callback stops with *fail as the callback
+ * left it. */
+int input_run(struct input *in, const struct input_job *job, struct fail *fail);
+
+/* The row passes the window and the selection: for on_raw. */
+bool input_wants(struct input *in, uint64_t ts_ns, const struct sock *sock,
+		 const struct task *task);
+
+/*
+ * The socket of an event that tells the remote end which was asked for (connect_error): the same
+ * with that end, in *room. daddr NULL: sock itself. sock may be NULL.
+ */
+const struct sock *input_asked(struct input *in, const struct sock *sock, const uint8_t *daddr,
+			       uint64_t dport, struct sock *room);
+
+/*
+ * Who an event is about, for input_wants, if it tells a packet's own addresses: the socket, or just
+ * an end of the wire, in *room. It is chosen if the socket or the packet is.
+ */
+const struct sock *input_packet(struct input *in, const struct sock *sock, const struct flow *flow,
+				struct sock *room);
+
+/* A column could not be decoded: part of the verdict. */
+void input_damaged(struct input *in, const struct tape_error *err);
+
+/* The trace holds something of that time: for a command that reads the chunks itself. */
+void input_reached(struct input *in, uint64_t ts_ns);
+
+/*
+ * The notes on what may bias results that rest on this group, and the verdict: -1 and *fail if the
+ * file is damaged.
+ */
+int input_finish(struct input *in, const char *group, struct fail *fail);
+
+/* Last time that the trace is known to cover: its end, or the last event of one that was not
+ * closed. */
+uint64_t input_last(const struct input *in);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What input.c (reading) and input_verdict.c (what to say of the file at the end) share; nobody
+ * else includes it.
+ */
+#ifndef INPUT_PARTS_H
+#define INPUT_PARTS_H
+
+#include "input.h"
+#include "names.h"
+
+struct input {
+	struct tape_reader *reader;
+	const char *path;
+	struct out *out;
+	struct select select;
+	struct bind_tables tables;
+	struct names states;
+	uint64_t from_ns, to_ns, last_ns, n_stragglers;
+	bool windowed, has_mptcp;	 /* --from or --to; MPTCP sockets were left out */
+	uint8_t by_type[UINT16_MAX + 1]; /* record id -> index of the bind */
+	struct tape_error damage;	 /* the first column that could not be decoded */
+	uint64_t n_damage;
+};
+
+#endif

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What is to be said of a trace once it was read: loss, damage, sampling, how it ended. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "input_parts.h"
+#include "meta.h"
+
+static void note_losses(struct input *in, const char *group)
+{
+	uint64_t from = UINT64_MAX, to = 0, count = 0;
+	size_t n;
+	const struct tape_loss *l = tape_reader_losses(in->reader, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (l[i].from_ns > input_to(in) || l[i].to_ns < in->from_ns)
+			continue;
+		if (group && l[i].group[0] && strcmp(l[i].group, group))
+			continue;
+		count += l[i].count;
+		from = l[i].from_ns < from ? l[i].from_ns : from;
+		to = l[i].to_ns > to ? l[i].to_ns : to;
+	}
+	if (count)
+		out_note(in->out,
+			 "%" PRIu64
+			 " events were lost between +%.3fs and +%.3fs: what rests on them "
+			 "is missing here (tcptape info shows where)",
+			 count, input_seconds(in, from), input_seconds(in, to));
+}
+
+static int check_damage(struct input *in, struct fail *fail)
+{
+	uint64_t bytes = 0;
+	size_t n;
+	const struct tape_damage *d = tape_reader_damage(in->reader, &n);
+
+	for (size_t i = 0; i < n; i++)
+		bytes += d[i].bytes;
+	if (n)
+		return fail_set(fail, STATUS_FOUND,
+				"%s: damaged at %zu place%s (%" PRIu64
+				" bytes left out), first at byte %" PRIu64 ": %s",
+				in->path, n, n == 1 ? "" : "s", bytes, d[0].offset, d[0].text);
+	if (in->n_damage)
+		return fail_set(fail, STATUS_FOUND,
+				"%s: %" PRIu64 " damaged chunk%s left out, first: %s", in->path,
+				in->n_damage, in->n_damage == 1 ? "" : "s", in->damage.text);
+	return 0;
+}
+
+/* How far it reaches is known only if all of it was read, not the chunks of a window. */
+static void note_not_closed(struct input *in, bool truncated)
+{
+	static const char what[] =
+		"the recording was not closed (it ended in a crash, or still runs)";
+
+	if (!in->last_ns && !in->windowed)
+		out_note(in->out, "%s: %s", what,
+			 truncated ? "no whole chunk of events is there"
+				   : "nothing had been written yet");
+	else if (in->last_ns < input_start(in) || in->windowed)
+		out_note(in->out, "%s", what);
+	else
+		out_note(in->out, "%s: it reaches to +%.3fs", what, input_seconds(in, in->last_ns));
+}
+
+int input_finish(struct input *in, const char *group, struct fail *fail)
+{
+	struct tape_end end;
+	size_t n;
+	const struct tape_meta *meta = tape_reader_meta(in->reader, &n);
+	const char *sample = meta_get(meta, n, "option.sample");
+
+	tape_reader_end(in->reader, &end);
+	note_losses(in, group);
+	if (in->n_stragglers)
+		out_note(in->out,
+			 "%" PRIu64 " events came too late to be sorted in: they stand a little "
+			 "behind their time",
+			 in->n_stragglers);
+	if (sample && strcmp(sample, "1") && group && strcmp(group, "conn"))
+		out_note(in->out, "sampled: group %s holds one connection in %s", group, sample);
+	if (in->has_mptcp)
+		out_note(in->out, "MPTCP: its subflows are shown as the TCP connections that they "
+				  "are; tcptape states shows the MPTCP sockets above them too");
+	if (!end.closed)
+		note_not_closed(in, end.truncated);
+	return check_damage(in, fail);
+}

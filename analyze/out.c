@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "out.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FLUSH_BYTES (64u << 10)
+#define MAX_NOTES 64
+#define NOTE_LEN 512
+
+struct out {
+	struct out_opts opts;
+	struct text text;
+	struct json json;
+	const struct out_col *cols;
+	unsigned n_cols, at; /* columns of the table, and the next to fill */
+	bool started;	     /* this row has a cell */
+	const char *before, *behind;
+	char *notes[MAX_NOTES];
+	unsigned n_notes;
+	int err; /* errno of the first failed write */
+};
+
+struct out *out_new(const struct out_opts *opts)
+{
+	struct out *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->opts = *opts;
+	o->json.t = &o->text;
+	return o;
+}
+
+void out_free(struct out *o)
+{
+	if (!o)
+		return;
+	for (unsigned i = 0; i < o->n_notes; i++)
+		free(o->notes[i]);
+	text_fini(&o->text);
+	free(o);
+}
+
+bool out_is_json(const struct out *o)
+{
+	return o->opts.json;
+}
+
+bool out_is_csv(const struct out *o)
+{
+	return o->opts.csv;
+}
+
+bool out_has_header(const struct out *o)
+{
+	return !o->opts.no_header;
+}
+
+static int write_all(const char *s, size_t len)
+{
+	while (len) {
+		ssize_t n = write(STDOUT_FILENO, s, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno;
+		s += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int out_flush(struct out *o)
+{
+	if (o->text.failed && !o->err)
+		o->err = ENOMEM;
+	if (!o->err)
+		o->err = write_all(o->text.s, o->text.len);
+	text_clear(&o->text);
+	return o->err;
+}
+
+static void end_of_line(struct out *o)
+{
+	text_putc(&o->text, '\n');
+	if (o->text.len >= FLUSH_BYTES)
+		out_flush(o);
+}
+
+/* ---- tables ---- */
+
+/* Whether the column is part of the chosen format. */
+static bool col_is_on(const struct out *o, const struct out_col *col)
+{
+	if (o->opts.json || o->opts.csv)
+		return col->key != NULL;
+	return col->title && !col->hidden;
+}
+
+static void trim_line(struct text *t)
+{
+	while (t->len && t->s[t->len - 1] == ' ')
+		t->len--;
+}
+
+void out_table(struct out *o, const struct out_col *cols, unsigned n)
+{
+	o->cols = cols;
+	o->n_cols = n;
+	o->at = 0;
+	o->started = false;
+	if (o->opts.json || o->opts.no_header)
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		size_t start;
+
+		if (!col_is_on(o, &cols[i]))
+			continue;
+		if (o->started)
+			text_putc(&o->text, o->opts.csv ? ',' : ' ');
+		o->started = true;
+		start = o->text.len;
+		text_puts(&o->text, o->opts.csv ? cols[i].key : cols[i].title);
+		if (!o->opts.csv)
+			text_pad(&o->text, start, cols[i].width);
+	}
+	if (!o->opts.csv)
+		trim_line(&o->text);
+	o->started = false;
+	end_of_line(o);
+}
+
+/* Begin a cell; NULL if the format leaves this column out. */
+static const struct out_col *cell_begin(struct out *o, size_t *start)
+{
+	const struct out_col *col;
+
+	if (o->at >= o->n_cols)
+		return NULL;
+	col = &o->cols[o->at++];
+	if (!col_is_on(o, col))
+		return NULL;
+	if (o->opts.json) {
+		if (!o->started) {
+			o->json.comma = false;
+			json_open(&o->json, NULL, '{');
+		}
+	} else if (o->started) {
+		text_putc(&o->text, o->opts.csv ? ',' : ' ');
+	}
+	o->started = true;
+	*start = o->text.len;
+	if (!o->opts.json && !o->opts.csv && o->before)
+		text_puts(&o->text, o->before);
+	return col;
+}
+
+static void cell_end(struct out *o, const struct out_col *col, size_t start)
+{
+	if (col && !o->opts.json && !o->opts.csv) {
+		if (o->behind)
+			text_puts(&o->text, o->behind);
+		text_pad(&o->text, start, col->width);
+	}
+	o->before = o->behind = NULL;
+}
+
+void out_none(struct out *o)
+{
+	size_t start = 0;
+	const struct out_col *col;
+
+	o->before = o->behind = NULL;
+	col = cell_begin(o, &start);
+	if (col && o->opts.json)
+		json_null(&o->json, col->key);
+	else if (col && !o->opts.csv)
+		text_putc(&o->text, '-');
+	cell_end(o, col, start);
+}
+
+void out_u64(struct out *o, uint64_t v)
+{
+	size_t start = 0;
+	const struct out_col *col = cell_begin(o, &start);
+
+	if (col && o->opts.json)
+		json_u64(&o->json, col->key, v);
+	else if (col)
+		text_u64(&o->text, v);
+	cell_end(o, col, start);
+}
+
+void out_fixed(struct out *o, double v, unsigned decimals)
+{
+	size_t start = 0;
+	const struct out_col *col = cell_begin(o, &start);
+
+	if (col && o->opts.json)
+		json_fixed(&o->json, col->key, v, decimals);
+	else if (col)
+		text_fmt(&o->text, "%.*f", (int)decimals, v);
+	cell_end(o, col, start);
+}
+
+void out_strn(struct out *o, const char *s, size_t len)
+{
+	size_t start = 0;
+	const struct out_col *col = cell_begin(o, &start);
+
+	if (col && o->opts.json) {
+		json_str(&o->json, col->key, s, len);
+	} else if (col && o->opts.csv) {
+		/* a spreadsheet would take these as the start of a formula */
+		if (len && strchr("=+-@", s[0])) {
+			text_fmt(&o->text, "\\x%02x", (unsigned char)s[0]);
+			text_safe(&o->text, s + 1, len - 1);
+		} else {
+			text_safe(&o->text, s, len);
+		}
+		text_csv_quote(&o->text, start);
+	} else if (col) {
+		text_safe(&o->text, s, len);
+	}
+	cell_end(o, col, start);
+}
+
+void out_str(struct out *o, const char *s)
+{
+	out_strn(o, s, strlen(s));
+}
+
+/* What was added since `start`, cut to a width of characters; + stands for the rest. */
+static void cut(struct text *t, size_t start, size_t width)
+{
+	size_t n = 0, last = start;
+
+	for (size_t i = start; i < t->len; i++) {
+		if (((unsigned char)t->s[i] & 0xc0) == 0x80)
+			continue; /* inside a character */
+		if (n + 1 == width)
+			last = i;
+		if (n++ < width)
+			continue;
+		t->len = last;
+		text_putc(t, '+');
+		return;
+	}
+}
+
+void out_str_cut(struct out *o, const char *s)
+{
+	size_t start = 0;
+	const struct out_col *col;
+
+	if (o->opts.json || o->opts.csv) {
+		out_str(o, s);
+		return;
+	}
+	col = cell_begin(o, &start);
+	if (col) {
+		text_safe(&o->text, s, strlen(s));
+		if (col->width && !o->text.failed)
+			cut(&o->text, start, (size_t)abs(col->width));
+	}
+	cell_end(o, col, start);
+}
+
+void out_const(struct out *o, const char *s)
+{
+	size_t start = 0;
+	const struct out_col *col = cell_begin(o, &start);
+
+	if (col)
+		text_puts(&o->text, s);
+	cell_end(o, col, start);
+}
+
+void out_bool(struct out *o, bool v)
+{
+	size_t start = 0;
+	const struct out_col *col = cell_begin(o, &start);
+
+	if (col && o->opts.json)
+		json_bool(&o->json, col->key, v);
+	else if (col)
+		text_puts(&o->text, o->opts.csv ? (v ? "true" : "false") : (v ? "yes" : "no"));
+	cell_end(o, col, start);
+}
+
+void out_mark(struct out *o, const char *before, const char *behind)
+{
+	o->before = before;
+	o->behind = behind;
+}
+
+void out_end_row(struct out *o)
+{
+	if (o->opts.json && o->started)
+		json_close(&o->json, '}');
+	else if (!o->opts.csv)
+		trim_line(&o->text);
+	o->at = 0;
+	o->started = false;
+	end_of_line(o);
+}
+
+/* ---- lines and objects ---- */
+
+struct text *out_line(struct out *o)
+{
+	return &o->text;
+}
+
+void out_end_line(struct out *o)
+{
+	end_of_line(o);
+}
+
+struct json *out_object(struct out *o)
+{
+	o->json.comma = false;
+	json_open(&o->json, NULL, '{');
+	return &o->json;
+}
+
+void out_end_object(struct out *o)
+{
+	json_close(&o->json, '}');
+	end_of_line(o);
+}
+
+/* ---- notes ---- */
+
+void out_note(struct out *o, const char *fmt, ...)
+{
+	char note[NOTE_LEN];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(note, sizeof(note), fmt, ap);
+	va_end(ap);
+	for (unsigned i = 0; i < o->n_notes; i++)
+		if (!strcmp(o->notes[i], note))
+			return;
+	if (o->n_notes < MAX_NOTES && (o->notes[o->n_notes] = strdup(note)))
+		o->n_notes++;
+}
+
+int out_finish(struct out *o)
+{
+	struct text line = {0};
+
+	for (unsigned i = 0; o->opts.json && i < o->n_notes; i++) {
+		struct json *j = out_object(o);
+
+		json_str(j, "note", o->notes[i], strlen(o->notes[i]));
+		out_end_object(o);
+	}
+	out_flush(o);
+	for (unsigned i = 0; i < o->n_notes; i++) {
+		text_clear(&line);
+		text_puts(&line, "tcptape: note: ");
+		text_safe(&line, o->notes[i], strlen(o->notes[i]));
+		if (!line.failed)
+			fprintf(stderr, "%.*s\n", (int)line.len, line.s);
+	}
+	text_fini(&line);
+	return o->err;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rows of any record, as the schema of the file describes it: what a newer recorder wrote is read
+ * and printed too. Owns the list of records and the names of their values; columns belong to the
+ * chunk that was loaded last.
+ */
+#ifndef ANA_RECORD_H
+#define ANA_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bind.h"
+#include "json.h"
+#include "names.h"
+#include "text.h"
+
+struct record_field {
+	const struct tape_field *f;
+	struct tape_column col;
+	bool have; /* col is there */
+	bool is_hex, is_errno, has_asked_names;
+	struct names names;
+};
+
+struct record {
+	const struct tape_record *rec;
+	struct record_field *fields;
+	uint32_t n_rows;	      /* in the chunk */
+	int sock_field, task_field;   /* first reference to those tables; -1 none */
+	int daddr_field, dport_field; /* the remote end that was asked for; -1 none */
+	int flow_field;		      /* a packet's own addresses; -1 none */
+	bool on; /* the caller wants its columns; those of tables are loaded anyway */
+};
+
+struct record_set {
+	const struct tape_schema *schema;
+	struct record *records; /* one for each of the schema, in its order */
+};
+
+/* -1: no memory. Free with record_set_fini also then. */
+int record_set_init(struct record_set *s, const struct tape_schema *schema);
+void record_set_fini(struct record_set *s);
+
+struct record *record_by_id(const struct record_set *s, unsigned id); /* NULL: none */
+
+/* Decode the columns of one chunk. 0; negative: no memory; 1: damage, *err, and that column is left
+ * out. */
+int record_set_load(struct record_set *s, struct tape_chunk *chunk, struct tape_error *err);
+
+/* The value of a reference or integer field, 0 if there is none. field -1: 0. */
+uint64_t record_get(const struct record *r, int field, uint32_t k);
+const uint8_t *record_addr(const struct record *r, int field, uint32_t k); /* NULL: none */
+
+/* All fields of row k, tables that it refers to as objects in it. */
+void record_json(const struct record_set *s, struct json *j, const struct record *r, uint32_t k);
+
+/* field=value, without the first socket and the first task. */
+void record_text(const struct record_set *s, struct text *t, const struct record *r, uint32_t k);
+
+#endif

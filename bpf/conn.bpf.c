@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Group conn: the life of a TCP socket. */
+#include "probe.h"
+
+/*
+ * Every change of sk_state. A child is born as LISTEN -> SYN_RECV in inet_csk_clone_lock, while its
+ * tuple is still the listener's and its cookie is not yet set: asking for the cookie would make one
+ * that the kernel then overwrites. It is left 0, and the recorder completes it (record/identity.c).
+ */
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
+{
+	bool born = old_state == TCP_LISTEN && new_state == TCP_SYN_RECV;
+	struct ev_tcp_state *e;
+	struct tcp_sock *tp;
+
+	if (!is_tcp(sk))
+		return 0;
+	e = RESERVE(control, conn, tcp_state);
+	if (!e)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(sk);
+	fill_sock(&e->sock, sk, tp, born ? 0 : bpf_get_socket_cookie(sk));
+	if (new_state == TCP_SYN_SENT) /* inet_sport is still that of the connect before */
+		e->sock.flow.lport = sk->__sk_common.skc_num;
+	fill_owner(&e->task, sk);
+	e->old_state = old_state;
+	e->new_state = new_state;
+	e->retransmits = tp ? tp->inet_conn.icsk_retransmits : 0;
+	e->shutdown = sk->sk_shutdown;
+	e->err = sk->sk_err;
+	e->soft_err = sk->sk_err_soft;
+	SUBMIT(control, e);
+	return 0;
+}
+
+static __always_inline struct ev_connect_error *connect_error(struct sock *sk, int ret)
+{
+	struct ev_connect_error *e = RESERVE(control, conn, connect_error);
+
+	if (!e)
+		return NULL;
+	fill_sock(&e->sock, sk, bpf_skc_to_tcp_sock(sk), bpf_get_socket_cookie(sk));
+	fill_task(&e->task);
+	e->err = -ret;
+	e->state = sk->__sk_common.skc_state;
+	return e;
+}
+
+/* connect() that fails before a SYN is sent: no route, no local port. Runs in the caller. */
+SEC("?fexit/tcp_v4_connect")
+int BPF_PROG(connect_error__v4, struct sock *sk, void *uaddr, int len, int ret)
+{
+	struct ev_connect_error *e;
+	struct sockaddr_in to = {};
+
+	if (!ret)
+		return 0;
+	bpf_probe_read_kernel(&to, sizeof(to), uaddr);
+	e = connect_error(sk, ret);
+	if (!e)
+		return 0;
+	map_v4(&e->daddr, to.sin_addr);
+	e->dport = bpf_ntohs(to.sin_port);
+	SUBMIT(control, e);
+	return 0;
+}
+
+SEC("?fexit/tcp_v6_connect")
+int BPF_PROG(connect_error__v6, struct sock *sk, void *uaddr, int len, int ret)
+{
+	struct ev_connect_error *e;
+	struct sockaddr_in6 to = {};
+
+	if (!ret)
+		return 0;
+	bpf_probe_read_kernel(&to, sizeof(to), uaddr);
+	e = connect_error(sk, ret);
+	if (!e)
+		return 0;
+	__builtin_memcpy(e->daddr.b, to.sin6_addr, sizeof(e->daddr.b));
+	e->dport = bpf_ntohs(to.sin6_port);
+	SUBMIT(control, e);
+	return 0;
+}
+
+/* Runs in the thread that called accept(). child: NULL if accept failed. */
+static __always_inline int accepted(struct sock *listener, struct sock *child)
+{
+	struct ev_tcp_accept *e;
+
+	if (!child || !is_tcp(child))
+		return 0;
+	e = RESERVE(control, conn, tcp_accept);
+	if (!e)
+		return 0;
+	fill_sock(&e->sock, child, bpf_skc_to_tcp_sock(child), bpf_get_socket_cookie(child));
+	fill_task(&e->task);
+	e->backlog = listener->sk_ack_backlog;
+	e->max_backlog = listener->sk_max_ack_backlog;
+	SUBMIT(control, e);
+	return 0;
+}
+
+/* Linux 6.10 and later; two programs, as fexit's return value stands behind the arguments. */
+SEC("?fexit/inet_csk_accept")
+int BPF_PROG(tcp_accept__2, struct sock *sk, struct proto_accept_arg *arg, struct sock *child)
+{
+	return accepted(sk, child);
+}
+
+SEC("?fexit/inet_csk_accept")
+int BPF_PROG(tcp_accept__4, struct sock *sk, int flags, int *err, bool kern, struct sock *child)
+{
+	return accepted(sk, child);
+}
+
+#define SHUTDOWN_FIN_RECEIVED 4 /* not of sk_shutdown: our bit, see events.def */
+
+/* tcp_v4_destroy_sock (IPv6 too): the socket's last moment, whoever ends it. */
+SEC("?tp_btf/tcp_destroy_sock")
+int BPF_PROG(tcp_destroy, struct sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct ev_tcp_destroy *e;
+
+	if (!tp)
+		return 0;
+	e = RESERVE(control, conn, tcp_destroy);
+	if (!e)
+		return 0;
+	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_owner(&e->task, sk);
+	e->bytes_sent = tp->bytes_sent;
+	e->bytes_acked = tp->bytes_acked;
+	e->bytes_received = tp->bytes_received;
+	e->bytes_retrans = tp->bytes_retrans;
+	e->segs_out = tp->segs_out;
+	e->segs_in = tp->segs_in;
+	e->data_segs_out = tp->data_segs_out;
+	e->data_segs_in = tp->data_segs_in;
+	e->total_retrans = tp->total_retrans;
+	e->lost = tp->lost;
+	e->srtt_us = tp->srtt_us >> 3;
+	e->mdev_us = tp->mdev_us >> 2;
+	e->min_rtt_us = tp->rtt_min.s[0].v;
+	e->cwnd = tp->snd_cwnd;
+	e->mss = tp->mss_cache;
+	e->err = sk->sk_err;
+	e->state = sk->__sk_common.skc_state;
+	e->shutdown = sk->sk_shutdown;
+	if (sk->__sk_common.skc_flags >> SOCK_DONE & 1) /* set by tcp_fin() */
+		e->shutdown |= SHUTDOWN_FIN_RECEIVED;
+	SUBMIT(control, e);
+	return 0;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Socket fields -> record fields. probe.h includes this twice: once with plain loads through typed
+ * pointers (about 1 ns each; tracepoints, fentry, fexit, iterators), once through
+ * bpf_probe_read_kernel (about 25 ns each), for kprobes, where the verifier knows no types.
+ *
+ * GET(p, member) reads p->member, GET2(p, a, b) reads p->a->b, GET_ADDR copies 16 bytes, GET_BITS
+ * reads a bit field: its p must be a variable, as the macro adds the whole path's offset to it.
+ * FILL(name) is the name of the function.
+ */
+
+static __always_inline void FILL(addresses)(struct ev_flow *flow, struct sock *sk, uint16_t family)
+{
+	if (family == AF_INET) {
+		map_v4(&flow->laddr, GET(sk, __sk_common.skc_rcv_saddr));
+		map_v4(&flow->raddr, GET(sk, __sk_common.skc_daddr));
+	} else if (family == AF_INET6 && bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) {
+		GET_ADDR(&flow->laddr, sk, __sk_common.skc_v6_rcv_saddr);
+		GET_ADDR(&flow->raddr, sk, __sk_common.skc_v6_daddr);
+	} else {
+		__builtin_memset(flow, 0, sizeof(*flow));
+	}
+}
+
+/*
+ * tp may be NULL (an MPTCP socket). The local port is taken from inet_sport: skc_num is cleared
+ * by inet_put_port before the state becomes CLOSE.
+ */
+static __always_inline void FILL(sock)(struct ev_sock *s, struct sock *sk, struct tcp_sock *tp,
+				       uint64_t cookie)
+{
+	uint16_t family = GET(sk, __sk_common.skc_family), lport = 0;
+
+	s->cookie = cookie;
+	s->skaddr = (uint64_t)sk;
+	FILL(addresses)(&s->flow, sk, family);
+	if (tp)
+		lport = bpf_ntohs(GET(tp, inet_conn.icsk_inet.inet_sport));
+	s->flow.lport = lport ? lport : GET(sk, __sk_common.skc_num);
+	s->flow.rport = bpf_ntohs(GET(sk, __sk_common.skc_dport));
+	s->netns = GET2(sk, __sk_common.skc_net.net, ns.inum);
+	s->uid = GET(sk, sk_uid.val);
+	s->family = family;
+	s->protocol = GET(sk, sk_protocol);
+}
+
+/*
+ * A connection request or a socket in TIME_WAIT, which have no more than struct sock_common; their
+ * local port stands in skc_num.
+ */
+static __always_inline void FILL(short)(struct ev_sock *s, struct sock *sk, uint64_t cookie,
+					uint32_t uid)
+{
+	uint16_t family = GET(sk, __sk_common.skc_family);
+
+	s->cookie = cookie;
+	s->skaddr = (uint64_t)sk;
+	FILL(addresses)(&s->flow, sk, family);
+	s->flow.lport = GET(sk, __sk_common.skc_num);
+	s->flow.rport = bpf_ntohs(GET(sk, __sk_common.skc_dport));
+	s->netns = GET2(sk, __sk_common.skc_net.net, ns.inum);
+	s->uid = uid;
+	s->family = family;
+	s->protocol = IPPROTO_TCP;
+}
+
+/* tcp_packets_in_flight */
+static __always_inline uint32_t FILL(in_flight)(struct tcp_sock *tp)
+{
+	return GET(tp, packets_out) - (GET(tp, sacked_out) + GET(tp, lost_out)) +
+	       GET(tp, retrans_out);
+}
+
+/* All of an rtt event but its head, sock, and what only the hook knows. */
+static __always_inline void FILL(rtt)(struct ev_rtt *e, struct tcp_sock *tp)
+{
+	e->srtt_us = GET(tp, srtt_us) >> 3;
+	e->mdev_us = GET(tp, mdev_us) >> 2;
+	e->rttvar_us = GET(tp, rttvar_us);
+	e->min_rtt_us = GET(tp, rtt_min.s[0].v);
+	e->rack_rtt_us = GET(tp, rack.rtt_us);
+	e->cwnd = GET(tp, snd_cwnd);
+	e->ssthresh = GET(tp, snd_ssthresh);
+	e->in_flight = FILL(in_flight)(tp);
+	e->delivered = GET(tp, delivered);
+	e->lost = GET(tp, lost);
+	e->total_retrans = GET(tp, total_retrans);
+	e->snd_una = GET(tp, snd_una);
+	e->snd_nxt = GET(tp, snd_nxt);
+	e->ca_state = GET_BITS(tp, inet_conn.icsk_ca_state);
+}
+
+/* All of a loss_probe event but its head, sock and rto_us. */
+static __always_inline void FILL(loss_probe)(struct ev_loss_probe *e, struct tcp_sock *tp)
+{
+	e->snd_una = GET(tp, snd_una);
+	e->snd_nxt = GET(tp, snd_nxt);
+	e->write_seq = GET(tp, write_seq);
+	e->cwnd = GET(tp, snd_cwnd);
+	e->in_flight = FILL(in_flight)(tp);
+	e->srtt_us = GET(tp, srtt_us) >> 3;
+	e->ca_state = GET_BITS(tp, inet_conn.icsk_ca_state);
+	e->state = GET(tp, inet_conn.icsk_inet.sk.__sk_common.skc_state);
+	e->outstanding = GET(tp, tlp_high_seq) != 0;
+}
+
+#undef GET
+#undef GET2
+#undef GET_BITS
+#undef GET_ADDR
+#undef FILL

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What all probes share: rings, loss counters, and the filling of common parts. A probe reads,
+ * stamps and submits; it keeps nothing. Maps are weak, so that the linker makes one of each out of
+ * all files. Sizes are set by the recorder (record/object.c) before loading.
+ */
+#ifndef TAPE_PROBE_H
+#define TAPE_PROBE_H
+
+#include "kernel.h"
+#include "groups.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 22);
+} control SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 23);
+} bulk SEC(".maps") __weak;
+
+/* One element a possible CPU, read by the recorder through mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct tape_lost);
+} lost SEC(".maps") __weak;
+
+/* A quarter of each ring's bytes, set by the recorder. A power of two. */
+const volatile uint64_t ring_quarter[TAPE_N_RINGS] SEC(".rodata") __weak = {1 << 20, 1 << 21};
+
+static __noinline void count_lost(uint32_t group)
+{
+	uint32_t cpu = bpf_get_smp_processor_id();
+	struct tape_lost *l = bpf_map_lookup_elem(&lost, &cpu);
+
+	if (l && group < TAPE_N_GROUPS)
+		__sync_fetch_and_add(&l->n[group], 1);
+}
+
+/* The time is taken before the ring's lock is waited for. */
+static __always_inline void *reserve(void *ring, uint32_t group, uint16_t type, uint32_t size)
+{
+	uint64_t now = bpf_ktime_get_ns();
+	struct ev_head *head = bpf_ringbuf_reserve(ring, size, 0);
+
+	if (!head) {
+		count_lost(group);
+		return NULL;
+	}
+	head->ts_ns = now;
+	head->cpu = bpf_get_smp_processor_id();
+	head->type = type;
+	head->size = size;
+	return head;
+}
+
+#define RESERVE(ring, group, name)                                                                 \
+	((struct ev_##name *)reserve(&ring, TAPE_GROUP_##group, EV_##name,                         \
+				     sizeof(struct ev_##name)))
+
+/*
+ * The reader sleeps until its timer, unless a ring fills: it is woken at each quarter of the ring,
+ * in a band of 1/16 quarter. Outside of the band no wake-up is queued, however far behind the
+ * reader is. The look at the fill level costs about 50 ns, as it shares a cache line with the
+ * reader, so only one record in 8 looks, picked by bits of its time: hundreds of records lie in a
+ * band, and if all fail to look there are the next band and the timer.
+ */
+static __always_inline bool should_wake(void *ring, enum tape_ring id, uint64_t ts_ns)
+{
+	uint64_t quarter = ring_quarter[id], used;
+
+	if (ts_ns >> 6 & 7) /* coarser than the steps of any clock in use */
+		return false;
+	used = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+	return used >= quarter && (used & (quarter - 1)) < quarter / 16;
+}
+
+static __always_inline void submit(void *ring, enum tape_ring id, struct ev_head *head)
+{
+	bool wake = should_wake(ring, id, head->ts_ns);
+
+	bpf_ringbuf_submit(head, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+}
+
+#define SUBMIT(ring, record) submit(&ring, TAPE_RING_##ring, &(record)->head)
+
+static __always_inline bool is_tcp(struct sock *sk)
+{
+	uint16_t protocol = sk->sk_protocol;
+
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+}
+
+/* IPv4 as ::ffff:a.b.c.d. addr must be 8-byte aligned, as all in records are. */
+static __always_inline void map_v4(struct ev_addr *addr, __be32 v4)
+{
+	*(uint64_t *)addr->b = 0;
+	*(uint32_t *)(addr->b + 8) = bpf_htonl(0xffff);
+	*(uint32_t *)(addr->b + 12) = v4;
+}
+
+/* The verifier lets wide loads pass within one array (btf_struct_walk). */
+static __always_inline void copy_addr(struct ev_addr *to, const __u8 *from)
+{
+	*(uint64_t *)to->b = *(const uint64_t *)from;
+	*(uint64_t *)(to->b + 8) = *(const uint64_t *)(from + 8);
+}
+
+#define FILL(name) fill_##name
+#define GET(p, member) ((p)->member)
+#define GET2(p, a, b) ((p)->a->b)
+#define GET_BITS(p, member) BPF_CORE_READ_BITFIELD(p, member)
+#define GET_ADDR(to, p, member) copy_addr(to, (p)->member.in6_u.u6_addr8)
+#include "fill.h"
+
+#define FILL(name) fill_##name##_probed
+#define GET(p, member) BPF_CORE_READ(p, member)
+#define GET2(p, a, b) BPF_CORE_READ(p, a, b)
+#define GET_BITS(p, member) BPF_CORE_READ_BITFIELD_PROBED(p, member)
+#define GET_ADDR(to, p, member) BPF_CORE_READ_INTO(to, p, member)
+#include "fill.h"
+
+static __always_inline void fill_task(struct ev_task *task)
+{
+	uint64_t id = bpf_get_current_pid_tgid();
+
+	task->cgroup = bpf_get_current_cgroup_id();
+	task->pid = id >> 32;
+	task->tid = (uint32_t)id;
+	bpf_get_current_comm(task->comm.s, sizeof(task->comm.s));
+}
+
+/*
+ * The current thread is the socket's owner if the socket is locked by a thread: softirqs and
+ * timers find sk_lock.owned zero, or leave the socket alone (they queue to its backlog, which is
+ * worked off by the owner). Otherwise "current" is whoever was interrupted, and is not recorded.
+ */
+static __always_inline void fill_owner(struct ev_task *task, struct sock *sk)
+{
+	if (sk->sk_lock.owned)
+		fill_task(task);
+	else
+		__builtin_memset(task, 0, sizeof(*task));
+}
+
+#endif

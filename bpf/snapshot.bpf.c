@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The sockets that exist: walked by the recorder, once in each network namespace. */
+#include "probe.h"
+
+/* Number of the socket's inode, as in /proc/PID/fd; 0 if no process holds it. */
+static __always_inline uint64_t inode_of(struct sock *sk)
+{
+	struct socket_alloc *alloc = (struct socket_alloc *)sk->sk_socket; /* its first member */
+
+	return alloc ? BPF_CORE_READ(alloc, vfs_inode.i_ino) : 0;
+}
+
+/* Called for each socket, then once with NULL. The task is found by the recorder, in /proc. */
+SEC("?iter/tcp")
+int snap_sock(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct ev_snap_sock e = {};
+	struct tcp_sock *tp;
+	struct sock *sk;
+
+	if (!skc || skc->skc_state == TCP_TIME_WAIT || skc->skc_state == TCP_NEW_SYN_RECV)
+		return 0; /* not full sockets */
+	tp = bpf_skc_to_tcp_sock(skc);
+	if (!tp)
+		return 0;
+	sk = &tp->inet_conn.icsk_inet.sk;
+	e.head.ts_ns = bpf_ktime_get_ns();
+	e.head.cpu = bpf_get_smp_processor_id();
+	e.head.type = EV_snap_sock;
+	e.head.size = sizeof(e);
+	fill_sock(&e.sock, sk, tp, bpf_get_socket_cookie(skc));
+	e.inode = inode_of(sk);
+	e.bytes_acked = tp->bytes_acked;
+	e.bytes_received = tp->bytes_received;
+	e.total_retrans = tp->total_retrans;
+	e.srtt_us = tp->srtt_us >> 3;
+	e.backlog = sk->sk_ack_backlog;
+	e.max_backlog = sk->sk_max_ack_backlog;
+	e.mss = tp->mss_cache;
+	e.err = sk->sk_err;
+	e.state = sk->__sk_common.skc_state;
+	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	return 0;
+}

@@ -1,0 +1,85 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# demo.sh: from a fresh clone to an answer, on Debian 12 or later, as root: installs the packages
+# that are missing, builds into build/, records this machine's TCP for a few seconds (with some HTTP
+# over loopback, so that there is something to see), and asks the file. Where the kernel cannot be
+# recorded, it says why and asks a sample trace instead. Leaves build/demo.tcptape behind.
+set -eu
+
+cd "$(dirname "$0")"
+seconds=5 port=8321
+record=build/record/tcptape-record tape=build/analyze/tcptape trace=build/demo.tcptape
+
+if [ "$(id -u)" != 0 ]; then
+	echo "Recording needs root, and so does installing packages: sudo ./demo.sh" >&2
+	exit 1
+fi
+
+heading() { printf '\n=== %s\n' "$*"; }
+typed() { # COMMAND...: show it as it could be typed, and run it
+	printf '\n$ %s\n' "$*"
+	"$@"
+}
+shorten() { # LINES
+	awk -v n="$1" 'NR <= n { print } END { if (NR > n) print "... " NR - n " lines more" }'
+}
+
+heading "Build"
+sh tests/install.sh gcc libc6-dev clang llvm bpftool libbpf-dev meson ninja-build pkg-config \
+	libzstd-dev libxxhash-dev libpcap-dev
+log=$(mktemp)
+quietly() { "$@" >"$log" 2>&1 || { cat "$log" && exit 1; }; }
+[ -f build/build.ninja ] || quietly meson setup build
+quietly ninja -C build analyze/tcptape record/tcptape-record tests/load
+rm -f "$log"
+echo "$tape, $record"
+
+server=''
+stop_server() { [ -z "$server" ] || kill "$server" 2>/dev/null || :; }
+trap stop_server EXIT
+
+why=''
+[ -r /sys/kernel/btf/vmlinux ] || why="it has no BTF (/sys/kernel/btf/vmlinux)"
+if [ -z "$why" ]; then
+	heading "Record $seconds seconds of this machine's TCP, with HTTP over loopback"
+	build/tests/load server -m http -f -a 4000 127.0.0.1 $port >/dev/null &
+	server=$!
+	(
+		sleep 1
+		end=$(($(date +%s) + seconds - 1))
+		while [ "$(date +%s)" -lt $end ]; do
+			build/tests/load client -m http -n 5 -c 20 127.0.0.1 $port
+			build/tests/load client 127.0.0.1 $((port + 1)) # nobody listens: refused
+			sleep 0.2
+		done
+	) >/dev/null 2>&1 &
+	typed $record -d $seconds --force -o $trace || why="tcptape-record ended with status $?, above"
+	wait $!
+	# shellcheck disable=SC2012
+	printf '\n$ ls -lh %s\n' $trace && ls -lh $trace
+fi
+if [ -n "$why" ]; then
+	heading "This kernel, $(uname -r), cannot be recorded: $why"
+	trace=sample-traces/http-20ms.tcptape
+	echo "So the questions below are asked of a sample trace, $trace."
+fi
+
+heading "What is in the file, and how was it recorded?"
+typed $tape info $trace
+
+heading "How long are the round trips?"
+typed $tape rtt $trace 2>&1
+
+heading "How long do connects take, and what becomes of them?"
+typed $tape connlat $trace 2>&1 | shorten 15
+
+heading "Which states do the connections pass?"
+typed $tape states $trace 2>&1 | shorten 15
+
+heading "The life of each connection, in one line"
+typed $tape life $trace 2>&1 | shorten 15
+
+heading "More"
+echo "$tape --help          the commands; each has --help, --json, --csv, -f 'tcpdump expression'"
+echo "$record --help   what can be recorded; --list: what this kernel allows"

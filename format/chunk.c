@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Reading a chunk: its header is checked at once, a column is decoded when it is asked for. */
+#include "chunk.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "codec.h"
+#include "cursor.h"
+#include "layout.h"
+
+#define ARENA_BLOCK (1u << 20)
+#define NOT_DECODED 1 /* column.rc until it was tried */
+
+struct count {
+	uint16_t id;
+	uint32_t n_rows;
+	const struct tape_record *rec; /* NULL: not in the schema */
+};
+
+struct column {
+	uint16_t record, field;
+	uint8_t transform, layout, flags;
+	uint32_t raw_len, stored_len;
+	uint32_t at; /* of its body: in the payload, or in the one frame's content */
+	int rc;	     /* NOT_DECODED, or what decoding returned */
+	struct tape_column decoded;
+};
+
+/* Memory of the decoded columns of one chunk: blocks that are kept for the next one. */
+struct arena {
+	struct arena_block {
+		uint8_t *p;
+		size_t cap;
+	} * blocks;
+	size_t n_blocks, current, used;
+	size_t total; /* asked for since the last reset */
+};
+
+struct tape_chunk {
+	const struct tape_schema *schema;
+	struct tape_chunk_head head;
+	bool snapshot;
+	uint64_t offset;
+	size_t stored_len;
+	const uint8_t *payload; /* NULL: header only */
+	size_t payload_len;
+	const uint8_t *single; /* content of the one frame, once it was decompressed */
+	struct count *counts;
+	struct column *columns;
+	ZSTD_DCtx *zstd;
+	struct arena arena;
+};
+
+static void *arena_alloc(struct arena *a, size_t len)
+{
+	struct arena_block *blocks;
+
+	len = (len + 15) & ~(size_t)15;
+	a->total += len;
+	for (; a->current < a->n_blocks; a->current++, a->used = 0)
+		if (a->blocks[a->current].cap - a->used >= len) {
+			a->used += len;
+			return a->blocks[a->current].p + a->used - len;
+		}
+	blocks = realloc(a->blocks, (a->n_blocks + 1) * sizeof(*blocks));
+	if (!blocks)
+		return NULL;
+	a->blocks = blocks;
+	blocks[a->n_blocks].cap = len > ARENA_BLOCK ? len : ARENA_BLOCK;
+	blocks[a->n_blocks].p = malloc(blocks[a->n_blocks].cap);
+	if (!blocks[a->n_blocks].p)
+		return NULL;
+	a->used = len;
+	return blocks[a->n_blocks++].p;
+}
+
+/*
+ * Forget what was allocated. Several blocks become one of their size, so that a file with chunks of
+ * ever other sizes cannot collect blocks; memory stays below the ceilings of one chunk.
+ */
+static void arena_reset(struct arena *a)
+{
+	size_t total = a->total;
+
+	if (a->n_blocks > 1) {
+		while (a->n_blocks)
+			free(a->blocks[--a->n_blocks].p);
+		a->current = a->used = 0;
+		arena_alloc(a, total); /* without memory, the next one will say so */
+	}
+	a->current = a->used = a->total = 0;
+}
+
+int tape_chunk_new(struct tape_chunk **ret, struct tape_error *err)
+{
+	struct tape_chunk *c = calloc(1, sizeof(*c));
+
+	if (c) {
+		c->zstd = ZSTD_createDCtx();
+		c->counts = calloc(TAPE_MAX_RECORDS, sizeof(*c->counts));
+		c->columns = calloc(TAPE_MAX_COLUMNS, sizeof(*c->columns));
+	}
+	if (!c || !c->zstd || !c->counts || !c->columns) {
+		tape_chunk_free(c);
+		return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for a chunk");
+	}
+	*ret = c;
+	return 0;
+}
+
+void tape_chunk_free(struct tape_chunk *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->arena.n_blocks; i++)
+		free(c->arena.blocks[i].p);
+	free(c->arena.blocks);
+	free(c->counts);
+	free(c->columns);
+	ZSTD_freeDCtx(c->zstd);
+	free(c);
+}
+
+/* ---- the header ---- */
+
+static int corrupt(const struct tape_chunk *c, struct tape_error *err, const char *what)
+{
+	return tape_fail(err, TAPE_E_CORRUPT, c->offset, "chunk at byte %llu: %s",
+			 (unsigned long long)c->offset, what);
+}
+
+static int too_large(const struct tape_chunk *c, struct tape_error *err, const char *what,
+		     uint64_t found, uint64_t ceiling)
+{
+	return tape_fail(err, TAPE_E_LIMIT, c->offset, "chunk at byte %llu: %s: %llu, at most %llu",
+			 (unsigned long long)c->offset, what, (unsigned long long)found,
+			 (unsigned long long)ceiling);
+}
+
+static void get_fixed_head(struct tape_chunk_head *h, struct tape_in *in)
+{
+	h->ts_min = tape_in_u64(in);
+	h->ts_max = tape_in_u64(in);
+	h->ts_floor = tape_in_u64(in);
+	h->first_event = tape_in_u64(in);
+	h->lost = tape_in_u64(in);
+	h->n_events = tape_in_u32(in);
+	h->n_stragglers = tape_in_u32(in);
+	h->n_records = tape_in_u16(in);
+	h->n_columns = tape_in_u16(in);
+	h->flags = tape_in_u32(in);
+}
+
+static int check_head(const struct tape_chunk *c, struct tape_error *err)
+{
+	const struct tape_chunk_head *h = &c->head;
+
+	if (h->flags & ~TAPE_CHUNK_KNOWN_FLAGS)
+		return tape_fail(err, TAPE_E_UNKNOWN, c->offset,
+				 "chunk at byte %llu has flags of a newer version",
+				 (unsigned long long)c->offset);
+	if (h->n_events > TAPE_MAX_EVENTS)
+		return too_large(c, err, "events", h->n_events, TAPE_MAX_EVENTS);
+	if (h->n_events / TAPE_MAX_EVENTS_PER_BYTE > c->stored_len)
+		return too_large(c, err, "events a byte",
+				 (h->n_events + c->stored_len - 1) / c->stored_len,
+				 TAPE_MAX_EVENTS_PER_BYTE);
+	if (h->n_records > TAPE_MAX_RECORDS)
+		return too_large(c, err, "record types", h->n_records, TAPE_MAX_RECORDS);
+	if (h->n_columns > TAPE_MAX_COLUMNS)
+		return too_large(c, err, "columns", h->n_columns, TAPE_MAX_COLUMNS);
+	if (!h->n_events || h->ts_min > h->ts_max)
+		return corrupt(c, err, "no events, or times out of order");
+	return 0;
+}
+
+static int get_counts(struct tape_chunk *c, struct tape_in *in, struct tape_error *err)
+{
+	uint64_t n_events = 0, last_id = TAPE_COMMON;
+	uint64_t most = (uint64_t)c->head.n_events * TAPE_MAX_ROWS_PER_EVENT;
+
+	for (unsigned i = 0; i < c->head.n_records; i++) {
+		uint64_t id = tape_in_varint(in), n = tape_in_varint(in);
+		const struct tape_record *rec;
+
+		if (in->bad || id <= last_id || id > UINT16_MAX || !n)
+			return corrupt(c, err, "the list of record counts is damaged");
+		rec = tape_schema_record(c->schema, (unsigned)id);
+		if (n > most)
+			return too_large(c, err, "rows of a record type", n, most);
+		if (!rec || !rec->is_table)
+			n_events += n;
+		c->counts[i] = (struct count){(uint16_t)id, (uint32_t)n, rec};
+		last_id = id;
+	}
+	if (n_events != c->head.n_events)
+		return corrupt(c, err, "the counts do not add up to the number of events");
+	return 0;
+}
+
+static const struct count *count_of(const struct tape_chunk *c, unsigned id)
+{
+	for (unsigned i = 0; i < c->head.n_records; i++)
+		if (c->counts[i].id == id)
+			return &c->counts[i];
+	return NULL;
+}
+
+/* The schema's field that a column holds; NULL if the schema has none (a newer writer's). */
+static const struct tape_field *field_of(const struct tape_chunk *c, const struct column *col)
+{
+	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
+
+	return rec && col->field < rec->n_fields ? &rec->fields[col->field] : NULL;
+}
+
+static bool get_column_entry(struct tape_in *in, struct column *col)
+{
+	unsigned len = tape_in_u8(in);
+	const uint8_t *p = tape_in_bytes(in, len);
+	struct tape_in e = p ? tape_in(p, len) : tape_in("", 0);
+	uint64_t record = tape_in_varint(&e), field = tape_in_varint(&e), raw, stored;
+
+	col->transform = tape_in_u8(&e);
+	col->layout = tape_in_u8(&e);
+	col->flags = tape_in_u8(&e);
+	raw = tape_in_varint(&e);
+	stored = tape_in_varint(&e);
+	if (e.bad || record > UINT16_MAX || field > UINT16_MAX || raw > UINT32_MAX ||
+	    stored > UINT32_MAX)
+		return false;
+	col->record = (uint16_t)record;
+	col->field = (uint16_t)field;
+	col->raw_len = (uint32_t)raw;
+	col->stored_len = (uint32_t)stored;
+	col->rc = NOT_DECODED;
+	return true;
+}
+
+static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_error *err)
+{
+	bool single = c->head.flags & TAPE_CHUNK_SINGLE;
+	uint64_t raw = 0, stored = 0, decoded = 0;
+
+	for (unsigned i = 0; i < c->head.n_columns; i++) {
+		struct column *col = &c->columns[i];
+		const struct tape_field *f;
+
+		if (!get_column_entry(in, col))
+			return corrupt(c, err, "the column directory is damaged");
+		if (col->record != TAPE_COMMON && !count_of(c, col->record))
+			return corrupt(c, err,
+				       "a column of a record type that the chunk does not hold");
+		col->at = (uint32_t)(single ? raw : stored);
+		raw += col->raw_len;
+		stored += single ? 0 : col->stored_len;
+		f = field_of(c, col);
+		if (f)
+			decoded += (uint64_t)tape_chunk_rows(c, col->record) *
+				   (f->width ? f->width : 4);
+		if (raw > TAPE_MAX_CHUNK_RAW)
+			return too_large(c, err, "bytes of columns", raw, TAPE_MAX_CHUNK_RAW);
+		if (decoded > TAPE_MAX_CHUNK_ROWS)
+			return too_large(c, err, "bytes of decoded columns", decoded,
+					 TAPE_MAX_CHUNK_ROWS);
+	}
+	if (c->payload && stored > c->payload_len)
+		return corrupt(c, err, "the columns are longer than the payload");
+	return 0;
+}
+
+int tape_chunk_parse(struct tape_chunk *c, const struct tape_schema *schema, bool snapshot,
+		     const void *type_head, size_t type_head_len, const void *payload,
+		     size_t payload_len, uint64_t offset, struct tape_error *err)
+{
+	struct tape_in in = tape_in(type_head, type_head_len);
+	int rc;
+
+	c->schema = schema;
+	c->snapshot = snapshot;
+	c->offset = offset;
+	c->stored_len = TAPE_BLOCK_HEAD_LEN + type_head_len + payload_len;
+	c->payload = payload;
+	c->payload_len = payload_len;
+	c->single = NULL;
+	arena_reset(&c->arena);
+	get_fixed_head(&c->head, &in);
+	if (in.bad) {
+		memset(&c->head, 0, sizeof(c->head));
+		return corrupt(c, err, "the header is too short");
+	}
+	rc = check_head(c, err);
+	if (!rc)
+		rc = get_counts(c, &in, err);
+	if (!rc)
+		rc = get_directory(c, &in, err);
+	if (rc)
+		c->head.n_records = c->head.n_columns = 0;
+	return rc;
+}
+
+const struct tape_chunk_head *tape_chunk_head(const struct tape_chunk *c)
+{
+	return &c->head;
+}
+
+bool tape_chunk_is_snapshot(const struct tape_chunk *c)
+{
+	return c->snapshot;
+}
+
+uint64_t tape_chunk_offset(const struct tape_chunk *c)
+{
+	return c->offset;
+}
+
+size_t tape_chunk_stored_len(const struct tape_chunk *c)
+{
+	return c->stored_len;
+}
+
+uint32_t tape_chunk_rows(const struct tape_chunk *c, unsigned record)
+{
+	const struct count *k;
+
+	if (record == TAPE_COMMON)
+		return c->head.n_events;
+	k = count_of(c, record);
+	return k ? k->n_rows : 0;
+}
+
+/* ---- a column ---- */
+
+static int decompress(struct tape_chunk *c, const uint8_t *src, size_t len, size_t raw_len,
+		      const uint8_t **ret, struct tape_error *err)
+{
+	void *dst;
+	size_t n;
+
+	if (ZSTD_getFrameContentSize(src, len) != raw_len)
+		return corrupt(c, err, "a zstd frame has not the length that the directory says");
+	dst = arena_alloc(&c->arena, raw_len);
+	if (!dst)
+		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for %zu bytes", raw_len);
+	n = ZSTD_decompressDCtx(c->zstd, dst, raw_len, src, len);
+	if (ZSTD_isError(n) || n != raw_len)
+		return corrupt(c, err, "a zstd frame is damaged");
+	*ret = dst;
+	return 0;
+}
+
+/* The one frame of a small chunk; padding after it is not part of it. */
+static int decompress_single(struct tape_chunk *c, struct tape_error *err)
+{
+	const struct column *last = &c->columns[c->head.n_columns - 1];
+	size_t len = ZSTD_findFrameCompressedSize(c->payload, c->payload_len);
+
+	if (ZSTD_isError(len))
+		return corrupt(c, err, "its zstd frame is damaged");
+	return decompress(c, c->payload, len, (size_t)last->at + last->raw_len, &c->single, err);
+}
+
+static int body_of(struct tape_chunk *c, const struct column *col, const uint8_t **ret,
+		   struct tape_error *err)
+{
+	int rc;
+
+	if (c->head.flags & TAPE_CHUNK_SINGLE) {
+		rc = c->single ? 0 : decompress_single(c, err);
+		if (!rc)
+			*ret = c->single + col->at;
+		return rc;
+	}
+	*ret = c->payload + col->at;
+	if (col->flags & TAPE_COLUMN_ZSTD)
+		return decompress(c, *ret, col->stored_len, col->raw_len, ret, err);
+	if (col->stored_len != col->raw_len)
+		return corrupt(c, err, "an uncompressed column has two lengths");
+	return 0;
+}
+
+static int check_refs(struct tape_chunk *c, const struct tape_field *f,
+		      const struct tape_column *refs, struct tape_error *err)
+{
+	uint32_t max = 0, rows = tape_chunk_rows(c, f->table);
+	const uint32_t *v = refs->values;
+
+	for (uint32_t i = 0; i < refs->n; i++)
+		max = v[i] > max ? v[i] : max;
+	if (max > (f->type == TAPE_DREF ? 2 * rows : rows))
+		return corrupt(c, err, "a reference points outside its table");
+	return 0;
+}
+
+/* Every event must be of a counted type, and as often as counted. */
+static int check_types(struct tape_chunk *c, const struct tape_column *types,
+		       struct tape_error *err)
+{
+	const uint16_t *v = types->values;
+	uint32_t *left = arena_alloc(&c->arena, (UINT16_MAX + 1) * sizeof(*left));
+
+	if (!left)
+		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for a chunk");
+	memset(left, 0, (UINT16_MAX + 1) * sizeof(*left));
+	for (unsigned i = 0; i < c->head.n_records; i++)
+		if (!c->counts[i].rec || !c->counts[i].rec->is_table)
+			left[c->counts[i].id] = c->counts[i].n_rows;
+	for (uint32_t i = 0; i < types->n; i++)
+		if (!left[v[i]]--)
+			return corrupt(c, err, "the types of the events contradict their counts");
+	return 0;
+}
+
+static int decode_values(struct tape_chunk *c, const struct column *col, const struct tape_field *f,
+			 const uint8_t *body, struct tape_column *ret, struct tape_error *err)
+{
+	uint32_t *starts;
+	void *values;
+
+	if (f->type == TAPE_STR) {
+		starts = arena_alloc(&c->arena, ((size_t)ret->n + 1) * sizeof(*starts));
+		if (!starts)
+			return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for a chunk");
+		if (col->layout != TAPE_L_STRINGS || col->transform)
+			return tape_fail(err, TAPE_E_UNKNOWN, c->offset,
+					 "strings in layout %u or transform %u, which are unknown",
+					 col->layout, col->transform);
+		ret->str_start = starts;
+		return tape_decode_strings(body, col->raw_len, ret->n, starts,
+					   (const char **)&ret->values, err);
+	}
+	values = arena_alloc(&c->arena, (size_t)ret->n * f->width);
+	if (!values)
+		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for a chunk");
+	ret->values = values;
+	return tape_decode(body, col->raw_len, col->transform, col->layout, ret->n, f->width,
+			   values, err);
+}
+
+static int decode(struct tape_chunk *c, struct column *col, struct tape_error *err)
+{
+	const struct tape_field *f = field_of(c, col);
+	struct tape_error inner;
+	const uint8_t *body;
+	int rc;
+
+	if (!f || f->type == TAPE_TYPE_UNKNOWN || col->flags & ~TAPE_COLUMN_KNOWN_FLAGS)
+		return tape_fail(
+			err, TAPE_E_UNKNOWN, c->offset,
+			"chunk at byte %llu: column %u of record %u is written in a newer way",
+			(unsigned long long)c->offset, col->field, col->record);
+	col->decoded = (struct tape_column){
+		.type = f->type, .width = f->width, .n = tape_chunk_rows(c, col->record)};
+	rc = body_of(c, col, &body, err);
+	if (rc)
+		return rc;
+	rc = decode_values(c, col, f, body, &col->decoded, &inner);
+	if (rc)
+		return tape_fail(err, rc, c->offset, "chunk at byte %llu, %s of record %u: %s",
+				 (unsigned long long)c->offset, f->name, col->record, inner.text);
+	if (f->table)
+		rc = check_refs(c, f, &col->decoded, err);
+	if (!rc && col->record == TAPE_COMMON && col->field == TAPE_COMMON_TYPE)
+		rc = check_types(c, &col->decoded, err);
+	return rc;
+}
+
+static struct column *find_column(const struct tape_chunk *c, unsigned record, unsigned field)
+{
+	for (unsigned i = 0; i < c->head.n_columns; i++)
+		if (c->columns[i].record == record && c->columns[i].field == field)
+			return &c->columns[i];
+	return NULL;
+}
+
+int tape_chunk_column(struct tape_chunk *c, unsigned record, unsigned field,
+		      struct tape_column *ret, struct tape_error *err)
+{
+	struct column *col = c->payload ? find_column(c, record, field) : NULL;
+
+	if (!col)
+		return tape_fail(err, TAPE_E_ABSENT, c->offset,
+				 "chunk at byte %llu does not hold column %u of record %u",
+				 (unsigned long long)c->offset, field, record);
+	if (col->rc < 0) /* tried before */
+		return tape_fail(err, col->rc, c->offset,
+				 "chunk at byte %llu: column %u of record %u cannot be decoded",
+				 (unsigned long long)c->offset, field, record);
+	if (col->rc == NOT_DECODED)
+		col->rc = decode(c, col, err);
+	*ret = col->decoded;
+	return col->rc;
+}
+
+size_t tape_chunk_column_stored(const struct tape_chunk *c, unsigned record, unsigned field)
+{
+	const struct column *col = find_column(c, record, field);
+
+	return col && !(c->head.flags & TAPE_CHUNK_SINGLE) ? col->stored_len : 0;
+}

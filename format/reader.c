@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "reader.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "block.h"
+#include "cursor.h"
+#include "facts.h"
+#include "index.h"
+#include "layout.h"
+#include "source.h"
+
+#define MAX_DAMAGE 1000 /* places that are listed; more are counted into the last */
+#define RESYNC_READ (1u << 16)
+#define RESYNC_HASH_FREE (1u << 20) /* bytes of headers that resync may hash in any case */
+#define RESYNC_HASH_PER_BYTE 4	    /* and for each byte that it passes over */
+
+struct tape_reader {
+	struct tape_source src;
+	struct tape_facts facts;
+	struct tape_chunk *chunk;
+	struct tape_damage damage[MAX_DAMAGE];
+	size_t n_damage;
+	uint64_t from_ns, to_ns;
+	uint64_t
+		pending; /* length of the block whose chunk was returned, still to be passed over */
+	uint32_t next_seq;
+	bool jumped, header_only;
+	struct tape_index_entry *index;
+	size_t n_index, next_index;
+	bool index_tried;
+};
+
+/* ---- small helpers ---- */
+
+static int no_memory(struct tape_error *err)
+{
+	return tape_fail(err, TAPE_E_NOMEM, 0, "no memory to read a trace");
+}
+
+static void note_damage(struct tape_reader *r, uint64_t offset, uint64_t bytes, const char *text)
+{
+	struct tape_damage *d = &r->damage[r->n_damage];
+
+	if (r->n_damage == MAX_DAMAGE) {
+		d[-1].bytes += bytes;
+		return;
+	}
+	d->offset = offset;
+	d->bytes = bytes;
+	snprintf(d->text, sizeof(d->text), "%s", text);
+	r->n_damage++;
+}
+
+/* ---- walking ---- */
+
+static bool is_chunk(const struct tape_block_head *h)
+{
+	return h->type == TAPE_BLOCK_CHUNK || h->type == TAPE_BLOCK_SNAPSHOT;
+}
+
+/* Is a good block header of this file at p? got: bytes visible there. */
+static bool good_head(const struct tape_reader *r, const uint8_t *p, size_t got,
+		      struct tape_block_head *h)
+{
+	return got >= TAPE_BLOCK_HEAD_LEN && tape_block_unpack(p, h) &&
+	       got >= TAPE_BLOCK_HEAD_LEN + (size_t)h->hdr_len &&
+	       (!r->facts.any || h->file_id == r->facts.info.file_id) && tape_block_head_ok(p, h);
+}
+
+/*
+ * May a candidate be hashed? A forged file could have one in every 40 bytes, each with 64 KiB of
+ * type header; so what is hashed stays in proportion to what is passed over.
+ */
+static bool in_budget(const uint8_t *p, size_t got, uint64_t passed, uint64_t *hashed)
+{
+	struct tape_block_head h;
+
+	if (got < TAPE_BLOCK_HEAD_LEN || !tape_block_unpack(p, &h))
+		return false;
+	*hashed += TAPE_BLOCK_HEAD_LEN + h.hdr_len;
+	return *hashed <= RESYNC_HASH_FREE + RESYNC_HASH_PER_BYTE * passed;
+}
+
+/*
+ * Move to the next good header, on 8-byte alignment; 1 found, 0 end of the data. cut: what stands
+ * here may be a good header that the data ends in; if nothing follows, that is what it was.
+ */
+static int resync(struct tape_reader *r, bool cut, struct tape_error *err)
+{
+	uint64_t from = r->src.pos, hashed = 0;
+	struct tape_block_head h;
+	const uint8_t *p;
+	size_t got, at;
+
+	for (;;) {
+		int rc = tape_source_peek(&r->src, RESYNC_READ, &p, &got, err);
+
+		if (rc)
+			return rc;
+		for (at = r->src.pos == from ? 8 : 0; at + 8 <= got; at += 8) {
+			const uint8_t *full = p;
+
+			if (tape_le(p + at, 4) != TAPE_MAGIC)
+				continue;
+			/* its type header may lie outside the view: look again from there */
+			rc = tape_source_skip(&r->src, at, err);
+			if (!rc)
+				rc = tape_source_peek(&r->src, TAPE_BLOCK_HEAD_LEN + UINT16_MAX,
+						      &full, &got, err);
+			if (rc)
+				return rc;
+			if (in_budget(full, got, r->src.pos - from, &hashed) &&
+			    good_head(r, full, got, &h)) {
+				note_damage(r, from, r->src.pos - from, "damaged data was skipped");
+				r->jumped = true;
+				return 1;
+			}
+			p = full;
+			at = 0;
+		}
+		if (got < RESYNC_READ) {
+			if (!cut)
+				note_damage(r, from, r->src.pos + got - from,
+					    "damaged data up to the end");
+			r->facts.end.truncated |= cut;
+			return 0;
+		}
+		rc = tape_source_skip(&r->src, at, err);
+		if (rc)
+			return rc;
+	}
+}
+
+/* The header of the block at the source's position; 1 in *v, 0 end of the data. */
+static int view_head(struct tape_reader *r, struct tape_block_view *v, struct tape_error *err)
+{
+	const uint8_t *p;
+	size_t got;
+	bool cut;
+	int rc = tape_source_peek(&r->src, TAPE_BLOCK_HEAD_LEN, &p, &got, err);
+
+	if (rc || !got)
+		return rc;
+	if (got >= TAPE_BLOCK_HEAD_LEN && tape_block_unpack(p, &v->h)) {
+		rc = tape_source_peek(&r->src, TAPE_BLOCK_HEAD_LEN + (size_t)v->h.hdr_len, &p, &got,
+				      err);
+		if (rc)
+			return rc;
+	}
+	if (!good_head(r, p, got, &v->h)) {
+		if (!r->facts.any)
+			return tape_fail(err, TAPE_E_NOT_TAPE, 0, "not a tcptape trace");
+		cut = got < TAPE_BLOCK_HEAD_LEN ||
+		      (tape_block_unpack(p, &v->h) &&
+		       got < TAPE_BLOCK_HEAD_LEN + (size_t)v->h.hdr_len);
+		rc = resync(r, cut, err);
+		return rc <= 0 ? rc : view_head(r, v, err);
+	}
+	v->offset = r->src.pos;
+	v->type_head = p + TAPE_BLOCK_HEAD_LEN;
+	v->payload = NULL;
+	return 1;
+}
+
+/* Bring the payload into view and check it; 1 good, 0 the data ends in it, 2 damaged (noted). */
+static int view_payload(struct tape_reader *r, struct tape_block_view *v, struct tape_error *err)
+{
+	size_t at = TAPE_BLOCK_HEAD_LEN + (size_t)v->h.hdr_len, got;
+	const uint8_t *p;
+	int rc = tape_source_peek(&r->src, at + v->h.payload_len, &p, &got, err);
+
+	if (rc)
+		return rc;
+	if (got < at + v->h.payload_len) {
+		r->facts.end.truncated = true;
+		return 0;
+	}
+	v->type_head = p + TAPE_BLOCK_HEAD_LEN;
+	v->payload = p + at;
+	if (tape_block_payload_ok(&v->h, v->payload))
+		return 1;
+	note_damage(r, v->offset, tape_block_len(&v->h), "the checksum of a block is wrong");
+	return 2;
+}
+
+static void check_seq(struct tape_reader *r, const struct tape_block_view *v)
+{
+	char text[128];
+
+	if (r->facts.any && !r->jumped && v->h.seq != r->next_seq) {
+		snprintf(text, sizeof(text), "blocks are missing: number %u follows %u", v->h.seq,
+			 r->next_seq - 1);
+		note_damage(r, v->offset, 0, text);
+	}
+	r->next_seq = v->h.seq + 1;
+	r->jumped = false;
+}
+
+static bool in_window(const struct tape_reader *r, const struct tape_block_view *v)
+{
+	struct tape_in in = tape_in(v->type_head, v->h.hdr_len);
+	uint64_t ts_min = tape_in_u64(&in), ts_max = tape_in_u64(&in);
+
+	return v->h.type == TAPE_BLOCK_SNAPSHOT || in.bad ||
+	       (ts_max >= r->from_ns && ts_min <= r->to_ns);
+}
+
+/* Parse the chunk in view; damage inside it is noted and the chunk left out: 1 ready, 0 left out.
+ */
+static int take_chunk(struct tape_reader *r, const struct tape_block_view *v,
+		      struct tape_error *err)
+{
+	struct tape_error inner;
+	int rc;
+
+	rc = tape_chunk_parse(r->chunk, r->facts.schema, v->h.type == TAPE_BLOCK_SNAPSHOT,
+			      v->type_head, v->h.hdr_len, v->payload, v->h.payload_len, v->offset,
+			      &inner);
+	if (!rc) {
+		if (r->facts.end.lost < tape_chunk_head(r->chunk)->lost)
+			r->facts.end.lost = tape_chunk_head(r->chunk)->lost;
+		return 1;
+	}
+	if (rc == TAPE_E_NOMEM)
+		return tape_fail(err, rc, v->offset, "%s", inner.text);
+	note_damage(r, v->offset, tape_block_len(&v->h), inner.text);
+	return 0;
+}
+
+/* Deal with a block that is no chunk. One that a reader can do without is noted if it is bad. */
+static int take_fact(struct tape_reader *r, const struct tape_block_view *v, struct tape_error *err)
+{
+	struct tape_error inner;
+	int rc = tape_facts_block(&r->facts, v, &inner);
+
+	if (rc && rc != TAPE_E_NOMEM && r->facts.any && v->h.flags & TAPE_BLOCK_ANCILLARY) {
+		note_damage(r, v->offset, tape_block_len(&v->h), inner.text);
+		return 0;
+	}
+	return rc ? tape_fail(err, rc, inner.offset, "%s", inner.text) : 0;
+}
+
+/* All but the padding, as view_payload wants it. */
+static bool whole_in_file(const struct tape_reader *r, const struct tape_block_view *v)
+{
+	return !r->src.seekable ||
+	       v->offset + TAPE_BLOCK_HEAD_LEN + v->h.hdr_len + v->h.payload_len <= r->src.size;
+}
+
+/* The data ended; 2, for step. */
+static int at_end(struct tape_reader *r)
+{
+	r->facts.ended = true;
+	return 2;
+}
+
+static void note_trailing(struct tape_reader *r, const struct tape_block_view *v)
+{
+	uint64_t end = v->offset + tape_block_len(&v->h);
+
+	if (r->src.seekable && r->src.size > end)
+		note_damage(r, end, r->src.size - end, "data after the end of the trace");
+}
+
+/* Deal with one block: 1 a chunk is ready (r->pending still to be passed over), 0 go on, 2 the end.
+ */
+static int step(struct tape_reader *r, struct tape_error *err)
+{
+	bool want_payload;
+	struct tape_block_view v;
+	int rc = view_head(r, &v, err);
+
+	if (rc <= 0)
+		return rc ? rc : at_end(r);
+	check_seq(r, &v);
+	want_payload = !is_chunk(&v.h) || (in_window(r, &v) && !r->header_only);
+	if (!want_payload && !whole_in_file(r, &v)) {
+		r->facts.end.truncated = true;
+		return at_end(r);
+	}
+	rc = want_payload ? view_payload(r, &v, err) : 1;
+	if (rc <= 0)
+		return rc ? rc : at_end(r);
+	r->pending = tape_block_len(&v.h);
+	if (rc == 2 && !r->facts.any)
+		return tape_fail(err, TAPE_E_CORRUPT, 0, "the first block of the file is damaged");
+	if (rc == 2 || (is_chunk(&v.h) && !in_window(r, &v)))
+		return 0;
+	if (is_chunk(&v.h) && r->facts.any && !(v.h.flags & ~TAPE_BLOCK_KNOWN_FLAGS))
+		return take_chunk(r, &v, err);
+	rc = take_fact(r, &v, err);
+	if (!rc && r->facts.ended)
+		note_trailing(r, &v);
+	return rc ? rc : r->facts.ended ? 2 : 0;
+}
+
+/* Pass over the block that was dealt with last. */
+static int pass(struct tape_reader *r, struct tape_error *err)
+{
+	uint64_t after = r->src.pos + r->pending;
+	int rc = tape_source_skip(&r->src, r->pending, err);
+
+	r->pending = 0;
+	if (r->src.pos < after || (r->src.seekable && r->src.size < after))
+		r->facts.end.truncated = true; /* a pipe ended in it, or its padding is missing */
+	return rc;
+}
+
+/* ---- the index ---- */
+
+/* Find END by the tail and INDEX by END; without them, or if they are damaged, there is no index.
+ */
+static void load_index(struct tape_reader *r)
+{
+	struct tape_source *s = &r->src;
+	uint64_t back = s->pos, at;
+	size_t got, n_damage = r->n_damage;
+	bool truncated = r->facts.end.truncated, jumped = r->jumped;
+	struct tape_block_view v;
+	const uint8_t *p;
+
+	r->index_tried = true;
+	if (!s->seekable || s->size < TAPE_TAIL_LEN)
+		return;
+	tape_source_seek(s, s->size - TAPE_TAIL_LEN);
+	if (!tape_source_peek(s, TAPE_TAIL_LEN, &p, &got, NULL) && got >= TAPE_TAIL_LEN &&
+	    !memcmp(p + 8, TAPE_TAIL_MAGIC, 8)) {
+		at = tape_le(p, 8);
+		tape_source_seek(s, at < s->size ? at : s->size);
+		if (view_head(r, &v, NULL) == 1 && v.h.type == TAPE_BLOCK_END &&
+		    v.h.hdr_len >= TAPE_END_HEAD_LEN) {
+			at = tape_le(v.type_head, 8);
+			tape_source_seek(s, at && at < s->size ? at : s->size);
+			if (view_head(r, &v, NULL) == 1 && v.h.type == TAPE_BLOCK_INDEX &&
+			    view_payload(r, &v, NULL) == 1)
+				r->index = tape_index_parse(v.payload, v.h.payload_len, v.offset,
+							    &r->n_index);
+		}
+	}
+	r->n_damage = n_damage; /* reading on will find it again, where it is */
+	r->facts.end.truncated = truncated;
+	r->jumped = jumped;
+	tape_source_seek(s, back);
+}
+
+/*
+ * Go on at the end of the block before the next wanted one, so that what stands between two chunks
+ * (clock, loss) is read too.
+ */
+static void jump(struct tape_reader *r)
+{
+	size_t i = r->next_index;
+	uint64_t before;
+
+	while (i < r->n_index &&
+	       (r->index[i].offset < r->src.pos ||
+		(r->index[i].type != TAPE_BLOCK_SNAPSHOT &&
+		 (r->index[i].ts_max < r->from_ns || r->index[i].ts_min > r->to_ns))))
+		i++;
+	r->next_index = i;
+	if (!i)
+		return;
+	before = r->index[i - 1].offset + r->index[i - 1].len;
+	if (before > r->src.pos) {
+		tape_source_seek(&r->src, before);
+		r->jumped = true;
+	}
+}
+
+/* ---- the interface ---- */
+
+/* Read up to the first chunk: everything that describes the trace. */
+static int read_front(struct tape_reader *r, struct tape_error *err)
+{
+	struct tape_block_view v;
+	int rc;
+
+	for (;;) {
+		rc = pass(r, err);
+		if (rc)
+			return rc;
+		if (r->facts.schema && r->facts.clocks.n && !r->src.seekable)
+			return 0; /* a pipe must not be waited for */
+		rc = view_head(r, &v, err);
+		if (rc < 0)
+			return rc;
+		if (!rc && !r->facts.any)
+			return tape_fail(err, TAPE_E_NOT_TAPE, 0,
+					 "the file is empty, or too short for a trace");
+		if (!rc)
+			at_end(r);
+		if (!rc || (r->facts.any && is_chunk(&v.h)))
+			break;
+		rc = step(r, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 2)
+			break;
+	}
+	if (!r->facts.schema)
+		return tape_fail(err, TAPE_E_TRUNCATED, r->src.pos,
+				 "the trace ends, or is damaged, before its schema");
+	return 0;
+}
+
+int tape_reader_open(struct tape_reader **ret, const char *path, struct tape_error *err)
+{
+	struct tape_reader *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (!r)
+		return no_memory(err);
+	r->to_ns = UINT64_MAX;
+	r->src.fd = -1;
+	rc = tape_source_open(&r->src, path, err);
+	if (!rc)
+		rc = tape_chunk_new(&r->chunk, err);
+	if (!rc)
+		rc = read_front(r, err);
+	if (rc) {
+		tape_reader_close(r);
+		return rc;
+	}
+	*ret = r;
+	return 0;
+}
+
+void tape_reader_close(struct tape_reader *r)
+{
+	if (!r)
+		return;
+	tape_facts_fini(&r->facts);
+	free(r->index);
+	tape_chunk_free(r->chunk);
+	tape_source_fini(&r->src);
+	free(r);
+}
+
+const struct tape_file_info *tape_reader_info(const struct tape_reader *r)
+{
+	return &r->facts.info;
+}
+
+const struct tape_schema *tape_reader_schema(const struct tape_reader *r)
+{
+	return r->facts.schema;
+}
+
+bool tape_reader_seekable(const struct tape_reader *r)
+{
+	return r->src.seekable;
+}
+
+const struct tape_meta *tape_reader_meta(const struct tape_reader *r, size_t *n)
+{
+	*n = r->facts.meta.n;
+	return r->facts.meta.p;
+}
+
+const struct tape_clock *tape_reader_clocks(const struct tape_reader *r, size_t *n)
+{
+	*n = r->facts.clocks.n;
+	return r->facts.clocks.p;
+}
+
+const struct tape_loss *tape_reader_losses(const struct tape_reader *r, size_t *n)
+{
+	*n = r->facts.losses.n;
+	return r->facts.losses.p;
+}
+
+const struct tape_damage *tape_reader_damage(const struct tape_reader *r, size_t *n)
+{
+	*n = r->n_damage;
+	return r->damage;
+}
+
+void tape_reader_end(const struct tape_reader *r, struct tape_end *ret)
+{
+	*ret = r->facts.end;
+}
+
+void tape_reader_window(struct tape_reader *r, uint64_t from_ns, uint64_t to_ns)
+{
+	r->from_ns = from_ns;
+	r->to_ns = to_ns;
+	if (!r->index_tried)
+		load_index(r);
+}
+
+static int next(struct tape_reader *r, struct tape_chunk **ret, struct tape_error *err)
+{
+	for (;;) {
+		int rc = pass(r, err);
+
+		if (rc)
+			return rc;
+		if (r->facts.ended)
+			return 0;
+		jump(r);
+		rc = step(r, err);
+		if (rc == 1)
+			*ret = r->chunk;
+		if (rc < 0)
+			r->facts.ended = true; /* nothing is read behind an error */
+		if (rc)
+			return rc == 2 ? 0 : rc;
+	}
+}
+
+int tape_reader_next(struct tape_reader *r, struct tape_chunk **ret, struct tape_error *err)
+{
+	r->header_only = false;
+	return next(r, ret, err);
+}
+
+int tape_reader_next_header(struct tape_reader *r, struct tape_chunk **ret, struct tape_error *err)
+{
+	r->header_only = r->src.seekable;
+	return next(r, ret, err);
+}
+
+int tape_reader_rewind(struct tape_reader *r, struct tape_error *err)
+{
+	tape_facts_reset(&r->facts);
+	r->n_damage = 0;
+	tape_source_seek(&r->src, 0);
+	r->pending = r->next_seq = 0;
+	r->next_index = 0;
+	r->jumped = false;
+	return read_front(r, err);
+}

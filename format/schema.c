@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "schema.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "layout.h"
+
+/* ---- the built-in schema, out of events.def ---- */
+
+/* type token of events.def -> {enum tape_type, table it refers to, decoded width} */
+#define TYPE_u8 TAPE_U8, 0, 1
+#define TYPE_u16 TAPE_U16, 0, 2
+#define TYPE_u32 TAPE_U32, 0, 4
+#define TYPE_u64 TAPE_U64, 0, 8
+#define TYPE_i32 TAPE_I32, 0, 4
+#define TYPE_i64 TAPE_I64, 0, 8
+#define TYPE_addr TAPE_ADDR, 0, 16
+#define TYPE_comm TAPE_COMM, 0, 16
+#define TYPE_str TAPE_STR, 0, 0
+#define TYPE_flow TAPE_DREF, TABLE_flow, 4
+#define TYPE_sock TAPE_REF, TABLE_sock, 4
+#define TYPE_task TAPE_REF, TABLE_task, 4
+
+#define HINT_PLAIN TAPE_PLAIN
+#define HINT_DELTA TAPE_DELTA
+#define HINT_REF TAPE_IS_REF
+#define HINT_POINTER TAPE_POINTER
+
+#define FIELD_ROW(name, hint, unit, meaning, type, table, width)                                   \
+	{name, unit, meaning, type, hint, table, width},
+#define FIELD_ROW_EXPANDED(...) FIELD_ROW(__VA_ARGS__)
+
+enum {
+#define TABLE(name, id, meaning) TABLE_##name = id,
+#define EVENT(name, id, group, meaning)
+#define FIELD(type, name, encoding, unit, meaning)
+#define END(name)
+#define ENUM(unit, value, name)
+#include "events.def"
+};
+
+static const struct tape_field fields_event[] = {
+	{"ts_ns", "ns", "CLOCK_MONOTONIC when the hook ran", TAPE_U64, TAPE_DELTA, 0, 8},
+	{"type", "record", "record id of the event", TAPE_U16, TAPE_PLAIN, 0, 2},
+	{"cpu", "cpu", "processor that the hook ran on", TAPE_U32, TAPE_PLAIN, 0, 4},
+};
+
+#define TABLE(name, id, meaning) static const struct tape_field fields_##name[] = {
+#define EVENT(name, id, group, meaning) static const struct tape_field fields_##name[] = {
+#define FIELD(type, name, encoding, unit, meaning)                                                 \
+	FIELD_ROW_EXPANDED(#name, HINT_##encoding, #unit, meaning, TYPE_##type)
+#define END(name)                                                                                  \
+	}                                                                                          \
+	;
+#define ENUM(unit, value, name)
+#include "events.def"
+
+#define N_ROWS(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct tape_record records[] = {
+	{"event", "", "columns that every event has", TAPE_COMMON, true, N_ROWS(fields_event),
+	 fields_event},
+#define TABLE(name, id, meaning)                                                                   \
+	{#name, "", meaning, id, true, N_ROWS(fields_##name), fields_##name},
+#define EVENT(name, id, group, meaning)                                                            \
+	{#name, #group, meaning, id, false, N_ROWS(fields_##name), fields_##name},
+#define FIELD(type, name, encoding, unit, meaning)
+#define END(name)
+#define ENUM(unit, value, name)
+#include "events.def"
+};
+
+static const struct tape_name names[] = {
+#define TABLE(name, id, meaning)
+#define EVENT(name, id, group, meaning)
+#define FIELD(type, name, encoding, unit, meaning)
+#define END(name)
+#define ENUM(unit, value, name) {#unit, name, value},
+#include "events.def"
+};
+
+static const struct tape_schema builtin = {records, N_ROWS(records), names, N_ROWS(names)};
+
+const struct tape_schema *tape_schema_builtin(void)
+{
+	return &builtin;
+}
+
+/* ---- lookup ---- */
+
+const struct tape_record *tape_schema_record(const struct tape_schema *s, unsigned id)
+{
+	for (size_t i = 0; i < s->n_records; i++)
+		if (s->records[i].id == id)
+			return &s->records[i];
+	return NULL;
+}
+
+const struct tape_record *tape_schema_record_by_name(const struct tape_schema *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_records; i++)
+		if (!strcmp(s->records[i].name, name))
+			return &s->records[i];
+	return NULL;
+}
+
+int tape_record_field(const struct tape_record *rec, const char *name)
+{
+	for (int i = 0; i < rec->n_fields; i++)
+		if (!strcmp(rec->fields[i].name, name))
+			return i;
+	return -1;
+}
+
+const char *tape_schema_name(const struct tape_schema *s, const char *unit, uint64_t value)
+{
+	for (size_t i = 0; i < s->n_names; i++)
+		if (s->names[i].value == value && !strcmp(s->names[i].unit, unit))
+			return s->names[i].name;
+	return NULL;
+}
+
+/* ---- text form ---- */
+
+static const char *const type_words[] = {
+	[TAPE_U8] = "u8",     [TAPE_U16] = "u16",    [TAPE_U32] = "u32",
+	[TAPE_U64] = "u64",   [TAPE_I32] = "i32",    [TAPE_I64] = "i64",
+	[TAPE_ADDR] = "addr", [TAPE_COMM] = "comm",  [TAPE_STR] = "str",
+	[TAPE_REF] = "ref:",  [TAPE_DREF] = "dref:", [TAPE_TYPE_UNKNOWN] = "unknown",
+};
+static const uint16_t type_widths[] = {
+	[TAPE_U8] = 1,	[TAPE_U16] = 2, [TAPE_U32] = 4,	  [TAPE_U64] = 8,
+	[TAPE_I32] = 4, [TAPE_I64] = 8, [TAPE_ADDR] = 16, [TAPE_COMM] = 16,
+	[TAPE_STR] = 0, [TAPE_REF] = 4, [TAPE_DREF] = 4,
+};
+static const char *const hint_words[] = {
+	[TAPE_PLAIN] = "plain",
+	[TAPE_DELTA] = "delta",
+	[TAPE_IS_REF] = "ref",
+	[TAPE_POINTER] = "pointer",
+};
+
+static void write_record(FILE *f, const struct tape_schema *s, const struct tape_record *rec)
+{
+	fprintf(f, "record\t%u\t%s\t%s\t%s\n", rec->id, rec->name, rec->is_table ? "-" : rec->group,
+		rec->meaning);
+	for (unsigned i = 0; i < rec->n_fields; i++) {
+		const struct tape_field *fl = &rec->fields[i];
+		const struct tape_record *to = fl->table ? tape_schema_record(s, fl->table) : NULL;
+
+		fprintf(f, "field\t%s%s\t%s\t%s\t%s\t%s\n", type_words[fl->type],
+			to ? to->name : "", fl->name, hint_words[fl->hint], fl->unit, fl->meaning);
+	}
+}
+
+int tape_schema_write(const struct tape_schema *s, const char *extra, char **ret_text,
+		      size_t *ret_len, struct tape_error *err)
+{
+	FILE *f = open_memstream(ret_text, ret_len);
+	bool bad;
+
+	if (!f)
+		return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for the schema");
+	fprintf(f, "tape-schema\t%d\n", TAPE_VERSION_MAJOR);
+	for (size_t i = 0; i < s->n_records; i++)
+		write_record(f, s, &s->records[i]);
+	for (size_t i = 0; i < s->n_names; i++)
+		fprintf(f, "name\t%s\t%" PRIu64 "\t%s\n", s->names[i].unit, s->names[i].value,
+			s->names[i].name);
+	if (extra)
+		fputs(extra, f);
+	bad = ferror(f);
+	if (fclose(f) || bad)
+		return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for the schema");
+	return 0;
+}
+
+/* ---- parsing ---- */
+
+struct parsed {
+	struct tape_schema schema; /* first: tape_schema_free gets its address */
+	char *text;
+	struct tape_record *records;
+	struct tape_field *fields;
+	struct tape_name *names;
+};
+
+struct parser {
+	struct parsed *out;
+	size_t n_fields;
+	unsigned line;
+	struct tape_error *err;
+};
+
+#define MAX_WORDS 6
+
+static int bad_line(struct parser *p, const char *what)
+{
+	return tape_fail(p->err, TAPE_E_CORRUPT, 0, "schema, line %u: %s", p->line, what);
+}
+
+/* isalnum() would follow the locale. */
+static bool is_word_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_';
+}
+
+/* A name of a record or field becomes part of output and of options: letters, digits, _ only. */
+static bool is_identifier(const char *s)
+{
+	size_t len = strlen(s);
+
+	if (len < 1 || len > 31)
+		return false;
+	for (; *s; s++)
+		if (!is_word_char(*s))
+			return false;
+	return true;
+}
+
+static bool parse_number(const char *s, uint64_t max, uint64_t *ret)
+{
+	char *end;
+
+	if (*s < '0' || *s > '9')
+		return false;
+	errno = 0;
+	*ret = strtoull(s, &end, 10);
+	return !*end && !errno && *ret <= max;
+}
+
+static int parse_record(struct parser *p, char **word, unsigned n_words)
+{
+	struct parsed *out = p->out;
+	struct tape_schema *s = &out->schema;
+	struct tape_record *rec = &out->records[s->n_records];
+	uint64_t id;
+
+	if (n_words < 5 || !parse_number(word[1], UINT16_MAX, &id) || !is_identifier(word[2]))
+		return bad_line(p, "expected record, id, name, group, meaning");
+	if (s->n_records == TAPE_MAX_RECORDS)
+		return tape_fail(p->err, TAPE_E_LIMIT, 0, "schema: more than %d record types",
+				 TAPE_MAX_RECORDS);
+	if (s->n_records ? id <= rec[-1].id : id != TAPE_COMMON)
+		return bad_line(p, "record ids must start at 0 and rise");
+	*rec = (struct tape_record){
+		.name = word[2],
+		.group = strcmp(word[3], "-") ? word[3] : "",
+		.meaning = word[4],
+		.id = (uint16_t)id,
+		.is_table = !strcmp(word[3], "-"),
+		.fields = &out->fields[p->n_fields],
+	};
+	s->n_records++;
+	return 0;
+}
+
+/* "u32" or "ref:sock"; an unknown word is a type of the future. */
+static int parse_type(struct parser *p, const char *word, struct tape_field *fl)
+{
+	const struct tape_record *to;
+	unsigned t;
+
+	fl->type = TAPE_TYPE_UNKNOWN;
+	for (t = 0; t < TAPE_REF; t++)
+		if (!strcmp(word, type_words[t]))
+			break;
+	if (t == TAPE_REF) {
+		for (; t <= TAPE_DREF; t++)
+			if (!strncmp(word, type_words[t], strlen(type_words[t])))
+				break;
+		if (t > TAPE_DREF)
+			return 0;
+		to = tape_schema_record_by_name(&p->out->schema, word + strlen(type_words[t]));
+		if (!to || !to->is_table || to->id == TAPE_COMMON ||
+		    to == &p->out->records[p->out->schema.n_records - 1])
+			return bad_line(p, "reference to a table that is not known before");
+		fl->table = to->id;
+	}
+	fl->type = (enum tape_type)t;
+	fl->width = type_widths[t];
+	return 0;
+}
+
+static int parse_field(struct parser *p, char **word, unsigned n_words)
+{
+	struct parsed *out = p->out;
+	struct tape_field *fl = &out->fields[p->n_fields];
+	struct tape_record *rec;
+	int rc;
+
+	if (n_words < 6 || !is_identifier(word[2]))
+		return bad_line(p, "expected field, type, name, encoding, unit, meaning");
+	if (!out->schema.n_records)
+		return bad_line(p, "field before the first record");
+	rec = &out->records[out->schema.n_records - 1];
+	if (rec->n_fields == TAPE_MAX_FIELDS)
+		return tape_fail(p->err, TAPE_E_LIMIT, 0, "schema: more than %d fields in %s",
+				 TAPE_MAX_FIELDS, rec->name);
+	*fl = (struct tape_field){.name = word[2], .unit = word[4], .meaning = word[5]};
+	rc = parse_type(p, word[1], fl);
+	if (rc)
+		return rc;
+	for (unsigned h = 0; h < N_ROWS(hint_words); h++)
+		if (!strcmp(word[3], hint_words[h]))
+			fl->hint = (enum tape_hint)h;
+	rec->n_fields++;
+	p->n_fields++;
+	return 0;
+}
+
+static int parse_name(struct parser *p, char **word, unsigned n_words)
+{
+	struct tape_schema *s = &p->out->schema;
+	uint64_t value;
+
+	if (n_words < 4 || !parse_number(word[2], UINT64_MAX, &value))
+		return bad_line(p, "expected name, unit, value, text");
+	if (s->n_names == TAPE_MAX_NAMES)
+		return tape_fail(p->err, TAPE_E_LIMIT, 0, "schema: more than %d named values",
+				 TAPE_MAX_NAMES);
+	p->out->names[s->n_names++] = (struct tape_name){word[1], word[3], value};
+	return 0;
+}
+
+/* Cut a line at its tabs; words beyond MAX_WORDS are of a newer version and ignored. */
+static unsigned split(char *line, char **word)
+{
+	unsigned n = 0;
+
+	for (char *tab; n < MAX_WORDS; line = tab + 1) {
+		word[n++] = line;
+		tab = strchr(line, '\t');
+		if (!tab)
+			break;
+		*tab = '\0';
+	}
+	return n;
+}
+
+static int parse_line(struct parser *p, char *line)
+{
+	char *word[MAX_WORDS] = {0};
+	unsigned n = split(line, word);
+
+	if (p->line == 1)
+		return strcmp(word[0], "tape-schema") ? bad_line(p, "expected tape-schema") : 0;
+	if (!strcmp(word[0], "record"))
+		return parse_record(p, word, n);
+	if (!strcmp(word[0], "field"))
+		return parse_field(p, word, n);
+	if (!strcmp(word[0], "name"))
+		return parse_name(p, word, n);
+	return 0; /* a newer kind of line */
+}
+
+static size_t count_lines(const char *text, const char *start)
+{
+	size_t n = 0, len = strlen(start);
+
+	for (const char *p = text; p; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		n += !strncmp(p, start, len);
+	}
+	return n;
+}
+
+static bool parsed_alloc(struct parsed *out, const char *text, size_t len)
+{
+	out->text = malloc(len + 1);
+	if (!out->text)
+		return false;
+	memcpy(out->text, text, len);
+	out->text[len] = '\0';
+	out->records = calloc(TAPE_MAX_RECORDS, sizeof(*out->records));
+	out->fields = calloc(count_lines(out->text, "field\t") + 1, sizeof(*out->fields));
+	out->names = calloc(count_lines(out->text, "name\t") + 1, sizeof(*out->names));
+	out->schema.records = out->records;
+	out->schema.names = out->names;
+	return out->records && out->fields && out->names;
+}
+
+/* The common columns are the one thing that every reader must know. */
+static int check_common(const struct tape_schema *s, struct tape_error *err)
+{
+	const struct tape_record *rec = s->n_records ? &s->records[0] : NULL;
+
+	if (!rec || rec->n_fields < N_ROWS(fields_event))
+		return tape_fail(err, TAPE_E_CORRUPT, 0, "schema: no common columns");
+	for (unsigned i = 0; i < N_ROWS(fields_event); i++)
+		if (rec->fields[i].type != fields_event[i].type)
+			return tape_fail(err, TAPE_E_CORRUPT, 0,
+					 "schema: common column %u has not the type of %s", i,
+					 fields_event[i].name);
+	return 0;
+}
+
+int tape_schema_parse(const char *text, size_t len, struct tape_schema **ret,
+		      struct tape_error *err)
+{
+	struct parsed *out = calloc(1, sizeof(*out));
+	struct parser p = {.out = out, .err = err};
+	int rc = 0;
+
+	if (!out || len > TAPE_MAX_TEXT || !parsed_alloc(out, text, len)) {
+		rc = len > TAPE_MAX_TEXT
+			     ? tape_fail(err, TAPE_E_LIMIT, 0, "schema longer than %u bytes",
+					 TAPE_MAX_TEXT)
+			     : tape_fail(err, TAPE_E_NOMEM, 0, "no memory for the schema");
+		goto out;
+	}
+	for (char *line = out->text, *next; !rc && *line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		else
+			next = line + strlen(line);
+		p.line++;
+		rc = parse_line(&p, line);
+	}
+	if (!rc)
+		rc = check_common(&out->schema, err);
+out:
+	if (rc) {
+		if (out)
+			tape_schema_free(&out->schema);
+		return rc;
+	}
+	*ret = &out->schema;
+	return 0;
+}
+
+void tape_schema_free(struct tape_schema *s)
+{
+	struct parsed *out = (struct parsed *)s;
+
+	if (!out)
+		return;
+	free(out->text);
+	free(out->records);
+	free(out->fields);
+	free(out->names);
+	free(out);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What a trace holds: record types (tables and events), their fields, and the names of values.
+ * The built-in schema comes from events.def; every file carries its own, and readers follow the
+ * file's. A schema is immutable once made, so threads may share it.
+ */
+#ifndef TAPE_SCHEMA_H
+#define TAPE_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+enum tape_type {
+	TAPE_U8,
+	TAPE_U16,
+	TAPE_U32,
+	TAPE_U64,
+	TAPE_I32,
+	TAPE_I64,
+	TAPE_ADDR, /* 16 bytes, network order; IPv4 as v4-mapped */
+	TAPE_COMM, /* 16 bytes, NUL-padded */
+	TAPE_STR,  /* bytes of any length */
+	TAPE_REF,  /* row of a table: 0 none, else row + 1 */
+	TAPE_DREF, /* row of table flow with direction: 0 none, else 1 + (row << 1 | ends swapped)
+		    */
+	TAPE_TYPE_UNKNOWN, /* of a newer file: its columns are unavailable */
+};
+
+enum tape_hint { TAPE_PLAIN, TAPE_DELTA, TAPE_IS_REF, TAPE_POINTER };
+
+struct tape_field {
+	const char *name, *unit, *meaning;
+	enum tape_type type;
+	enum tape_hint hint;
+	uint16_t table; /* id of the table that a REF or DREF points into, else 0 */
+	uint16_t width; /* bytes of one decoded value: 1, 2, 4, 8 or 16; 0 string or unknown */
+};
+
+struct tape_record {
+	const char *name, *group, *meaning; /* group: "" for a table */
+	uint16_t id;
+	bool is_table;
+	uint16_t n_fields;
+	const struct tape_field *fields;
+};
+
+struct tape_name {
+	const char *unit, *name;
+	uint64_t value;
+};
+
+struct tape_schema {
+	const struct tape_record
+		*records; /* by rising id; records[0] is the common record "event" */
+	size_t n_records;
+	const struct tape_name *names;
+	size_t n_names;
+};
+
+/*
+ * The common record, id 0: the columns that every event has, one row an event, in file order.
+ */
+enum { TAPE_COMMON = 0, TAPE_COMMON_TS = 0, TAPE_COMMON_TYPE = 1, TAPE_COMMON_CPU = 2 };
+
+/* The schema of this build; static. */
+const struct tape_schema *tape_schema_builtin(void);
+
+/* The record with that id or name; NULL if there is none. */
+const struct tape_record *tape_schema_record(const struct tape_schema *s, unsigned id);
+const struct tape_record *tape_schema_record_by_name(const struct tape_schema *s, const char *name);
+
+/* Index of the field of that name in a record, -1 if there is none. */
+int tape_record_field(const struct tape_record *rec, const char *name);
+
+/* The name of value of a unit ("tcp_state", 1 -> "ESTABLISHED"); NULL if it has none. */
+const char *tape_schema_name(const struct tape_schema *s, const char *unit, uint64_t value);
+
+/*
+ * The text form that files carry (docs/format.md, SCHEMA). The caller frees *ret_text with free().
+ * extra: whole lines to append (names that only the running kernel knows), may be NULL.
+ */
+int tape_schema_write(const struct tape_schema *s, const char *extra, char **ret_text,
+		      size_t *ret_len, struct tape_error *err);
+
+/* Parse that text, which may come from an enemy. Free with tape_schema_free, NULL allowed. */
+int tape_schema_parse(const char *text, size_t len, struct tape_schema **ret,
+		      struct tape_error *err);
+void tape_schema_free(struct tape_schema *s);
+
+#endif

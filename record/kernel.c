@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel.h"
+
+const char *rec_method_name(enum rec_method m)
+{
+	static const char *const names[REC_N_METHODS] = {
+		"tp_btf", "fexit", "kprobe", "fentry", "iter", "sample",
+	};
+
+	return names[m];
+}
+
+static int target_id(const struct rec_kernel *k, enum rec_method m, const char *target)
+{
+	char name[96];
+
+	if (m != REC_TP_BTF)
+		return btf__find_by_name_kind(k->btf, target, BTF_KIND_FUNC);
+	snprintf(name, sizeof(name), "btf_trace_%s", target);
+	return btf__find_by_name_kind(k->btf, name, BTF_KIND_TYPEDEF);
+}
+
+int rec_kernel_n_args(const struct rec_kernel *k, enum rec_method m, const char *target)
+{
+	int id = target_id(k, m, target);
+	const struct btf_type *t;
+
+	if (id < 0)
+		return -1;
+	t = btf__type_by_id(k->btf, btf__type_by_id(k->btf, id)->type);
+	if (m != REC_TP_BTF)
+		return btf_vlen(t);
+	/* typedef -> pointer -> prototype, whose first argument is the tracepoint's data */
+	t = btf__type_by_id(k->btf, t->type);
+	return btf_vlen(t) - 1;
+}
+
+/* 0 if a program that does nothing loads there, else -errno. */
+static int try_load(const struct rec_kernel *k, enum rec_method m, const char *target)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts);
+	int id = target_id(k, m, target), fd;
+
+	if (id < 0)
+		return -ENOENT;
+	opts.expected_attach_type = m == REC_TP_BTF ? BPF_TRACE_RAW_TP : BPF_TRACE_FEXIT;
+	opts.attach_btf_id = (unsigned)id;
+	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "tcptape_try", "Dual BSD/GPL", insns, 2, &opts);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+static bool kprobes_exist(void)
+{
+	return !access("/sys/bus/event_source/devices/kprobe/type", R_OK) ||
+	       !access("/sys/kernel/tracing/kprobe_events", W_OK) ||
+	       !access("/sys/kernel/debug/tracing/kprobe_events", W_OK);
+}
+
+/* -1 if it is not the kernel that refuses, but we that have run out of something. */
+static int try_methods(struct rec_kernel *k, struct rec_error *err)
+{
+	int tp = try_load(k, REC_TP_BTF, "inet_sock_set_state");
+	int fexit = try_load(k, REC_FEXIT, "tcp_v4_connect");
+
+	if (rec_fail_is_fatal(-tp) || rec_fail_is_fatal(-fexit))
+		return rec_fail(err, "loading BPF programs: %s",
+				strerror(rec_fail_is_fatal(-tp) ? -tp : -fexit));
+	k->tried = tp != -EPERM && tp != -EACCES;
+	if (k->tried && tp < 0)
+		snprintf(k->refused[REC_TP_BTF], sizeof(k->refused[0]),
+			 "this kernel refuses BTF tracepoint programs (%s)", strerror(-tp));
+	if (k->tried && fexit < 0)
+		snprintf(k->refused[REC_FEXIT], sizeof(k->refused[0]),
+			 "this kernel refuses fexit programs (%s)", strerror(-fexit));
+	if (k->tried && fexit < 0) /* the same trampoline */
+		snprintf(k->refused[REC_FENTRY], sizeof(k->refused[0]),
+			 "this kernel refuses fentry programs (%s)", strerror(-fexit));
+	if (!kprobes_exist())
+		snprintf(k->refused[REC_KPROBE], sizeof(k->refused[0]),
+			 "this kernel has no kprobes");
+	return 0;
+}
+
+int rec_kernel_open(struct rec_kernel *k, struct rec_error *err)
+{
+	*k = (struct rec_kernel){0};
+	libbpf_set_print(NULL); /* what it would say, we say */
+	k->btf = btf__load_vmlinux_btf();
+	if (!k->btf && rec_fail_is_fatal(errno))
+		return rec_fail(err, "reading /sys/kernel/btf/vmlinux: %s", strerror(errno));
+	if (!k->btf)
+		return rec_fail(err,
+				"this kernel gives no type information in "
+				"/sys/kernel/btf/vmlinux (%s): tcptape-record needs Linux 6.1 "
+				"or later with CONFIG_DEBUG_INFO_BTF",
+				strerror(errno));
+	if (try_methods(k, err) < 0) {
+		rec_kernel_close(k);
+		return -1;
+	}
+	return 0;
+}
+
+void rec_kernel_close(struct rec_kernel *k)
+{
+	btf__free(k->btf);
+	k->btf = NULL;
+}

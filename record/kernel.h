@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What this kernel offers to probes: its BTF, and which kinds of program it accepts, found out by
+ * loading tiny ones. Owns the BTF.
+ */
+#ifndef REC_KERNEL_H
+#define REC_KERNEL_H
+
+#include <stdbool.h>
+
+#include "fail.h"
+
+struct btf;
+
+/* REC_ITER: a BPF iterator that the sampler reads; REC_SAMPLE: a file or the like that it reads. */
+enum rec_method {
+	REC_TP_BTF,
+	REC_FEXIT,
+	REC_KPROBE,
+	REC_FENTRY,
+	REC_ITER,
+	REC_SAMPLE,
+	REC_N_METHODS
+};
+
+struct rec_kernel {
+	struct btf *btf;
+	bool tried; /* false: no privilege to load programs, so only BTF is known */
+	char refused[REC_N_METHODS][96]; /* why a method cannot work; "" it can */
+};
+
+/* -1 only if there is no BTF. Without privilege `tried` stays false. */
+int rec_kernel_open(struct rec_kernel *k, struct rec_error *err);
+void rec_kernel_close(struct rec_kernel *k);
+
+/* "tp_btf", "fexit", "kprobe", "fentry", "iter", "sample" */
+const char *rec_method_name(enum rec_method m);
+
+/*
+ * Arguments of a kernel function or, for REC_TP_BTF, of a tracepoint; -1 if the kernel (or the
+ * module btf knows about) has none of that name that could be traced. Not for REC_ITER, REC_SAMPLE.
+ */
+int rec_kernel_n_args(const struct rec_kernel *k, enum rec_method m, const char *target);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "object.h"
+#include "tape_bpf.skel.h"
+
+/*
+ * libbpf says which program failed to load only in its messages, and its callback has no context
+ * pointer, so this is the one piece of state outside a struct.
+ */
+static char failed_program[64];
+
+static int on_message(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	char line[256];
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	if (level == LIBBPF_WARN && !*failed_program)
+		sscanf(line, "libbpf: prog '%63[^']'", failed_program);
+	return 0;
+}
+
+static struct bpf_program *program_of(const struct rec_object *o, size_t probe)
+{
+	return !rec_probes[probe].program
+		       ? NULL
+		       : bpf_object__find_program_by_name(o->skel->obj, rec_probes[probe].program);
+}
+
+static bool wanted(const struct rec_choice *c, size_t probe, uint32_t groups)
+{
+	for (size_t i = 0; i < rec_n_events; i++) {
+		if (!strcmp(rec_events[i].name, rec_probes[probe].event))
+			return (groups >> rec_events[i].group & 1) && rec_choice_is_best(c, probe);
+	}
+	return false;
+}
+
+/* Timer ticks a second: the coarse clocks move once a tick, and say so. */
+static uint32_t kernel_hz(void)
+{
+	struct timespec tick;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_sec || tick.tv_nsec <= 0)
+		return 250;
+	return (uint32_t)((1000000000 + tick.tv_nsec / 2) / tick.tv_nsec);
+}
+
+static void set_sizes(struct rec_object *o, uint64_t bulk_bytes)
+{
+	struct bpf_map *rings[TAPE_N_RINGS] = {
+		[TAPE_RING_control] = o->skel->maps.control,
+		[TAPE_RING_bulk] = o->skel->maps.bulk,
+	};
+
+	o->ring_bytes[TAPE_RING_control] = bulk_bytes / 2;
+	o->ring_bytes[TAPE_RING_bulk] = bulk_bytes;
+	for (int i = 0; i < TAPE_N_RINGS; i++) {
+		bpf_map__set_max_entries(rings[i], (uint32_t)o->ring_bytes[i]);
+		o->skel->rodata->ring_quarter[i] = o->ring_bytes[i] / 4;
+	}
+	bpf_map__set_max_entries(o->skel->maps.lost, o->n_cpus);
+	o->skel->rodata->hz = kernel_hz();
+}
+
+/* Refuse the row whose program libbpf complained of. -1 if it is none of ours. */
+static int refuse_failed(struct rec_object *o, struct rec_choice *c, int e)
+{
+	char why[112];
+
+	if (!strcmp(failed_program, "snap_sock") && !*o->iter_why) {
+		snprintf(o->iter_why, sizeof(o->iter_why), "iter/tcp does not load: %s",
+			 strerror(e));
+		return 0;
+	}
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		if (!rec_probes[i].program || strcmp(rec_probes[i].program, failed_program) ||
+		    c->state[i] == REC_PROBE_IMPOSSIBLE)
+			continue;
+		snprintf(why, sizeof(why), "the kernel does not load it: %s", strerror(e));
+		rec_choice_refuse(c, i, why);
+		return 0;
+	}
+	return -1;
+}
+
+/* As try_open. */
+static int attach_all(struct rec_object *o, struct rec_choice *c, uint32_t groups,
+		      struct rec_error *err)
+{
+	char why[112];
+
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		if (!wanted(c, i, groups))
+			continue;
+		if (!rec_probes[i].program) {
+			c->state[i] = REC_PROBE_ATTACHED;
+			continue;
+		}
+		o->links[i] = bpf_program__attach(program_of(o, i));
+		if (o->links[i]) {
+			c->state[i] = REC_PROBE_ATTACHED;
+			o->prog_fd[i] = bpf_program__fd(program_of(o, i));
+			continue;
+		}
+		if (rec_fail_is_fatal(errno))
+			return rec_fail(err, "attaching %s: %s", rec_probes[i].target,
+					strerror(errno));
+		snprintf(why, sizeof(why), "cannot attach: %s", strerror(errno));
+		rec_choice_refuse(c, i, why);
+		return 1;
+	}
+	return 0;
+}
+
+static int map_lost(struct rec_object *o, struct rec_error *err)
+{
+	size_t len = o->n_cpus * sizeof(struct tape_lost);
+	void *p = mmap(NULL, len, PROT_READ, MAP_SHARED, bpf_map__fd(o->skel->maps.lost), 0);
+
+	if (p == MAP_FAILED)
+		return rec_fail(err, "mapping the loss counters: %s", strerror(errno));
+	o->lost = p;
+	o->nic_fd = bpf_map__fd(o->skel->maps.nic_counts);
+	return 0;
+}
+
+static int attach_iter(struct rec_object *o, struct rec_error *err)
+{
+	if (*o->iter_why)
+		return 0;
+	o->iter = bpf_program__attach_iter(o->skel->progs.snap_sock, NULL);
+	if (!o->iter && rec_fail_is_fatal(errno))
+		return rec_fail(err, "attaching iter/tcp: %s", strerror(errno));
+	if (!o->iter)
+		snprintf(o->iter_why, sizeof(o->iter_why), "iter/tcp does not attach: %s",
+			 strerror(errno));
+	return 0;
+}
+
+/* 0 done, 1 a row was refused: try again, -1 hopeless. */
+static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
+		    uint64_t bulk_bytes, struct rec_error *err)
+{
+	int r;
+
+	for (size_t i = 0; i < REC_MAX_PROBES; i++)
+		o->prog_fd[i] = -1;
+	o->skel = tape_bpf__open();
+	if (!o->skel)
+		return rec_fail(err, "reading the BPF programs: %s", strerror(errno));
+	set_sizes(o, bulk_bytes);
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		if (rec_probes[i].program)
+			bpf_program__set_autoload(program_of(o, i), wanted(c, i, groups));
+	}
+	bpf_program__set_autoload(o->skel->progs.snap_sock, !*o->iter_why);
+	*failed_program = '\0';
+	r = tape_bpf__load(o->skel);
+	if (r == -EBADF) /* libbpf went on with a descriptor that it did not get */
+		r = -EMFILE;
+	if (r && !rec_fail_is_fatal(-r) && !refuse_failed(o, c, -r))
+		return 1;
+	if (r)
+		return rec_fail(err, "loading BPF programs (buffers of %llu KiB): %s",
+				(unsigned long long)bulk_bytes * 3 / 2048, strerror(-r));
+	r = attach_all(o, c, groups, err);
+	if (r)
+		return r;
+	if (attach_iter(o, err) < 0)
+		return -1;
+	for (int i = 0; i < TAPE_N_RINGS; i++)
+		o->ring_fd[i] = bpf_map__fd(i == TAPE_RING_bulk ? o->skel->maps.bulk
+								: o->skel->maps.control);
+	return map_lost(o, err);
+}
+
+int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
+		    uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
+{
+	int n_cpus, r;
+
+	libbpf_set_print(on_message);
+	n_cpus = libbpf_num_possible_cpus();
+	*o = (struct rec_object){.n_cpus = n_cpus > 0 ? (unsigned)n_cpus : 1};
+	if (n_cpus < 0 && rec_fail_is_fatal(-n_cpus))
+		return rec_fail(err, "counting processors: %s", strerror(-n_cpus));
+	if (!snapshot)
+		snprintf(o->iter_why, sizeof(o->iter_why), "--no-snapshot");
+	/* Each round refuses a row or the iterator, so there are not more rounds than these. */
+	while ((r = try_open(o, c, groups, bulk_bytes, err)) == 1) {
+		char why[sizeof(o->iter_why)];
+
+		memcpy(why, o->iter_why, sizeof(why));
+		rec_object_close(o);
+		*o = (struct rec_object){.n_cpus = n_cpus > 0 ? (unsigned)n_cpus : 1};
+		memcpy(o->iter_why, why, sizeof(why));
+	}
+	if (r < 0)
+		rec_object_close(o);
+	return r;
+}
+
+void rec_object_detach(struct rec_object *o)
+{
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		bpf_link__destroy(o->links[i]);
+		o->links[i] = NULL;
+	}
+}
+
+void rec_object_close(struct rec_object *o)
+{
+	rec_object_detach(o);
+	bpf_link__destroy(o->iter);
+	if (o->lost)
+		munmap((void *)(uintptr_t)o->lost, o->n_cpus * sizeof(struct tape_lost));
+	tape_bpf__destroy(o->skel);
+	o->iter = NULL;
+	o->lost = NULL;
+	o->skel = NULL;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The BPF programs in the kernel: chosen by rec_choice, loaded, attached, with their rings and
+ * counters. Owns all of these; closing detaches. libbpf's messages are kept, never printed.
+ */
+#ifndef REC_OBJECT_H
+#define REC_OBJECT_H
+
+#include <stdint.h>
+
+#include "fail.h"
+#include "probes.h"
+
+struct bpf_link;
+struct tape_bpf;
+
+struct rec_object {
+	struct tape_bpf *skel;
+	struct bpf_link *links[REC_MAX_PROBES]; /* NULL where the row is not attached */
+	int prog_fd[REC_MAX_PROBES]; /* -1 where it never was; stays open after detaching */
+	struct bpf_link *iter;	     /* of the snapshot; NULL: none */
+	int ring_fd[TAPE_N_RINGS];
+	int nic_fd; /* of the map nic_counts */
+	uint64_t ring_bytes[TAPE_N_RINGS];
+	const struct tape_lost *lost; /* [n_cpus], in memory shared with the kernel */
+	unsigned n_cpus;	      /* possible ones */
+	char iter_why[160];	      /* why iter is NULL */
+};
+
+/*
+ * Load and attach the best probe of each event of the groups. Rows that fail are refused in c and
+ * the next ones tried. -1 only if nothing can be loaded at all.
+ */
+int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
+		    uint64_t bulk_bytes, bool snapshot, struct rec_error *err);
+
+/* Stop recording; rings and counters can still be read. */
+void rec_object_detach(struct rec_object *o);
+void rec_object_close(struct rec_object *o);
+
+#endif

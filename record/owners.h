@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which processes have which sockets open, out of /proc/PID/fd. */
+#ifndef REC_OWNERS_H
+#define REC_OWNERS_H
+
+#include <stddef.h>
+
+#include "cgroup.h"
+#include "events.h"
+
+/*
+ * Fill task and n_owners of n socket rows by their inode numbers. Processes that we may not look
+ * into are passed over. -1: no memory; then nothing is filled.
+ */
+int rec_owners_find(struct ev_snap_sock *socks, size_t n, const struct rec_cgroup_mount *m);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writes a snap_cgroup row for each cgroup and a snap_netns row for each network namespace that
+ * events speak of, when it is first met: their numbers alone mean nothing later. Memory is fixed;
+ * if more are met than it holds, it forgets all and rows may repeat.
+ */
+#ifndef REC_PLACES_H
+#define REC_PLACES_H
+
+#include <stdint.h>
+
+#include "cgroup.h"
+#include "events.h"
+#include "netns.h"
+#include "writer.h"
+
+#define REC_PLACES_ROOM 4096 /* a power of two */
+#define REC_PLACES_PENDING 64
+
+struct rec_id_set {
+	uint64_t ids[REC_PLACES_ROOM], last;
+	unsigned n;
+};
+
+struct rec_places {
+	struct rec_cgroup_mount mount;
+	struct rec_id_set cgroups, netns;
+	uint32_t pending[REC_PLACES_PENDING]; /* network namespaces without a row so far */
+	unsigned n_pending;
+	uint16_t sock_at[256], task_at[256],
+		netns_at[256]; /* by event id: offset in the record, 0 none */
+};
+
+void rec_places_init(struct rec_places *p);
+void rec_places_fini(struct rec_places *p);
+
+/* Look at an event before it is written. 0, or the writer's error. */
+int rec_places_see(struct rec_places *p, const struct ev_head *record, struct tape_writer *w,
+		   struct tape_error *err);
+
+/* A row for each namespace of the list that has none. */
+int rec_places_add_netns(struct rec_places *p, const struct rec_netns_list *l,
+			 struct tape_writer *w, struct tape_error *err);
+
+/* Find the namespaces that were met since the call before: reads /proc if there are any. */
+int rec_places_resolve(struct rec_places *p, struct tape_writer *w, struct tape_error *err);
+
+#endif

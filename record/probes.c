@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "probes.h"
+
+/* clang-format off */
+const struct rec_event rec_events[] = {
+	{"tcp_state", TAPE_GROUP_conn, "all state changes: nearly everything about connections"},
+	{"connect_error", TAPE_GROUP_conn,
+		"connect() that fails before a SYN is sent (no route, no free port)"},
+	{"tcp_accept", TAPE_GROUP_conn, "when accept() took a connection, and who did"},
+	{"tcp_destroy", TAPE_GROUP_conn, "byte and segment totals of a connection"},
+	{"rtt", TAPE_GROUP_rtt, "round-trip times"},
+	{"retransmit", TAPE_GROUP_retrans, "segments sent again"},
+	{"synack_retransmit", TAPE_GROUP_retrans, "SYN-ACKs sent again"},
+	{"loss_probe", TAPE_GROUP_retrans,
+		"tail loss probes that send new data (those that send a segment again are told)"},
+	{"reset", TAPE_GROUP_reset, "RSTs sent and received"},
+	{"drop", TAPE_GROUP_drop, "packets that the kernel drops, why and where"},
+	{"bad_csum", TAPE_GROUP_drop, "segments that came in with a wrong checksum"},
+	{"counter", TAPE_GROUP_counters, "the kernel's own counters"},
+	{"listen_queue", TAPE_GROUP_listen, "queues of the listeners, sampled"},
+	{"listen_child", TAPE_GROUP_listen,
+		"a listener's queues at each new connection, and each overflow"},
+	{"nic_queue", TAPE_GROUP_nic, "packets and bytes of each queue of an interface"},
+	{"nic_stat", TAPE_GROUP_nic, "the counters of interfaces and their drivers"},
+};
+
+const struct rec_probe rec_probes[] = {
+	{"tcp_state", "", REC_TP_BTF, "inet_sock_set_state", 3, "tcp_state"},
+	{"connect_error", "v4", REC_FEXIT, "tcp_v4_connect", 3, "connect_error__v4"},
+	{"connect_error", "v6", REC_FEXIT, "tcp_v6_connect", 3, "connect_error__v6"},
+	/* Linux 6.10 put three arguments into a struct; fexit's return value follows the arguments */
+	{"tcp_accept", "", REC_FEXIT, "inet_csk_accept", 2, "tcp_accept__2"},
+	{"tcp_accept", "", REC_FEXIT, "inet_csk_accept", 4, "tcp_accept__4"},
+	{"tcp_destroy", "", REC_TP_BTF, "tcp_destroy_sock", 1, "tcp_destroy"},
+	/* the return of the function: raw sample and the values it led to */
+	{"rtt", "", REC_FEXIT, "tcp_ack_update_rtt", 6, "rtt__fexit"},
+	/* its start: raw sample, values of the ACK before */
+	{"rtt", "", REC_KPROBE, "tcp_ack_update_rtt", 6, "rtt__kprobe"},
+	/* values of the ACK before, no sample */
+	{"rtt", "", REC_TP_BTF, "tcp_probe", 2, "rtt__probe"},
+	/* 6.18 fires it for failed tries too, and says so */
+	{"retransmit", "", REC_TP_BTF, "tcp_retransmit_skb", 3, "retransmit__3"},
+	{"retransmit", "", REC_TP_BTF, "tcp_retransmit_skb", 2, "retransmit__2"},
+	{"synack_retransmit", "", REC_TP_BTF, "tcp_retransmit_synack", 2, "synack_retransmit"},
+	{"loss_probe", "", REC_FENTRY, "tcp_send_loss_probe", 1, "loss_probe__fentry"},
+	{"loss_probe", "", REC_KPROBE, "tcp_send_loss_probe", 1, "loss_probe__kprobe"},
+	/* since 6.10 one tracepoint for all, with the reason; it missed RSTs without a socket before */
+	{"reset", "sent", REC_TP_BTF, "tcp_send_reset", 3, "reset__3"},
+	{"reset", "sent/v4", REC_FENTRY, "tcp_v4_send_reset", 2, "reset__v4"},
+	{"reset", "sent/v6", REC_FENTRY, "tcp_v6_send_reset", 2, "reset__v6"},
+	{"reset", "sent/active", REC_FENTRY, "tcp_send_active_reset", 0, "reset__active"},
+	{"reset", "sent", REC_TP_BTF, "tcp_send_reset", 2, "reset__2"},
+	{"reset", "received", REC_TP_BTF, "tcp_receive_reset", 1, "reset__received"},
+	/* 5.17 added the reason, 6.11 the receiving socket */
+	{"drop", "", REC_TP_BTF, "kfree_skb", 4, "drop__4"},
+	{"drop", "", REC_TP_BTF, "kfree_skb", 3, "drop__3"},
+	{"drop", "", REC_TP_BTF, "kfree_skb", 2, "drop__2"},
+	{"bad_csum", "", REC_TP_BTF, "tcp_bad_csum", 1, "bad_csum"}, /* since 6.0 */
+	{"counter", "", REC_SAMPLE, "/proc/net/netstat", 0, NULL},
+	{"listen_queue", "", REC_ITER, "tcp", 0, "listen_queue"},
+	/* since Linux 6.1 a seventh argument, which trampolines take since 6.6 */
+	{"listen_child", "v4", REC_FENTRY, "tcp_v4_syn_recv_sock", 0, "listen_child__v4"},
+	{"listen_child", "v4", REC_KPROBE, "tcp_v4_syn_recv_sock", 0, "listen_child__v4_kprobe"},
+	{"listen_child", "v6", REC_FENTRY, "tcp_v6_syn_recv_sock", 0, "listen_child__v6"},
+	{"listen_child", "v6", REC_KPROBE, "tcp_v6_syn_recv_sock", 0, "listen_child__v6_kprobe"},
+	{"listen_child", "syn", REC_FENTRY, "tcp_conn_request", 4, "listen_child__syn"},
+	{"listen_child", "syn", REC_KPROBE, "tcp_conn_request", 4, "listen_child__syn_kprobe"},
+	{"nic_queue", "tx", REC_TP_BTF, "net_dev_start_xmit", 2, "nic_queue__tx"},
+	{"nic_queue", "rx", REC_TP_BTF, "netif_receive_skb", 1, "nic_queue__rx"},
+	{"nic_stat", "", REC_SAMPLE, "/proc/net/dev", 0, NULL},
+};
+/* clang-format on */
+
+const size_t rec_n_events = sizeof(rec_events) / sizeof(*rec_events);
+const size_t rec_n_probes = sizeof(rec_probes) / sizeof(*rec_probes);
+_Static_assert(sizeof(rec_probes) / sizeof(*rec_probes) <= REC_MAX_PROBES, "raise REC_MAX_PROBES");
+
+static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
+{
+	const struct rec_probe *p = &rec_probes[i];
+	int n_args;
+	char why[112];
+
+	if (p->method == REC_SAMPLE || p->method == REC_ITER) {
+		if (p->method == REC_SAMPLE && access(p->target, R_OK) < 0) {
+			snprintf(why, sizeof(why), "%s: %s", p->target, strerror(errno));
+			rec_choice_refuse(c, i, why);
+		}
+		return; /* an iterator: attaching it tells */
+	}
+	n_args = rec_kernel_n_args(k, p->method, p->target);
+	if (*k->refused[p->method]) {
+		rec_choice_refuse(c, i, k->refused[p->method]);
+	} else if (n_args < 0) {
+		snprintf(why, sizeof(why), "this kernel has no %s %s",
+			 p->method == REC_TP_BTF ? "tracepoint" : "function", p->target);
+		rec_choice_refuse(c, i, why);
+	} else if (p->n_args && p->n_args != n_args) {
+		rec_choice_refuse(c, i, ""); /* another row is for this form */
+	}
+}
+
+void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k)
+{
+	memset(c, 0, sizeof(*c));
+	for (size_t i = 0; i < rec_n_probes; i++)
+		check(c, i, k);
+}
+
+void rec_choice_refuse(struct rec_choice *c, size_t probe, const char *why)
+{
+	c->state[probe] = REC_PROBE_IMPOSSIBLE;
+	snprintf(c->why[probe], sizeof(c->why[probe]), "%s", why);
+}
+
+static bool same_part(const struct rec_probe *a, const struct rec_probe *b)
+{
+	return !strcmp(a->event, b->event) && !strcmp(a->part, b->part);
+}
+
+/* The same part, or one is a part of the other: "sent" and "sent/v4". */
+static bool overlap(const struct rec_probe *a, const struct rec_probe *b)
+{
+	size_t n = strlen(a->part), m = strlen(b->part), least = n < m ? n : m;
+
+	return !strcmp(a->event, b->event) && !strncmp(a->part, b->part, least) &&
+	       (n == m || (n < m ? b->part[n] : a->part[m]) == '/');
+}
+
+bool rec_choice_is_best(const struct rec_choice *c, size_t probe)
+{
+	for (size_t i = 0; i < probe; i++) {
+		if (overlap(&rec_probes[i], &rec_probes[probe]) &&
+		    c->state[i] != REC_PROBE_IMPOSSIBLE)
+			return false;
+	}
+	return c->state[probe] != REC_PROBE_IMPOSSIBLE;
+}
+
+bool rec_choice_has(const struct rec_choice *c, const char *event)
+{
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		if (!strcmp(rec_probes[i].event, event) && c->state[i] != REC_PROBE_IMPOSSIBLE)
+			return true;
+	}
+	return false;
+}
+
+bool rec_choice_has_group(const struct rec_choice *c, enum tape_group group)
+{
+	for (size_t i = 0; i < rec_n_events; i++) {
+		if (rec_events[i].group == group && rec_choice_has(c, rec_events[i].name))
+			return true;
+	}
+	return false;
+}
+
+void rec_choice_hooks(const struct rec_choice *c, const char *event, char *buf, size_t len)
+{
+	size_t used = 0;
+
+	*buf = '\0';
+	for (size_t i = 0; i < rec_n_probes && used < len; i++) {
+		const struct rec_probe *p = &rec_probes[i];
+
+		if (!strcmp(p->event, event) && rec_choice_is_best(c, i))
+			used += (size_t)snprintf(buf + used, len - used, "%s%s:%s", used ? " " : "",
+						 rec_method_name(p->method), p->target);
+	}
+}
+
+/*
+ * If row i is the first of a part that has no row left: why. A row for other arguments than the
+ * function has here gives no reason, as long as another row does.
+ */
+static const char *why_lost(const struct rec_choice *c, size_t i)
+{
+	const char *why = "";
+
+	for (size_t j = 0; j < rec_n_probes; j++) {
+		if (!overlap(&rec_probes[i], &rec_probes[j]))
+			continue;
+		if ((j < i && same_part(&rec_probes[i], &rec_probes[j])) ||
+		    c->state[j] != REC_PROBE_IMPOSSIBLE)
+			return NULL;
+		if (!*why)
+			why = c->why[j];
+	}
+	return *why ? why : "the function's arguments are not of a form that is known";
+}
+
+void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf, size_t len)
+{
+	const char *last = "";
+	size_t used = 0;
+
+	*buf = '\0';
+	for (size_t i = 0; i < rec_n_probes && used < len; i++) {
+		const char *why;
+
+		if (strcmp(rec_probes[i].event, event))
+			continue;
+		why = why_lost(c, i);
+		if (!why || !strcmp(last, why))
+			continue; /* not lost, or two parts for the same reason */
+		last = why;
+		used += (size_t)snprintf(buf + used, len - used, "%s%s", used ? "; " : "", why);
+	}
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table of probes: for each event, the ways to observe it, best first. The first one that this
+ * kernel can load and attach is used; that the others fail stops nothing. An event may have parts
+ * (IPv4, IPv6) that are hooked one by one; a part "sent" is all of "sent/v4" and "sent/v6". A new
+ * probe is a row here and a program in bpf/.
+ */
+#ifndef REC_PROBES_H
+#define REC_PROBES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "events.h"
+#include "groups.h"
+#include "kernel.h"
+
+struct rec_event { /* something that is recorded, and what a recording lacks without it */
+	const char *name;
+	enum tape_group group;
+	const char *lacks;
+};
+
+struct rec_probe { /* one way to observe it */
+	const char *event, *part;
+	enum rec_method method;
+	const char *target;  /* tracepoint or function; REC_SAMPLE: a file that must be there */
+	int n_args;	     /* that it must have; 0: any */
+	const char *program; /* in bpf/; REC_SAMPLE has none */
+};
+
+extern const struct rec_event rec_events[];
+extern const size_t rec_n_events;
+extern const struct rec_probe rec_probes[];
+extern const size_t rec_n_probes;
+
+#define REC_MAX_PROBES 64
+
+enum rec_probe_state { REC_PROBE_POSSIBLE, REC_PROBE_ATTACHED, REC_PROBE_IMPOSSIBLE };
+
+struct rec_choice { /* what is known of each row of rec_probes */
+	enum rec_probe_state state[REC_MAX_PROBES];
+	char why[REC_MAX_PROBES][112]; /* of IMPOSSIBLE */
+};
+
+/* Sort out what this kernel cannot have. */
+void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k);
+
+/* Say that a row turned out not to work. */
+void rec_choice_refuse(struct rec_choice *c, size_t probe, const char *why);
+
+/* True if row `probe` is the best one left for its event and part. */
+bool rec_choice_is_best(const struct rec_choice *c, size_t probe);
+
+/* True if any part of the event has a row left. */
+bool rec_choice_has(const struct rec_choice *c, const char *event);
+
+/* True if the group has an event with a row left. */
+bool rec_choice_has_group(const struct rec_choice *c, enum tape_group group);
+
+/* "tp_btf:tcp_probe", for all parts, into buf; "" if there is none. */
+void rec_choice_hooks(const struct rec_choice *c, const char *event, char *buf, size_t len);
+
+/* Why the event's parts without a hook have none (the best row's reason); "" if all have. */
+void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf, size_t len);
+
+#endif

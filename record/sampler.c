@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "counters.h"
+#include "listeners.h"
+#include "netns.h"
+#include "sampler.h"
+
+#define MAX_SHARE 50  /* a sample is followed by at least so many times its CPU time */
+#define LOOK_EVERY 30 /* samples: look for namespaces that no event has told of */
+
+static bool attached(const struct rec_sampler *p, const char *event, size_t *ret_row)
+{
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		*ret_row = i;
+		if (!strcmp(rec_probes[i].event, event) &&
+		    p->choice->state[i] == REC_PROBE_ATTACHED)
+			return true;
+	}
+	return false;
+}
+
+/* Add the namespaces that are not in the list. */
+static void look_for_netns(struct rec_sampler *p)
+{
+	struct rec_netns_list l;
+
+	p->stale = false;
+	rec_netns_find(&l);
+	for (size_t i = 0; i < l.n; i++) {
+		struct rec_sampled_netns *more, *ns = NULL;
+		size_t cap = p->cap_netns ? 2 * p->cap_netns : 16;
+
+		for (size_t k = 0; k < p->n_netns && !ns; k++)
+			ns = p->netns[k].inode == l.v[i].inode ? &p->netns[k] : NULL;
+		if (!ns && p->n_netns == p->cap_netns) {
+			more = realloc(p->netns, cap * sizeof(*more));
+			if (!more)
+				break;
+			p->netns = more;
+			p->cap_netns = cap;
+		}
+		if (!ns)
+			ns = &p->netns[p->n_netns++];
+		ns->inode = l.v[i].inode;
+		snprintf(ns->path, sizeof(ns->path), "%s", l.v[i].path);
+	}
+	rec_netns_free(&l);
+}
+
+int rec_sampler_init(struct rec_sampler *p, const struct rec_object *object,
+		     const struct rec_choice *choice, uint32_t groups, uint64_t interval_ns,
+		     struct rec_error *err)
+{
+	const uint32_t sampled =
+		1u << TAPE_GROUP_counters | 1u << TAPE_GROUP_listen | 1u << TAPE_GROUP_nic;
+
+	*p = (struct rec_sampler){
+		.object = object,
+		.choice = choice,
+		.groups = groups,
+		.interval_ns = interval_ns,
+		.next_ns = UINT64_MAX,
+		.home = -1,
+	};
+	rec_series_init(&p->series);
+	if (!(groups & sampled))
+		return 0;
+	p->any = true;
+	p->buf = malloc(REC_FILE_ROOM);
+	if (!p->buf || rec_nic_init(&p->nic, object->n_cpus) < 0)
+		return rec_fail(err, "no memory for samples");
+	p->home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	look_for_netns(p);
+	return 0;
+}
+
+void rec_sampler_fini(struct rec_sampler *p)
+{
+	if (p->any && p->home >= 0)
+		close(p->home);
+	free(p->buf);
+	free(p->netns);
+	if (p->any)
+		rec_nic_fini(&p->nic);
+	rec_series_fini(&p->series);
+	p->netns = NULL;
+	p->buf = NULL;
+	p->any = false;
+}
+
+static void sample_here(struct rec_sampler *p, uint32_t inode, bool home, bool last)
+{
+	size_t row;
+
+	if ((p->groups >> TAPE_GROUP_counters & 1) && attached(p, "counter", &row))
+		rec_counters_sample(&p->series, inode, home, p->buf);
+	if (attached(p, "listen_queue", &row)) {
+		int r = rec_listeners_sample(&p->series, bpf_link__fd(p->object->links[row]), last);
+
+		if (r < 0)
+			snprintf(p->trouble, sizeof(p->trouble),
+				 "listeners of namespace %u are not sampled: %s", inode,
+				 strerror(-r));
+	}
+	if (attached(p, "nic_stat", &row))
+		rec_nic_sample_links(&p->nic, &p->series, inode, p->buf);
+}
+
+/*
+ * Files and sockets of a namespace are opened anew each time: an open one would keep the namespace
+ * and its interfaces alive after its end (seq_open_net holds a reference). False: it is gone, or
+ * its path leads to another one now.
+ */
+static bool sample_netns(struct rec_sampler *p, const struct rec_sampled_netns *ns, bool last)
+{
+	int fd = open(ns->path, O_RDONLY | O_CLOEXEC), e;
+	struct stat st;
+
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) < 0 || (uint32_t)st.st_ino != ns->inode) {
+		close(fd);
+		return false;
+	}
+	e = setns(fd, CLONE_NEWNET) < 0 ? errno : 0;
+	close(fd);
+	if (e) {
+		snprintf(p->trouble, sizeof(p->trouble), "network namespace %u is not sampled: %s",
+			 ns->inode, strerror(e));
+		return true; /* it is there */
+	}
+	sample_here(p, ns->inode, false, last);
+	setns(p->home, CLONE_NEWNET);
+	return true;
+}
+
+static void sample_all(struct rec_sampler *p, bool last)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_netns; i++) {
+		struct rec_sampled_netns *ns = &p->netns[i];
+		bool ok = true;
+
+		if (!i)
+			sample_here(p, ns->inode, true, last);
+		else
+			ok = sample_netns(p, ns, last);
+		if (!ok && !ns->missing)
+			p->stale = true; /* maybe another process of it still lives */
+		if (!ok && ns->missing)
+			continue;
+		ns->missing = !ok;
+		p->netns[n++] = *ns;
+	}
+	p->n_netns = n;
+}
+
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void rec_sampler_take(struct rec_sampler *p, bool last)
+{
+	uint64_t now = rec_now_ns(), cpu = thread_cpu_ns(), took;
+	size_t row;
+
+	if (!p->any || p->home < 0)
+		return;
+	if (p->stale || p->series.n_samples % LOOK_EVERY == LOOK_EVERY - 1)
+		look_for_netns(p);
+	rec_series_begin(&p->series, now);
+	sample_all(p, last);
+	if (p->groups >> TAPE_GROUP_nic & 1 && attached(p, "nic_queue", &row))
+		rec_nic_sample_queues(&p->nic, &p->series, p->object->nic_fd);
+	if (p->series.failed)
+		snprintf(p->trouble, sizeof(p->trouble), "samples lack rows: no memory for all");
+	took = thread_cpu_ns() - cpu;
+	p->next_ns = now + p->interval_ns;
+	if (p->next_ns < now + MAX_SHARE * took)
+		p->next_ns = now + MAX_SHARE * took;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+
+#include "clock.h"
+#include "identity.h"
+#include "meta.h"
+#include "schema.h"
+#include "session_parts.h"
+
+#ifndef TCPTAPE_VERSION
+#define TCPTAPE_VERSION "unknown"
+#endif
+
+#define HOLD_NS 10000000ull
+#define QUEUE_BYTES (1u << 20) /* a ring; 10 ms of more than half a million events a second */
+
+static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *ahead)
+{
+	struct rec_session *s = ctx;
+	int r;
+
+	rec_identity_complete(record, ahead);
+	r = rec_symbols_see(&s->symbols, record, s->writer, &s->werr);
+	if (r >= 0)
+		r = rec_places_see(&s->places, record, s->writer, &s->werr);
+	if (r >= 0)
+		r = tape_writer_event(s->writer, record, &s->werr);
+	if (r == TAPE_E_CORRUPT) {
+		s->n_refused++;
+		return 0;
+	}
+	if (record->type < EV_SNAPSHOT_FIRST || record->type > EV_SNAPSHOT_LAST)
+		s->events[s->group_of[record->type & 255]]++;
+	return r;
+}
+
+static void map_groups(struct rec_session *s)
+{
+	const struct tape_schema *schema = tape_schema_builtin();
+
+	for (size_t i = 0; i < schema->n_records; i++) {
+		const struct tape_record *rec = &schema->records[i];
+
+		for (int g = 0; g < TAPE_N_GROUPS; g++) {
+			if (rec->id < 256 && !strcmp(rec->group, rec_group_name(g)))
+				s->group_of[rec->id] = (uint8_t)g;
+		}
+	}
+}
+
+static int need_privilege(struct rec_error *err)
+{
+	return rec_fail(err, "the kernel does not let this user load BPF programs; run it with "
+			     "sudo, or give it CAP_BPF and CAP_PERFMON (and, for the list of "
+			     "sockets and their owners, CAP_SYS_ADMIN, CAP_SYS_PTRACE and "
+			     "CAP_DAC_READ_SEARCH)");
+}
+
+static int open_rings(struct rec_session *s, struct rec_error *err)
+{
+	rec_drain_init(&s->drain, HOLD_NS, on_event, s);
+	for (int i = 0; i < TAPE_N_RINGS; i++) {
+		if (rec_ring_open(&s->rings[i], s->object.ring_fd[i], s->object.ring_bytes[i],
+				  err) < 0)
+			return -1;
+		if (rec_drain_add(&s->drain, &s->rings[i].source, QUEUE_BYTES) < 0)
+			return rec_fail(err, "no memory for the hold-back buffer");
+	}
+	if (rec_drain_add(&s->drain, &s->sampler.series.source, QUEUE_BYTES) < 0)
+		return rec_fail(err, "no memory for the hold-back buffer");
+	return 0;
+}
+
+static int watch(struct rec_session *s, int fd, uint32_t events, struct rec_error *err)
+{
+	struct epoll_event e = {.events = events, .data.fd = fd};
+
+	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0)
+		return rec_fail(err, "epoll_ctl: %s", strerror(errno));
+	return 0;
+}
+
+/* Rings are edge-triggered: else each event that is there would end the sleep at once. */
+static int watch_all(struct rec_session *s, const sigset_t *signals, struct rec_error *err)
+{
+	struct rec_error ignored;
+
+	s->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (s->signal_fd < 0 || s->epoll_fd < 0)
+		return rec_fail(err, "signalfd or epoll: %s", strerror(errno));
+	if (watch(s, s->signal_fd, EPOLLIN, err) < 0)
+		return -1;
+	for (int i = 0; i < TAPE_N_RINGS; i++) {
+		if (watch(s, s->rings[i].fd, EPOLLIN | EPOLLET, err) < 0)
+			return -1;
+	}
+	/* a pipe whose reader goes away reports EPOLLERR; a regular file cannot be watched */
+	(void)watch(s, s->out.fd, 0, &ignored);
+	return 0;
+}
+
+static int start_file(struct rec_session *s, struct rec_error *err)
+{
+	struct tape_writer_opts opts = {
+		.writer = "tcptape-record " TCPTAPE_VERSION,
+		.n_cpus = s->object.n_cpus,
+		.start_ns = s->start_ns,
+		.level = s->options->level,
+		.names = s->names,
+	};
+	struct rec_meta meta = {0};
+	int r;
+
+	if (getrandom(&opts.file_id, sizeof(opts.file_id), 0) != sizeof(opts.file_id))
+		return rec_fail(err, "getrandom: %s", strerror(errno));
+	rec_meta_host(&meta);
+	rec_meta_options(&meta, s->options);
+	rec_meta_probes(&meta, s->options, &s->object, &s->choice, &s->loss);
+	rec_meta_sysctls(&meta);
+	s->clock = rec_clock_read();
+	r = tape_writer_open(&s->writer, s->out.fd, &opts, &s->werr);
+	if (!r)
+		r = tape_writer_meta(s->writer, meta.lines, meta.n, &s->werr);
+	if (!r)
+		r = tape_writer_clock(s->writer, &s->clock, &s->werr);
+	if (!r && !s->options->no_snapshot)
+		r = rec_snapshot_take(&s->object, &s->places, s->writer, &s->snapshot, &s->werr);
+	if (!r)
+		r = tape_writer_flush(s->writer, 0, &s->werr);
+	rec_meta_free(&meta);
+	if (r < 0 && s->out.held_fd < 0)
+		rec_output_cut(&s->out, 0);
+	return r < 0 ? rec_session_writer_failed(s, err) : 0;
+}
+
+/* The signals that end a recording, blocked from now on. SIGHUP stays ignored under nohup. */
+static void block_signals(sigset_t *set)
+{
+	struct sigaction hup;
+
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGCHLD);
+	if (!sigaction(SIGHUP, NULL, &hup) && hup.sa_handler != SIG_IGN)
+		sigaddset(set, SIGHUP);
+	sigprocmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int attach(struct rec_session *s, struct rec_error *err)
+{
+	const struct rec_options *o = s->options;
+	bool any = false;
+
+	s->start_ns = rec_now_ns();
+	if (rec_object_open(&s->object, &s->choice, o->groups, o->bulk_bytes, !o->no_snapshot,
+			    err) < 0)
+		return -1;
+	for (size_t i = 0; i < rec_n_probes; i++)
+		any |= s->choice.state[i] == REC_PROBE_ATTACHED;
+	if (!any)
+		return rec_fail(err, "no event of the groups asked for has a hook on this kernel; "
+				     "'tcptape-record --list' says why");
+	if (open_rings(s, err) < 0 || rec_loss_init(&s->loss, &s->object, s->start_ns, err) < 0 ||
+	    rec_sampler_init(&s->sampler, &s->object, &s->choice, o->groups, o->interval_ns, err) <
+		    0)
+		return -1;
+	rec_sampler_take(&s->sampler, false);
+	return 0;
+}
+
+static int open_all(struct rec_session *s, struct rec_error *err)
+{
+	const struct rec_options *o = s->options;
+	sigset_t signals;
+	bool tried;
+
+	if (rec_session_check(&s->choice, &tried, &s->names, err) < 0)
+		return -1;
+	if (!tried)
+		return need_privilege(err);
+	if (rec_output_open(&s->out, o->output, o->force, err) < 0)
+		return -1;
+	block_signals(&signals);
+	if (o->command && rec_command_fork(&s->command, o->command, err) < 0)
+		return -1;
+	rec_places_init(&s->places);
+	rec_symbols_init(&s->symbols);
+	map_groups(s);
+	if (attach(s, err) < 0 || watch_all(s, &signals, err) < 0)
+		return -1;
+	/* a COMMAND that cannot run leaves no file, and the old one as it was */
+	if (rec_output_begin(&s->out, o->command != NULL, err) < 0 || start_file(s, err) < 0)
+		return -1;
+	malloc_trim(0); /* the kernel's type information was some 20 MB */
+	return 0;
+}
+
+int rec_session_open(struct rec_session **ret, const struct rec_options *o, struct rec_error *err)
+{
+	struct rec_session *s = calloc(1, sizeof(*s));
+
+	*ret = NULL;
+	if (!s)
+		return rec_fail(err, "no memory");
+	s->options = o;
+	s->signal_fd = s->epoll_fd = s->out.fd = s->out.held_fd = s->command.go_fd =
+		s->places.mount.fd = s->symbols.fd = -1;
+	if (open_all(s, err) < 0) {
+		struct rec_error ignored;
+		bool gone = s->reader_gone;
+
+		rec_output_close(&s->out, true, &ignored);
+		rec_session_free(s);
+		return gone ? REC_READER_GONE : -1;
+	}
+	*ret = s;
+	return 0;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "layout.h"
+#include "meta.h"
+#include "session_parts.h"
+
+#define MS 1000000ull	    /* ns */
+#define DRAIN_NS (200 * MS) /* the reader's timer; a filling ring wakes it earlier */
+#define TICK_NS (1000 * MS) /* losses, clock, status */
+#define CHUNK_NS (600 * MS) /* with DRAIN_NS: SIGKILL loses less than a second */
+#define MAX_ROUNDS 64	    /* of the drain, before signals and timers are looked at again */
+
+static void stop(struct rec_session *s, const char *reason)
+{
+	if (!s->stop)
+		s->reason = reason;
+	s->stop = true;
+}
+
+/* What the terminal sends, COMMAND has had too. */
+static void pass_on(struct rec_session *s, const struct signalfd_siginfo *si)
+{
+	if (si->ssi_signo != SIGINT)
+		rec_command_kill(&s->command, SIGTERM);
+	else if (si->ssi_code != SI_KERNEL)
+		rec_command_kill(&s->command, SIGINT);
+	s->passed_on = true;
+}
+
+/*
+ * With a command: a SIGINT from the terminal reached it too, so recording goes on until it ends;
+ * one that was sent to us is passed on. The second one, or SIGTERM, stops recording at once.
+ */
+static void on_signal(struct rec_session *s, const struct signalfd_siginfo *si)
+{
+	bool running = s->command_started && !rec_command_ended(&s->command, false);
+
+	if (si->ssi_signo == SIGCHLD) {
+		if (s->command_started && !running)
+			stop(s, "command");
+		return;
+	}
+	if (running)
+		pass_on(s, si);
+	if (running && si->ssi_signo == SIGINT && !s->interrupted)
+		s->interrupted = true;
+	else
+		stop(s, "signal");
+}
+
+static void read_signals(struct rec_session *s)
+{
+	struct signalfd_siginfo si;
+
+	while (read(s->signal_fd, &si, sizeof(si)) == sizeof(si))
+		on_signal(s, &si);
+}
+
+/* Nobody reads the pipe any more: without events we would not notice by writing. */
+static void reader_left(struct rec_session *s)
+{
+	s->reader_gone = true;
+	stop(s, "reader");
+}
+
+/* Sleep until a signal, a filling ring, or the next thing to do. */
+static void wait_for_work(struct rec_session *s)
+{
+	uint64_t now = rec_now_ns(), until = s->drain_at < s->tick_at ? s->drain_at : s->tick_at;
+	uint64_t end = s->options->duration_ns ? s->start_ns + s->options->duration_ns : UINT64_MAX;
+	struct epoll_event events[TAPE_N_RINGS + 2];
+	int n, ms;
+
+	if (s->sampler.next_ns < until)
+		until = s->sampler.next_ns;
+	if (end < until)
+		until = end;
+	ms = until > now ? (int)((until - now + MS - 1) / MS) : 0;
+	n = epoll_wait(s->epoll_fd, events, TAPE_N_RINGS + 2, ms);
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.fd == s->signal_fd)
+			read_signals(s);
+		else if (events[i].data.fd == s->out.fd)
+			reader_left(s);
+		else
+			s->drain_at = 0;
+	}
+	if (rec_now_ns() >= end)
+		stop(s, "duration");
+}
+
+static int drain(struct rec_session *s)
+{
+	uint64_t since;
+	int r = 1;
+
+	for (int i = 0; r == 1 && i < MAX_ROUNDS; i++)
+		r = rec_drain_run(&s->drain, rec_now_ns());
+	if (r < 0)
+		return r;
+	s->drain_at = r == 1 ? 0 : rec_now_ns() + DRAIN_NS;
+	since = tape_writer_open_since(s->writer);
+	if (since && rec_now_ns() > since + CHUNK_NS)
+		return tape_writer_flush(s->writer, s->drain.floor_ns, &s->werr);
+	return 0;
+}
+
+/* A clock for each second that has events, and whenever wall time has moved. */
+static int write_clock(struct rec_session *s, bool always)
+{
+	struct tape_clock c = rec_clock_read();
+
+	if (!always && rec_session_n_events(s) == s->events_at_clock &&
+	    !rec_clock_moved(&s->clock, &c))
+		return 0;
+	s->clock = c;
+	s->events_at_clock = rec_session_n_events(s);
+	return tape_writer_clock(s->writer, &c, &s->werr);
+}
+
+/* Records that were refused, by whomever, since the call before. */
+static uint64_t take_bad(struct rec_session *s)
+{
+	uint64_t n = s->n_refused + s->drain.n_bad;
+
+	s->n_refused = s->drain.n_bad = 0;
+	for (int i = 0; i < TAPE_N_RINGS; i++) {
+		n += s->rings[i].n_bad;
+		s->rings[i].n_bad = 0;
+	}
+	return n;
+}
+
+static int write_losses(struct rec_session *s)
+{
+	struct tape_loss bad = {s->loss.last_ns,  rec_now_ns(),		take_bad(s),
+				TAPE_CPU_UNKNOWN, TAPE_LOSS_UNRECORDED, ""};
+
+	s->loss.total += bad.count;
+	if (bad.count && tape_writer_loss(s->writer, &bad, 1, &s->werr) < 0)
+		return -1;
+	return rec_loss_poll(&s->loss, bad.to_ns, s->writer, &s->werr);
+}
+
+static int every_second(struct rec_session *s, rec_tick_fn *tick, void *ctx)
+{
+	struct rec_figures f;
+
+	s->tick_at = rec_now_ns() + TICK_NS;
+	s->sampler.stale |= s->places.n_pending != 0;
+	if (write_losses(s) < 0 || write_clock(s, false) < 0 ||
+	    rec_places_resolve(&s->places, s->writer, &s->werr) < 0)
+		return -1;
+	if (tick) {
+		rec_session_figures(s, &f);
+		tick(ctx, &f);
+	}
+	return 0;
+}
+
+/* Detach, take what is left in the rings, and complete the file. */
+static int finish(struct rec_session *s)
+{
+	struct rec_meta meta = {0};
+	struct rec_figures f;
+	int r = 1;
+
+	rec_sampler_take(&s->sampler, true);
+	rec_object_detach(&s->object);
+	while (r == 1)
+		r = rec_drain_run(&s->drain, UINT64_MAX);
+	if (r < 0 || write_losses(s) < 0 || write_clock(s, true) < 0 ||
+	    rec_places_resolve(&s->places, s->writer, &s->werr) < 0)
+		return -1;
+	rec_session_figures(s, &f);
+	rec_meta_add(&meta, "end.reason", "%s", s->reason);
+	rec_meta_add(&meta, "end.cpu_us", "%llu", (unsigned long long)f.cpu_ns / 1000);
+	rec_meta_add(&meta, "end.rss_kb", "%llu", (unsigned long long)f.rss_kb);
+	if (f.bpf_runs) {
+		rec_meta_add(&meta, "end.bpf_ns", "%llu", (unsigned long long)f.bpf_ns);
+		rec_meta_add(&meta, "end.bpf_runs", "%llu", (unsigned long long)f.bpf_runs);
+	}
+	if (s->drain.n_forced)
+		rec_meta_add(&meta, "end.forced", "%llu", (unsigned long long)s->drain.n_forced);
+	rec_meta_add(&meta, "snapshot", "%zu sockets in %zu namespaces", s->snapshot.n_socks,
+		     s->snapshot.n_netns);
+	if (*s->snapshot.trouble)
+		rec_meta_add(&meta, "snapshot.trouble", "%s", s->snapshot.trouble);
+	if (*rec_symbols_trouble(&s->symbols))
+		rec_meta_add(&meta, "symbols.trouble", "%s", rec_symbols_trouble(&s->symbols));
+	if (*s->sampler.trouble)
+		rec_meta_add(&meta, "sample.trouble", "%s", s->sampler.trouble);
+	r = tape_writer_meta(s->writer, meta.lines, meta.n, &s->werr);
+	rec_meta_free(&meta);
+	return r < 0 ? r : tape_writer_close(s->writer, rec_now_ns(), &s->werr);
+}
+
+static int count_event(void *ctx, struct ev_head *record, const struct rec_queue *ahead)
+{
+	(void)record;
+	(void)ahead;
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+/* What is still in the rings and queues, which will not be written. */
+static uint64_t count_waiting(struct rec_session *s)
+{
+	uint64_t n = 0;
+
+	s->drain.sink = count_event;
+	s->drain.ctx = &n;
+	while (rec_drain_run(&s->drain, UINT64_MAX) == 1)
+		;
+	return n;
+}
+
+/* The last blocks of a file that could not be written to its end; they say so. */
+static int put_rescued_end(struct rec_session *s, uint64_t from_ns, uint64_t count,
+			   struct tape_error *err)
+{
+	const struct tape_meta meta = {"end.reason", "error"};
+	struct tape_loss loss = {.from_ns = from_ns ? from_ns : s->start_ns,
+				 .to_ns = rec_now_ns(),
+				 .count = count ? count : 1,
+				 .cpu = TAPE_CPU_UNKNOWN,
+				 .reason = TAPE_LOSS_UNRECORDED};
+
+	if (tape_writer_loss(s->writer, &loss, 1, err) < 0 ||
+	    rec_loss_poll(&s->loss, loss.to_ns, s->writer, err) < 0 ||
+	    tape_writer_meta(s->writer, &meta, 1, err) < 0)
+		return -1;
+	return tape_writer_close(s->writer, rec_now_ns(), err);
+}
+
+/*
+ * After an error of writing: leave a file that says what it lacks, and is closed. If there is no
+ * room for that, give up the last chunks; if even so there is none, end with a whole block.
+ */
+static void rescue(struct rec_session *s)
+{
+	uint64_t n_waiting, n_unwritten, last_ns;
+	struct tape_writer_stats st;
+	struct tape_error ignored;
+
+	if (!s->out.regular)
+		return;
+	n_waiting = count_waiting(s);
+	s->loss.total += take_bad(s);
+	for (int more = 0; more < 2; more++) {
+		if (!tape_writer_give_up(s->writer, more, &n_unwritten, &last_ns))
+			break;
+		rec_output_cut(&s->out, tape_writer_offset(s->writer));
+		tape_writer_stats(s->writer, &st);
+		if (!put_rescued_end(s, last_ns, n_waiting + n_unwritten + s->loss.total - st.lost,
+				     &ignored))
+			return;
+	}
+	rec_output_cut(&s->out, tape_writer_offset(s->writer));
+}
+
+static int record(struct rec_session *s, rec_tick_fn *tick, void *ctx)
+{
+	while (!s->stop) {
+		wait_for_work(s);
+		if (rec_now_ns() >= s->sampler.next_ns)
+			rec_sampler_take(&s->sampler, false);
+		if (rec_now_ns() >= s->drain_at && drain(s) < 0)
+			return -1;
+		if (rec_now_ns() >= s->tick_at && every_second(s, tick, ctx) < 0)
+			return -1;
+	}
+	return finish(s);
+}
+
+int rec_session_run(struct rec_session *s, rec_tick_fn *tick, void *ctx, struct rec_error *err)
+{
+	struct rec_error ignored;
+
+	s->cpu_start_ns = rec_own_cpu_ns();
+	s->start_ns = rec_now_ns();
+	s->drain_at = s->start_ns + DRAIN_NS;
+	s->tick_at = s->start_ns + TICK_NS;
+	if (s->options->command) {
+		if (rec_command_start(&s->command, s->options->command[0], err) < 0) {
+			rec_output_close(&s->out, true, &ignored);
+			return -1;
+		}
+		s->command_started = true;
+		if (rec_output_release(&s->out, err) < 0) {
+			rec_output_close(&s->out, true, &ignored);
+			return -1;
+		}
+	}
+	if (record(s, tick, ctx) < 0) {
+		rec_session_writer_failed(s, err);
+		rec_object_detach(&s->object);
+		rescue(s);
+		return -1;
+	}
+	return rec_output_close(&s->out, false, err);
+}
+
+bool rec_session_await_command(struct rec_session *s)
+{
+	struct pollfd p = {.fd = s->signal_fd, .events = POLLIN};
+	struct signalfd_siginfo si;
+
+	while (!rec_command_ended(&s->command, false)) {
+		if (poll(&p, 1, -1) < 0 || read(s->signal_fd, &si, sizeof(si)) != sizeof(si))
+			continue;
+		if (si.ssi_signo == SIGCHLD)
+			continue;
+		if (s->passed_on)
+			return false;
+		pass_on(s, &si);
+	}
+	return true;
+}

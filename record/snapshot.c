@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "owners.h"
+#include "snapshot.h"
+
+#define MAX_BYTES (256u << 20) /* about 1.4 million sockets; the rest is left out, and said */
+
+struct rows { /* struct ev_snap_sock after each other, as the iterator gives them */
+	char *bytes;
+	size_t len, cap;
+};
+
+/* Read one iterator to its end. 0, or -errno. */
+static int read_all(int fd, struct rows *rows)
+{
+	for (;;) {
+		ssize_t n;
+
+		if (rows->cap - rows->len < 65536) {
+			size_t cap = rows->cap ? 2 * rows->cap : 1u << 18;
+			char *bytes = cap > MAX_BYTES ? NULL : realloc(rows->bytes, cap);
+
+			if (!bytes)
+				return -ENOMEM;
+			rows->bytes = bytes;
+			rows->cap = cap;
+		}
+		n = read(fd, rows->bytes + rows->len, rows->cap - rows->len);
+		if (n < 0 && errno == EAGAIN)
+			continue; /* the iterator has yielded */
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		rows->len += (size_t)n;
+	}
+}
+
+/* The iterator walks the namespace in which it is created. */
+static int walk(const struct rec_object *o, const struct rec_netns *ns, int home, struct rows *rows)
+{
+	int ns_fd = open(ns->path, O_RDONLY | O_CLOEXEC), fd, r;
+
+	if (ns_fd < 0)
+		return -errno;
+	if (setns(ns_fd, CLONE_NEWNET) < 0) {
+		r = -errno;
+		close(ns_fd);
+		return r;
+	}
+	close(ns_fd);
+	fd = bpf_iter_create(bpf_link__fd(o->iter));
+	r = fd < 0 ? fd : 0;
+	if (setns(home, CLONE_NEWNET) < 0)
+		r = -errno;
+	if (fd < 0)
+		return r;
+	if (!r)
+		r = read_all(fd, rows);
+	close(fd);
+	return r;
+}
+
+static void walk_all(const struct rec_object *o, const struct rec_netns_list *l, struct rows *rows,
+		     struct rec_snapshot_result *ret)
+{
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	for (size_t i = 0; i < l->n; i++) {
+		int r = home < 0 ? -EBADF : walk(o, &l->v[i], home, rows);
+
+		if (!r) {
+			ret->n_netns++;
+			continue;
+		}
+		snprintf(ret->trouble, sizeof(ret->trouble),
+			 "sockets of network namespace %u are missing: %s", l->v[i].inode,
+			 strerror(-r));
+	}
+	if (home >= 0)
+		close(home);
+}
+
+static int write_rows(struct rows *rows, struct rec_places *places, struct tape_writer *w,
+		      struct rec_snapshot_result *ret, struct tape_error *err)
+{
+	struct ev_snap_sock *socks = (struct ev_snap_sock *)rows->bytes;
+	size_t n = rows->len / sizeof(*socks);
+
+	if (rec_owners_find(socks, n, &places->mount) < 0)
+		snprintf(ret->trouble, sizeof(ret->trouble), "no memory to find socket owners");
+	for (size_t i = 0; i < n; i++) {
+		int r = rec_places_see(places, &socks[i].head, w, err);
+
+		if (r >= 0)
+			r = tape_writer_event(w, &socks[i].head, err);
+		if (r < 0)
+			return r;
+	}
+	ret->n_socks = n;
+	return 0;
+}
+
+int rec_snapshot_take(const struct rec_object *o, struct rec_places *places, struct tape_writer *w,
+		      struct rec_snapshot_result *ret, struct tape_error *err)
+{
+	struct rec_netns_list l;
+	struct rows rows = {0};
+	int r;
+
+	*ret = (struct rec_snapshot_result){0};
+	rec_netns_find(&l);
+	r = rec_places_add_netns(places, &l, w, err);
+	if (!o->iter)
+		snprintf(ret->trouble, sizeof(ret->trouble), "no list of sockets: %s", o->iter_why);
+	else
+		walk_all(o, &l, &rows, ret);
+	if (r >= 0)
+		r = write_rows(&rows, places, w, ret, err);
+	free(rows.bytes);
+	rec_netns_free(&l);
+	return r;
+}

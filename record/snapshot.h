@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The sockets that exist when recording starts, in every network namespace that can be found, with
+ * their owners. Taken after the probes are attached, so that no socket is missed: one that changes
+ * meanwhile is in both.
+ */
+#ifndef REC_SNAPSHOT_H
+#define REC_SNAPSHOT_H
+
+#include "object.h"
+#include "places.h"
+#include "writer.h"
+
+struct rec_snapshot_result {
+	size_t n_socks, n_netns;
+	char trouble[256]; /* what is missing, "" nothing */
+};
+
+/* Write the rows. 0, or the writer's error; what cannot be read goes into ret->trouble. */
+int rec_snapshot_take(const struct rec_object *o, struct rec_places *places, struct tape_writer *w,
+		      struct rec_snapshot_result *ret, struct tape_error *err);
+
+#endif

@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make.sh [BUILD [NAME...]]: record the sample traces (or those) anew, with the recorder in BUILD (default build/), each
+# in a VM of its own with Debian's 6.12 kernel: that has all hooks, a neutral host name, nobody
+# else's connections, and netem. README.md says what each holds; the golden tests
+# (tests/golden/run.sh --update) have to be read again afterwards.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(cd "${1:-$here/../build}" && pwd)
+tests=$here/../tests
+TCPTAPE=$build/analyze/tcptape TCPTAPE_RECORD=$build/record/tcptape-record
+LOAD=$build/tests/load LINK=$build/tests/link SEGMENT=$build/tests/segment
+export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT
+[ $# = 0 ] || shift
+[ $# -gt 0 ] || set -- listener-never-accepts listen-overflow client-closes-first server-closes-first http-20ms ipv6 \
+	drops
+
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+for scenario in "$@"; do
+	echo "$scenario"
+	VM_OUT=$out "$tests/vm/test.sh" trixie ../sample-traces/scenario.sh -d -t 120 \
+		-e SCENARIO=$scenario
+	install -m 644 "$out/$scenario.tcptape" "$here/"
+done
+ls -l "$here"/*.tcptape

@@ -1,0 +1,106 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# scenario.sh: the guest's part of make.sh: record $SCENARIO into /out.
+set -eu
+# shellcheck source=tests/lib.sh
+. /tests/lib.sh
+trace=/out/$SCENARIO.tcptape
+
+client() { in_a "$LOAD" client "$@" >>"$tmp/client"; }
+begin() { # [GROUPS]
+	# the first SYN of a kernel takes some milliseconds more, once
+	for address in 10.9.0.2 fd09::2; do in_a "$LOAD" client $address 8079 >"$tmp/warm_up"; done
+	record "$trace" -e "${1:-conn,rtt}" --note "sample: $SCENARIO"
+}
+
+make_namespaces
+case $SCENARIO in
+listener-never-accepts) # backlog 5, ten clients at once, who give up after 4 s
+	join_by_veth 5ms
+	serve server -m never -b 5 10.9.0.2 8080
+	begin
+	start client ip netns exec "$A" "$LOAD" client -m hold -n 10 -w 4000 10.9.0.2 8080
+	sleep 3
+	in_b ss -Htln # Recv-Q: connections that wait for accept
+	in_b awk '/^TcpExt:/ { if (!n++) split($0, name); else for (i = 2; i <= NF; i++)
+		if (name[i] ~ /^Listen|^Syncookies/ && $i) print name[i], $i }' /proc/net/netstat
+	wait_end "$pid"
+	cp "$tmp/client.out" "$tmp/client"
+	;;
+listen-overflow) # the same without cookies, shorter, with what is sampled
+	join_by_veth 5ms
+	in_b sh -c 'echo 0 >/proc/sys/net/ipv4/tcp_syncookies'
+	serve server -m never -b 5 10.9.0.2 8080
+	begin conn,counters,listen,nic
+	start client ip netns exec "$A" "$LOAD" client -m hold -n 10 -w 1500 10.9.0.2 8080
+	sleep 1
+	in_b ss -Htln
+	wait_end "$pid"
+	in_b awk '/^TcpExt:/ { if (!n++) split($0, name); else for (i = 2; i <= NF; i++)
+		if (name[i] ~ /^Listen|ReqQFull/ && $i) print name[i], $i }' /proc/net/netstat
+	in_b sed -n 's/^ *veth0:/veth0/p' /proc/net/dev
+	cp "$tmp/client.out" "$tmp/client"
+	;;
+client-closes-first) # five connections of four exchanges
+	join_by_veth 5ms
+	serve server -s 200 -a 1000 10.9.0.2 8080
+	begin
+	client -n 5 -c 4 -s 200 -a 1000 10.9.0.2 8080
+	;;
+server-closes-first) # five connections of one exchange; and one to a port where nobody listens
+	join_by_veth 5ms
+	serve server -m first -s 200 -a 1000 10.9.0.2 8080
+	begin
+	client -n 5 -m first -s 200 -a 1000 10.9.0.2 8080
+	client 10.9.0.2 8081
+	;;
+http-20ms) # wrk: 4 connections for 3 s, answers of 2000 bytes, over 10 ms each way
+	join_by_veth 10ms
+	serve server -m http -f -a 2000 10.9.0.2 8080
+	begin
+	in_a wrk -t 1 -c 4 -d 3s http://10.9.0.2:8080/ >"$tmp/client"
+	;;
+ipv6) # three connections, each end closing; one refused
+	join_by_veth 5ms
+	serve server fd09::2 8080
+	serve first -m first fd09::2 8081
+	begin
+	client -n 2 -c 5 fd09::2 8080
+	client -m first fd09::2 8081
+	client fd09::2 8082
+	;;
+drops) # a firewall, a closed port, a queue that is full; segments that no TCP would send
+	join_by_veth
+	serve server 10.9.0.2 8080
+	serve bulk -s 60000 10.9.0.2 8083
+	in_b nft -f - <<-EOF_NFT
+		add table ip t
+		add chain ip t i { type filter hook input priority 0; }
+		add rule ip t i tcp dport 8082 counter drop
+		EOF_NFT
+	start hold ip netns exec "$A" "$LOAD" client -w 30000 10.9.0.2 8080
+	wait_line hold '^connect'
+	port=$(awk '$1 == "connect" { print $3 }' "$tmp/hold.out")
+	begin conn,drop
+	in_a timeout 8 "$LOAD" client 10.9.0.2 8082 || : # the rule: SYN, and again after 1, 2, 4 s
+	client -n 3 10.9.0.2 8081
+	client -n 2 fd09::2 8081
+	in_a "$SEGMENT" -b -n 4 10.9.0.1 9001 10.9.0.2 8080
+	in_a "$SEGMENT" -b -n 2 fd09::1 9001 fd09::2 8080
+	in_a "$SEGMENT" -o 4 -n 2 10.9.0.1 9002 10.9.0.2 8080
+	for seq in 0x10000000 0x90000000; do # one behind the window, one in front of it
+		in_a "$SEGMENT" -n 3 -s $seq 10.9.0.1 "$port" 10.9.0.2 8080
+	done
+	tc -n "$A" qdisc add dev veth0 root tbf rate 2mbit burst 3k limit 6k
+	ip -n "$A" link set veth0 gso_max_segs 1
+	client -s 60000 10.9.0.2 8083
+	tc -n "$A" -s qdisc show dev veth0
+	in_b nft list chain ip t i
+	in_b awk '/^Tcp:/ { if (!n++) split($0, name); else for (i = 2; i <= NF; i++)
+		if (name[i] ~ /^In.*Err/) print name[i], $i }' /proc/net/snmp
+	;;
+esac
+sleep 1
+stop "$(cat "$tmp/record.pid")"
+cat "$tmp/client" "$tmp/record.err"
+[ "$status" = 0 ]

@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# test.sh [--all]: all tests, on Debian 12 or later. Run it as root: it installs the packages that
+# are missing, records real TCP, and boots kernels in QEMU. Without root the tests that need it are
+# skipped. --all adds the rest of the kernel matrix.
+#
+# Builds lie in build-test/: with gcc, warnings being errors, for every suite; and with clang and
+# its address and undefined-behaviour sanitizers for the suites that need no root.
+# Ends with `N passed, N failed, N skipped`; exit status 1 if a test failed.
+set -u
+
+cd "$(dirname "$0")" || exit 1
+suites='unit golden bad fuzz checks live vm'
+case "${1:-}" in
+'') ;;
+--all) suites="$suites vm-all" ;;
+*)
+	echo "usage: $0 [--all]" >&2
+	exit 2
+	;;
+esac
+export DEBIAN_FRONTEND=noninteractive
+
+sh tests/install.sh gcc libc6-dev clang llvm clang-format bpftool libbpf-dev meson ninja-build \
+	pkg-config libzstd-dev libxxhash-dev libpcap-dev check python3 binutils \
+	iproute2 util-linux libbpf-tools wrk qemu-system-x86 busybox-static cpio xz-utils zstd ||
+	exit 1
+
+run() { # LABEL SUITES SETUP-OPTION...: build in build-test/LABEL and test
+	label=$1 only=$2
+	dir=build-test/$label
+	shift 2
+	rm -f "$dir/meson-logs/testlog.json"
+	echo "== $label: build"
+	if [ -f "$dir/build.ninja" ]; then
+		meson configure "$dir" "$@" >/dev/null
+	else
+		meson setup "$dir" "$@" >"$dir.log" 2>&1 || {
+			cat "$dir.log"
+			return
+		}
+	fi
+	ninja -C "$dir" --quiet || return
+	echo "== $label: test"
+	# shellcheck disable=SC2046,SC2086 # options
+	meson test -C "$dir" --no-rebuild $(printf -- '--suite %s ' $only) ||
+		: # failures are summed up at the end
+}
+
+mkdir -p build-test
+CC=gcc run gcc "$suites" -Dwerror=true
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:abort_on_error=1
+CC=clang run sanitizers 'unit golden bad fuzz' -Dwerror=true -Db_sanitize=address,undefined \
+	-Db_lundef=false
+
+exec python3 tests/summary.py gcc=build-test/gcc/meson-logs/testlog.json \
+	sanitizers=build-test/sanitizers/meson-logs/testlog.json

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * make-corpus DIRECTORY: the first inputs of every target, in DIRECTORY/reader, schema, codec. The
+ * traces are unpacked (no zstd), so that changes of single bytes reach the columns.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "codec.h"
+#include "forge.h"
+#include "layout.h"
+#include "sample.h"
+
+static const char *directory;
+
+static void put(const char *target, const char *name, const void *p, size_t len, int last)
+{
+	char path[4096];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, target);
+	mkdir(path, 0777); /* or it is there */
+	snprintf(path, sizeof(path), "%s/%s/%s", directory, target, name);
+	f = fopen(path, "wb");
+	if (!f || fwrite(p, 1, len, f) != len || (last >= 0 && fputc(last, f) == EOF) ||
+	    fclose(f)) {
+		perror(path);
+		exit(EXIT_FAILURE);
+	}
+}
+
+/* FILE and a schema of few words, then chunks with every layout. */
+static void put_tiny(void)
+{
+	static const char schema[] =
+		"tape-schema\t0\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
+		"field\tu16\ttype\tplain\trecord\tm\nfield\tu32\tcpu\tplain\tcpu\tm\n"
+		"record\t1\tflow\t-\tm\nfield\tu16\tlport\tplain\tport\tm\n"
+		"record\t16\te\tg\tm\nfield\tdref:flow\tf\tref\tnone\tm\n"
+		"field\tstr\ts\tplain\tnone\tm\nfield\tu8\tb\tplain\tnone\tm\n"
+		"field\tcomm\tc\tplain\tnone\tm\nfield\ti32\ti\tplain\tnone\tm\n";
+	static const uint8_t refs[] = {0, 1, 2, 4}, strings[] = {1, 0, 2, 0, 'a', 'b', 'c'};
+	static const uint8_t planes[] = {1, 1, 2, 3, 4, 1, 2, 5}, fixed[22] = {'x', [16] = 2};
+	static const uint8_t port[] = {80, 0};
+	struct forge_chunk c = forge_chunk(4);
+	struct forge f = {.file_id = 7};
+
+	c.n_counts = 2;
+	c.counts[1][0] = 16;
+	c.counts[1][1] = 4;
+	c.counts[0][0] = 1;
+	c.counts[0][1] = 2;
+	c.columns[3] = (struct forge_column){16, 0, 0, TAPE_L_VARINT, 0, refs, 4, 0, 0};
+	c.columns[4] = (struct forge_column){16, 1, 0, TAPE_L_STRINGS, 0, strings, 7, 0, 0};
+	c.columns[5] = (struct forge_column){16, 3, 0, TAPE_L_FIXED, 0, fixed, 22, 0, 0};
+	c.columns[6] = (struct forge_column){16, 4, 1, TAPE_L_PLANES, 0, planes, 8, 0, 0};
+	c.columns[7] = (struct forge_column){1, 0, 0, TAPE_L_CONST, 0, port, 2, 0, 0};
+	c.n_columns = 8;
+	forge_front(&f, schema);
+	forge_put_chunk(&f, &c);
+	forge_put_chunk(&f, &c);
+	put("reader", "tiny", f.out.p, f.out.len, 0);
+	bytes_free(&f.out);
+}
+
+static void put_traces(void)
+{
+	struct sample_opts opts = {.n_chunks = 2, .n_events = 12, .pointers = true};
+	struct forge f = {0};
+	struct bytes b = {0};
+
+	sample_trace(&opts, &b);
+	put("reader", "packed-raw", b.p, b.len, 1);
+	put("reader", "packed-window", b.p, b.len, 4);
+	put("reader", "packed-cut", b.p, b.len * 2 / 3, 2);
+	put("reader", "packed-pipe", b.p, b.len, 8);
+	forge_unpack(&b, &f);
+	put("reader", "plain", f.out.p, f.out.len, 0);
+	put("reader", "plain-headers-window", f.out.p, f.out.len, 6);
+	bytes_free(&f.out);
+	bytes_free(&b);
+	put_tiny();
+}
+
+static void put_schemas(void)
+{
+	char *text;
+	size_t len;
+
+	if (tape_schema_write(tape_schema_builtin(), NULL, &text, &len, NULL))
+		abort();
+	put("schema", "builtin", text, len, -1);
+	put("schema", "front", text, 300, -1);
+	free(text);
+}
+
+static void put_codecs(void)
+{
+	static const uint8_t how[][4] = {{0, 0, 1, 3}, {1, 1, 2, 3}, {2, 1, 3, 4},
+					 {3, 0, 4, 1}, {4, 0, 0, 3}, {1, 0, 0x82, 9}};
+	static const uint8_t bodies[][24] = {{1, 2},
+					     {1, 10, 0, 44, 9, 1, 2, 0x81, 2},
+					     {0x14, 0x13, 0, 0xa8, 2},
+					     {'c', [16] = 1, 0, 5, 6},
+					     {1, 0, 1, 2, 'a', 'b', 'c', 'd'},
+					     {0}};
+	char name[32];
+	uint8_t input[28];
+
+	for (unsigned i = 0; i < 6; i++) {
+		memcpy(input, how[i], 4);
+		memcpy(input + 4, bodies[i], 24);
+		snprintf(name, sizeof(name), "layout-%u", i);
+		put("codec", name, input, sizeof(input), -1);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2)
+		return 2;
+	directory = argv[1];
+	put_traces();
+	put_schemas();
+	put_codecs();
+	return 0;
+}

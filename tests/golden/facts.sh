@@ -1,0 +1,85 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The facts of sample-traces/README.md, which come from the scenarios, not from tcptape's output.
+set -eu
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+traces=$(dirname "$0")/../../sample-traces
+[ -f "$traces/ipv6.tcptape" ] || skip "there is no sample trace"
+
+tcptape() { # TRACE COMMAND...
+	trace=$traces/$1.tcptape
+	shift
+	"$TCPTAPE" "$@" --csv "$trace"
+}
+outside() { # LOW HIGH < numbers: how many
+	awk -v l="$1" -v h="$2" '$1 < l || $1 > h' | count
+}
+connects() { # TRACE: how many of each outcome
+	tcptape "$1" connlat | columns outcome | sort | uniq -c | awk '{ printf "%s%s %s", s, $1, $2; s = ", " }'
+}
+ends() { # TRACE PORT: how the connections of the clients of that port ended
+	tcptape "$1" life | columns rport end | awk -v p="$2" '$1 == p { print $2 }' | sort | uniq -c |
+		awk '{ printf "%s%s %s", s, $1, $2; s = ", " }'
+}
+# N exchanges give 2N + 4 samples: on either side the handshake, N, and the FIN
+samples() { # TRACE: raw ones
+	tcptape "$1" rtt --raw --each | columns rtt_us
+}
+
+t=listener-never-accepts
+is "$t: connects" "$(connects $t)" "10 ok"
+is "$t: connects not of 10 ms" \
+	"$(tcptape $t connlat | columns lat_ms | outside 10 10.2)" 0
+is "$t: connections that the listener had room for, backlog 5 and one more" \
+	"$(tcptape $t states | columns lport new_state | grep -c '^8080 ESTABLISHED')" 6
+is "$t: clients' connections" "$(tcptape $t life | columns rport | grep -c 8080)" 10
+
+t=listen-overflow
+is "$t: longest accept queue, limit, children, overflows, drops" \
+	"$(tcptape $t listen | columns lport max_accept_queue limit children overflows drops |
+		sed -n 's/^8080 //p')" "6 5 6 4 8"
+is "$t: the kernel's overflows, and those recorded" \
+	"$(tcptape $t info --counters | columns counter kernel recorded |
+		sed -n 's/^TcpExt.ListenOverflows //p')" "4 4"
+is "$t: the kernel's drops" "$(tcptape $t info --counters | columns counter kernel |
+	sed -n 's/^TcpExt.ListenDrops //p')" 8
+
+t=client-closes-first
+is "$t: connects" "$(connects $t)" "5 ok"
+is "$t: how they ended, for the clients" "$(ends $t 8080)" "5 local-close"
+is "$t: bytes of the clients" \
+	"$(tcptape $t life | columns rport tx_bytes rx_bytes | grep '^8080' | sort -u)" "8080 800 4000"
+is "$t: samples" "$(samples $t | count)" $((5 * (2 * 4 + 4)))
+is "$t: samples not of 10 ms" "$(samples $t | outside 10000 10200)" 0
+
+t=server-closes-first
+is "$t: connects" "$(connects $t)" "5 ok, 1 refused"
+is "$t: how they ended, for the clients" "$(ends $t 8080)" "5 remote-close"
+is "$t: bytes of the clients" \
+	"$(tcptape $t life | columns rport tx_bytes rx_bytes | grep '^8080' | sort -u)" "8080 200 1000"
+is "$t: samples" "$(samples $t | count)" $((5 * (2 * 1 + 4)))
+is "$t: samples not of 10 ms" "$(samples $t | outside 10000 10200)" 0
+
+t=http-20ms
+is "$t: connects: wrk's 4, and one by which it looks whether there is a server" \
+	"$(connects $t)" "5 ok"
+is "$t: connects not of 20 ms" "$(tcptape $t connlat | columns lat_ms | outside 20 20.2)" 0
+between "$t: median of samples, us" "$(samples $t | median)" 20000 20200
+
+t=ipv6
+is "$t: connects" "$(connects $t)" "3 ok, 1 refused"
+is "$t: how they ended, for clients of 8080" "$(ends $t 8080)" "2 local-close"
+is "$t: and of 8081" "$(ends $t 8081)" "1 remote-close"
+is "$t: samples" "$(samples $t | count)" $((2 * (2 * 5 + 4) + 2 * 1 + 4))
+is "$t: samples not of 10 ms" "$(samples $t | outside 10000 10200)" 0
+is "$t: addresses" "$(tcptape $t states | columns laddr | sort -u | tr '\n' ' ')" "fd09::1 fd09::2 "
+t=drops
+by() { tcptape drops "$1" | columns "$2" | sort | uniq -c | awk '{ printf "%s%s %s", s, $1, $2; s = ", " }'; }
+is "$t: reasons" "$(by $t reason)" \
+	"7 NETFILTER_DROP, 5 NO_SOCKET, 2 PKT_TOO_SMALL, 6 QDISC_DROP, 6 TCP_CSUM, 3 TCP_INVALID_SEQUENCE, 3 TCP_OLD_SEQUENCE"
+is "$t: segments refused" "$(tcptape $t inerrs | columns wrong | sort | uniq -c |
+	awk '{ printf "%s%s %s", s, $1, $2; s = ", " }')" "6 checksum, 2 header, 6 sequence"
+is "$t: owners" "$(tcptape $t drops | columns comm | grep -c load)" 12
+finish

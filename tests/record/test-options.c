@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <getopt.h>
+#include <string.h>
+
+#include "options.h"
+#include "suite.h"
+
+#define CONN (1u << TAPE_GROUP_conn)
+#define RTT (1u << TAPE_GROUP_rtt)
+#define ALL ((1u << TAPE_N_GROUPS) - 1)
+#define GROUP(name, ring, dflt) | (dflt) << TAPE_GROUP_##name
+#define DEFAULTS (0u TAPE_GROUPS(GROUP))
+#define S 1000000000u
+#define MAX_ARGS 8
+
+static struct rec_options o;
+static struct rec_error err;
+static char *argv[MAX_ARGS + 2];
+
+/* Parse NULL-terminated arguments. */
+static int parse(const char *const args[MAX_ARGS])
+{
+	static char name[] = "tcptape-record";
+	int argc = 1;
+
+	argv[0] = name;
+	for (; args[argc - 1]; argc++)
+		argv[argc] = (char *)args[argc - 1];
+	argv[argc] = NULL;
+	optind = 0; /* glibc: begin anew */
+	err.text[0] = '\0';
+	return rec_options_parse(&o, argc, argv, &err);
+}
+
+static void ok(const char *const args[MAX_ARGS])
+{
+	ck_assert_msg(!parse(args), "%s %s: %s", args[0], args[1] ? args[1] : "", err.text);
+}
+
+START_TEST(test_options__defaults)
+{
+	ok((const char *[MAX_ARGS]){NULL});
+	ck_assert_ptr_null(o.output);
+	ck_assert_uint_eq(o.groups, DEFAULTS); /* as product.md has them */
+	ck_assert_uint_eq(o.named, 0);
+	ck_assert_uint_eq(o.duration_ns, 0);
+	ck_assert_uint_eq(o.bulk_bytes, 8 << 20);
+	ck_assert_ptr_null(o.command);
+	ck_assert(!o.no_snapshot && !o.force && !o.list && !o.help && !o.version);
+}
+END_TEST
+
+START_TEST(test_options__events)
+{
+	static const struct {
+		const char *list;
+		uint32_t groups, named;
+	} rows[] = {
+		{"conn", CONN, CONN},
+		{"rtt", RTT, RTT},
+		{"conn,rtt", CONN | RTT, CONN | RTT},
+		{"rtt,rtt", RTT, RTT},
+		{"all", ALL, ALL},
+		{"+rtt", DEFAULTS, RTT},
+		{"-rtt", DEFAULTS & ~RTT, 0},
+		{"-conn", DEFAULTS & ~CONN, 0},
+		{"-rtt,+rtt", DEFAULTS, RTT},
+		{"+rtt,-conn", DEFAULTS & ~CONN, RTT},
+		{"all,-conn", ALL & ~CONN, ALL & ~CONN},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ok((const char *[MAX_ARGS]){"-e", rows[i].list});
+		ck_assert_msg(o.groups == rows[i].groups, "-e %s: %#x", rows[i].list, o.groups);
+		ck_assert_msg(o.named == rows[i].named, "-e %s: %#x", rows[i].list, o.named);
+	}
+	ok((const char *[MAX_ARGS]){"-e", "conn", "-e", "rtt"}); /* the last one counts */
+	ck_assert_uint_eq(o.groups, RTT);
+}
+END_TEST
+
+START_TEST(test_options__buffer)
+{
+	static const struct {
+		const char *size;
+		uint64_t bytes;
+	} rows[] = {
+		{"128K", 128 << 10},   {"128k", 128 << 10},  {"131072", 128 << 10},
+		{"8M", 8 << 20},       {"8m", 8 << 20},	     {"1G", 1 << 30},
+		{"0.5M", 512 << 10},   {"129K", 256 << 10},  {"100M", 128 << 20},
+		{"131073", 256 << 10}, {"0.25G", 256 << 20},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ok((const char *[MAX_ARGS]){"--buffer", rows[i].size});
+		ck_assert_msg(o.bulk_bytes == rows[i].bytes, "--buffer %s: %ju", rows[i].size,
+			      (uintmax_t)o.bulk_bytes);
+	}
+}
+END_TEST
+
+START_TEST(test_options__duration)
+{
+	static const struct {
+		const char *s;
+		uint64_t ns;
+	} rows[] = {
+		{"10", 10ull * S},
+		{"0.5", S / 2},
+		{".25", S / 4},
+		{"1e1", 10ull * S},
+		{"0.000000001", 1},
+		{"1.5", S + S / 2},
+		{"1000000000", 1000000000ull * S},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ok((const char *[MAX_ARGS]){"-d", rows[i].s});
+		ck_assert_msg(o.duration_ns == rows[i].ns, "-d %s: %ju", rows[i].s,
+			      (uintmax_t)o.duration_ns);
+	}
+}
+END_TEST
+
+START_TEST(test_options__all_forms)
+{
+	ok((const char *[MAX_ARGS]){"-o", "a", "--level=19", "--note", "-x y", "-d2"});
+	ck_assert_str_eq(o.output, "a");
+	ck_assert_int_eq(o.level, 19);
+	ck_assert_str_eq(o.note, "-x y"); /* though it begins with - */
+	ck_assert_uint_eq(o.duration_ns, 2ull * S);
+	ok((const char *[MAX_ARGS]){"--output=-", "--no-snapshot", "--force", "--list"});
+	ck_assert_str_eq(o.output, "-");
+	ck_assert(o.no_snapshot && o.force && o.list);
+	ok((const char *[MAX_ARGS]){"-hV"});
+	ck_assert(o.help && o.version);
+}
+END_TEST
+
+START_TEST(test_options__given_is_what_was_written)
+{
+	ok((const char *[MAX_ARGS]){"-d", "0.50", "--force", "-e+rtt"});
+	ck_assert_uint_eq(o.n_given, 3);
+	ck_assert_str_eq(o.given[0].name, "duration");
+	ck_assert_str_eq(o.given[0].value, "0.50");
+	ck_assert_str_eq(o.given[1].name, "force");
+	ck_assert_str_eq(o.given[1].value, "yes");
+	ck_assert_str_eq(o.given[2].name, "events");
+	ck_assert_str_eq(o.given[2].value, "+rtt");
+}
+END_TEST
+
+START_TEST(test_options__given_is_bounded)
+{
+	static char arg[] = "--force", name[] = "tcptape-record";
+	char *many[REC_MAX_GIVEN + 10] = {name};
+	int argc = 1;
+
+	while (argc < REC_MAX_GIVEN + 9)
+		many[argc++] = arg;
+	optind = 0;
+	ck_assert_int_eq(rec_options_parse(&o, argc, many, &err), 0);
+	ck_assert_uint_eq(o.n_given, REC_MAX_GIVEN);
+}
+END_TEST
+
+START_TEST(test_options__command)
+{
+	ok((const char *[MAX_ARGS]){"-d", "1", "--", "ls", "-o", "--", "x"});
+	ck_assert_str_eq(o.command[0], "ls");
+	ck_assert_str_eq(o.command[1], "-o"); /* its own, not ours */
+	ck_assert_str_eq(o.command[2], "--");
+	ck_assert_str_eq(o.command[3], "x");
+	ck_assert_ptr_null(o.command[4]);
+	ck_assert_ptr_null(o.output);
+}
+END_TEST
+
+/* Each is refused, and the text holds the words that the user needs. */
+START_TEST(test_options__errors)
+{
+	static const struct {
+		const char *args[MAX_ARGS];
+		const char *says[3];
+	} rows[] = {
+		{{"-e", "foo"}, {"'foo'", "conn, rtt, ", ", all"}},
+		{{"-e", ""}, {"no event group ''"}},
+		{{"-e", "conn,"}, {"no event group ''"}},
+		{{"-e", "conn rtt"}, {"'conn rtt'"}},
+		{{"-e", "con"}, {"'con'"}},
+		{{"-e", "+nope"}, {"'nope'"}},
+		{{"-e", "CONN"}, {"'CONN'"}},
+		{{"-e", "rx"}, {"cannot record 'rx' yet", "conn, rtt"}},
+		{{"-e", "-all"}, {"nothing is left"}},
+		{{"-e", "conn,-conn"}, {"nothing is left"}},
+		{{"-d", "0"}, {"-d 0: ", "seconds"}},
+		{{"-d", "1e-10"}, {"-d 1e-10: "}}, /* would become 0 ns: no end */
+		{{"-d", "-1"}, {"-d -1: "}},
+		{{"-d", "5s"}, {"-d 5s: "}},
+		{{"-d", ""}, {"seconds"}},
+		{{"-d", "nan"}, {"seconds"}},
+		{{"-d", "inf"}, {"seconds"}},
+		{{"-d", "1e10"}, {"seconds"}},
+		{{"--buffer", "127K"}, {"--buffer 127K: ", "128K to 1G"}},
+		{{"--buffer", "2G"}, {"128K to 1G"}},
+		{{"--buffer", "1.01G"}, {"128K to 1G"}},
+		{{"--buffer", "8T"}, {"128K to 1G"}},
+		{{"--buffer", "8MB"}, {"128K to 1G"}},
+		{{"--buffer", "0.0001 "}, {"128K to 1G"}}, /* a blank is no unit */
+		{{"--buffer", "-8M"}, {"128K to 1G"}},
+		{{"--buffer", "M"}, {"128K to 1G"}},
+		{{"--buffer", "nan"}, {"128K to 1G"}},
+		{{"--level", "0"}, {"--level 0: ", "1 to 19"}},
+		{{"--level", "20"}, {"1 to 19"}},
+		{{"--level", "3x"}, {"1 to 19"}},
+		{{"--level", "99999999999999999999"}, {"1 to 19"}},
+		{{"-o", ""}, {"-o: ", "empty"}},
+		{{"-o"}, {"--output needs FILE"}},
+		{{"--note"}, {"--note needs TEXT"}},
+		{{"--force=1"}, {"--force takes no value"}},
+		{{"--interval", "0"}, {"--interval 0: ", "seconds"}},
+		{{"--interval", "1x"}, {"--interval 1x: "}},
+		{{"-x"}, {"unknown option -x"}},
+		{{"-hx"}, {"unknown option -x"}},
+		{{"--frobnicate"}, {"unknown option --frobnicate"}},
+		{{"--no"}, {"unknown option --no"}}, /* --note or --no-snapshot? */
+		{{"ls"}, {"unexpected argument 'ls'", "behind --"}},
+		{{"-d", "1", "ls", "--", "x"}, {"unexpected argument 'ls'"}},
+		{{"--"}, {"a command was expected"}},
+		{{"-d", "1", "--"}, {"a command was expected"}},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ck_assert_msg(parse(rows[i].args) == -1, "row %zu, %s, was taken", i,
+			      rows[i].args[0]);
+		for (size_t k = 0; k < 3 && rows[i].says[k]; k++)
+			ck_assert_msg(strstr(err.text, rows[i].says[k]), "row %zu says: %s", i,
+				      err.text);
+	}
+}
+END_TEST
+
+START_TEST(test_options__note_of_4096_bytes_at_most)
+{
+	static char note[4098];
+
+	memset(note, 'n', 4096);
+	ok((const char *[MAX_ARGS]){"--note", note});
+	note[4096] = 'n';
+	ck_assert_int_eq(parse((const char *[MAX_ARGS]){"--note", note}), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "4096"));
+}
+END_TEST
+
+START_TEST(test_options__help_names_every_option_and_group)
+{
+	static const char *const words[] = {
+		"--output FILE", "--events LIST", "--duration SECONDS", "--buffer SIZE",
+		"--level N",	 "--note TEXT",	  "--no-snapshot",	"--force",
+		"--list",	 "-h, --help",	  "-V, --version",	"conn*",
+		"rtt*",		 "[-- COMMAND",
+	};
+	char help[8192], cut[100];
+
+	rec_options_help(help, sizeof(help));
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		ck_assert_msg(strstr(help, words[i]), "%s", words[i]);
+	for (const char *line = help; *line; line += strcspn(line, "\n") + 1)
+		ck_assert_msg(strcspn(line, "\n") <= 100, "%.100s", line);
+	rec_options_help(cut, sizeof(cut));
+	ck_assert_uint_eq(strlen(cut), sizeof(cut) - 1);
+}
+END_TEST
+
+SUITE("options", test_options__defaults, test_options__events, test_options__buffer,
+      test_options__duration, test_options__all_forms, test_options__given_is_what_was_written,
+      test_options__given_is_bounded, test_options__command, test_options__errors,
+      test_options__note_of_4096_bytes_at_most, test_options__help_names_every_option_and_group)

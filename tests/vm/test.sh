@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# test.sh SUITE SCRIPT [RUN-OPTION...]: run a shell test of tests/ (a path below it) in the VM, on
+# the kernel of a Debian suite. The guest gets the programs under test, lib.sh, the script, and
+# those of bcc's tools (Debian's libbpf-tools) and others that this machine has (busybox lacks
+# join and cksum, its date nanoseconds, and its timeout runs its own applets).
+# What the test leaves in /out comes back into $VM_OUT, if that is set.
+set -eu
+
+suite=$1 script=$2
+shift 2
+here=$(cd "$(dirname "$0")" && pwd)
+tests=${here%/vm}
+PATH=$PATH:/usr/sbin:/sbin
+
+if [ -z "${TCPTAPE_RECORD:-}" ]; then
+	echo "SKIP: built without the recorder"
+	exit 77
+fi
+if [ "$(uname -m)" != x86_64 ]; then
+	echo "SKIP: the VM tests are for x86_64 so far"
+	exit 77
+fi
+status=0
+kernel=$("$here/kernel.sh" "$suite") || status=$?
+if [ $status != 0 ]; then
+	echo "$kernel"
+	exit $status
+fi
+
+carry() { # PROGRAM...: as options for run.sh
+	for program in "$@"; do
+		path=$(command -v "$program") || continue
+		echo "-f $path:/usr/bin/${path##*/}"
+	done
+}
+
+# shellcheck disable=SC2046 # options are words
+exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf \
+	-f "$TCPTAPE:/usr/bin/tcptape" -f "$TCPTAPE_RECORD:/usr/bin/tcptape-record" \
+	-f "$LOAD:/usr/bin/load" -f "$LINK:/usr/bin/link" \
+	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} \
+	-f "$tests/lib.sh:/tests/lib.sh" -f "$tests/$script:/tests/$script" \
+	$(carry tcprtt tcpconnlat tcpstates chrt setpriv wrk join cksum date timeout nft) \
+	-e TCPTAPE=/usr/bin/tcptape -e TCPTAPE_RECORD=/usr/bin/tcptape-record \
+	-e LOAD=/usr/bin/load -e LINK=/usr/bin/link -e SEGMENT=/usr/bin/segment "$@" -- sh "/tests/$script"
