@@ -20,7 +20,9 @@ enum tape_ring { TAPE_RING_control, TAPE_RING_bulk, TAPE_N_RINGS };
 	GROUP(reset, control, 1) \
 	GROUP(counters, control, 1) \
 	GROUP(listen, control, 1) \
-	GROUP(nic, control, 1)
+	GROUP(nic, control, 1) \
+	GROUP(rx, bulk, 0) \
+	GROUP(tx, bulk, 0)
 /* clang-format on */
 
 enum tape_group {

@@ -98,13 +98,6 @@ static struct rows *rows_of(const struct tape_build *b, unsigned id)
 
 /* ---- layout of the structs: no padding (events.h), so offsets are sums ---- */
 
-static size_t field_size(struct tape_build *b, const struct tape_field *f)
-{
-	if (f->table)
-		return rows_of(b, f->table)->size;
-	return f->type == TAPE_STR ? sizeof(struct ev_str) : f->width;
-}
-
 static void add_pointer(struct rows *r, size_t offset)
 {
 	if (r->n_pointers < MAX_NESTED)
@@ -129,7 +122,7 @@ static void plan(struct tape_build *b, struct rows *r)
 			for (unsigned k = 0; k < to->n_pointers; k++)
 				add_pointer(r, at + to->pointer[k]);
 		}
-		at += field_size(b, f);
+		at += tape_field_size(f);
 	}
 	r->size = at;
 }

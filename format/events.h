@@ -50,6 +50,7 @@ struct ev_str {
 #define EV_C_flow struct ev_flow
 #define EV_C_sock struct ev_sock
 #define EV_C_task struct ev_task
+#define EV_C_packet struct ev_packet
 
 #define TABLE(name, id, meaning) struct ev_##name {
 #define EVENT(name, id, group, meaning)                                                            \

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "events.h"
 #include "layout.h"
 
 /* ---- the built-in schema, out of events.def ---- */
@@ -24,6 +25,7 @@
 #define TYPE_flow TAPE_DREF, TABLE_flow, 4
 #define TYPE_sock TAPE_REF, TABLE_sock, 4
 #define TYPE_task TAPE_REF, TABLE_task, 4
+#define TYPE_packet TAPE_REF, TABLE_packet, 4
 
 #define HINT_PLAIN TAPE_PLAIN
 #define HINT_DELTA TAPE_DELTA
@@ -114,6 +116,23 @@ int tape_record_field(const struct tape_record *rec, const char *name)
 		if (!strcmp(rec->fields[i].name, name))
 			return i;
 	return -1;
+}
+
+/* events.h asserts that there is no padding, so sizes are sums. */
+size_t tape_field_size(const struct tape_field *f)
+{
+	if (f->table)
+		return tape_record_size(tape_schema_record(&builtin, f->table));
+	return f->type == TAPE_STR ? sizeof(struct ev_str) : f->width;
+}
+
+size_t tape_record_size(const struct tape_record *rec)
+{
+	size_t size = rec->is_table ? 0 : sizeof(struct ev_head);
+
+	for (unsigned i = 0; i < rec->n_fields; i++)
+		size += tape_field_size(&rec->fields[i]);
+	return size;
 }
 
 const char *tape_schema_name(const struct tape_schema *s, const char *unit, uint64_t value)

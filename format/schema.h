@@ -72,6 +72,10 @@ const struct tape_schema *tape_schema_builtin(void);
 const struct tape_record *tape_schema_record(const struct tape_schema *s, unsigned id);
 const struct tape_record *tape_schema_record_by_name(const struct tape_schema *s, const char *name);
 
+/* Bytes of a field in struct ev_<name>, and of the whole struct, of the built-in schema. */
+size_t tape_field_size(const struct tape_field *f);
+size_t tape_record_size(const struct tape_record *rec);
+
 /* Index of the field of that name in a record, -1 if there is none. */
 int tape_record_field(const struct tape_record *rec, const char *name);
 

@@ -5,18 +5,6 @@
 #include "places.h"
 #include "schema.h"
 
-/* Bytes that a field takes in a record as probes make it. */
-static size_t field_size(const struct tape_field *f)
-{
-	if (f->type == TAPE_STR)
-		return sizeof(struct ev_str);
-	if (f->type == TAPE_DREF)
-		return sizeof(struct ev_flow);
-	if (f->type == TAPE_REF)
-		return f->table == EV_TABLE_sock ? sizeof(struct ev_sock) : sizeof(struct ev_task);
-	return f->width;
-}
-
 static void find_offsets(struct rec_places *p, const struct tape_record *rec)
 {
 	size_t at = sizeof(struct ev_head);
@@ -30,7 +18,7 @@ static void find_offsets(struct rec_places *p, const struct tape_record *rec)
 			p->task_at[rec->id] = (uint16_t)at;
 		if (f->type == TAPE_U32 && !strcmp(f->name, "netns"))
 			p->netns_at[rec->id] = (uint16_t)at;
-		at += field_size(f);
+		at += tape_field_size(f);
 	}
 }
 

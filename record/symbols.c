@@ -20,17 +20,6 @@ struct rec_symbol {
 
 /* ---- where records hold an address ---- */
 
-static size_t field_size(const struct tape_field *f)
-{
-	if (f->type == TAPE_STR)
-		return sizeof(struct ev_str);
-	if (f->type == TAPE_DREF)
-		return sizeof(struct ev_flow);
-	if (f->type == TAPE_REF)
-		return f->table == EV_TABLE_sock ? sizeof(struct ev_sock) : sizeof(struct ev_task);
-	return f->width;
-}
-
 static void find_offset(struct rec_symbols *s, const struct tape_record *rec)
 {
 	size_t at = sizeof(struct ev_head);
@@ -40,7 +29,7 @@ static void find_offset(struct rec_symbols *s, const struct tape_record *rec)
 
 		if (f->type == TAPE_U64 && !strcmp(f->unit, "symbol"))
 			s->at[rec->id] = (uint16_t)at;
-		at += field_size(f);
+		at += tape_field_size(f);
 	}
 }
 

@@ -38,25 +38,18 @@ static const struct tape_record *record_of(unsigned id)
 	return tape_schema_record(tape_schema_builtin(), id);
 }
 
-static size_t field_size(const struct tape_field *f)
-{
-	if (f->table)
-		return sample_size(record_of(f->table));
-	return f->type == TAPE_STR ? sizeof(struct ev_str) : f->width;
-}
-
 size_t sample_offset(const struct tape_record *rec, unsigned field)
 {
 	size_t at = rec->is_table ? 0 : sizeof(struct ev_head);
 
 	for (unsigned i = 0; i < field; i++)
-		at += field_size(&rec->fields[i]);
+		at += tape_field_size(&rec->fields[i]);
 	return at;
 }
 
 size_t sample_size(const struct tape_record *rec)
 {
-	return sample_offset(rec, rec->n_fields);
+	return tape_record_size(rec);
 }
 
 const struct tape_record *sample_event(size_t i)
@@ -91,7 +84,7 @@ static void fill_field(const struct tape_field *f, uint64_t *state, uint8_t *out
 	struct ev_str str = {.s = text + v % 8, .len = (v >> 3) % (sizeof(text) - 8)};
 
 	if (f->table) {
-		memset(out, 0, field_size(f));
+		memset(out, 0, tape_field_size(f));
 		if (v % POOL)
 			fill_fields(record_of(f->table), v % POOL, out);
 	} else if (f->type == TAPE_STR) {
@@ -139,7 +132,7 @@ static bool ref_differs(struct tape_chunk *c, const struct tape_field *f, uint64
 	static const uint8_t none[256];
 	struct ev_flow swapped;
 
-	if (!memcmp(expected, none, field_size(f)))
+	if (!memcmp(expected, none, tape_field_size(f)))
 		return ref != 0;
 	if (!ref)
 		return true;

@@ -42,8 +42,9 @@ is "passive opens: SYN_RECV -> ESTABLISHED" \
 is "closes" "$(tcptape events -r close | columns lport | count)" $((2 * n))
 
 # A connect as the client timed it begins before SYN_SENT and ends after ESTABLISHED.
-tcptape connlat | columns lport outcome lat_ms comm pid_from | sort >"$tmp/lat"
-awk '$1 == "connect" { print $3, $7 }' "$tmp/client" | sort >"$tmp/times"
+# Clients of both families may be given the same port, so the key is "port/peer".
+tcptape connlat | columns lport raddr outcome lat_ms comm pid_from | sed 's/ /\//' | sort >"$tmp/lat"
+awk '$1 == "connect" { print $3 "/" $4, $7 }' "$tmp/client" | sort >"$tmp/times"
 join "$tmp/lat" "$tmp/times" >"$tmp/both"
 is "connects of connlat that the client knows" "$(count <"$tmp/both")" $n
 is "not ok, not by load, or not in the thread's own context" \

@@ -28,6 +28,29 @@ moved() { # BEFORE AFTER: what is not the same
 		sort
 }
 
+# Into $tmp/sums, from the file as it stands: "NETNS NAME MOVED"
+sum_up() {
+	"$TCPTAPE" dump --json "$tmp/t.tcptape" >"$tmp/dump" 2>/dev/null || :
+	awk '
+		function field(name,   m) {
+			m = index($0, "\"" name "\":")
+			if (!m) return ""
+			m = substr($0, m + length(name) + 3)
+			sub("[,}].*", "", m)
+			gsub("\"", "", m)
+			return m
+		}
+		/"snap_counter"/ { name[field("counter")] = field("name") }
+		/"event":"counter"/ { sum[field("netns") " " field("counter")] += field("delta") }
+		END { for (k in sum) if (sum[k]) { split(k, p, " "); print p[1], name[p[2]], sum[k] } }' \
+		"$tmp/dump" >"$tmp/sums"
+}
+of() { # INODE: without gauges and IPv6, which has traffic of its own
+	awk -v ns="$1" '$1 == ns && $2 !~ /^(sockstat|softnet|Ip6)/ { print $2, $3 }' "$tmp/sums" |
+		sort
+}
+late_opens() { of "$late_inode" | awk '$1 == "Tcp.ActiveOpens" { print $2 }'; }
+
 record "$tmp/t.tcptape" --interval 0.2
 # Namespaces are idle until here, but for what IPv6 does by itself: the recorder's first sample, and
 # this, are equal in all that the load moves.
@@ -44,7 +67,8 @@ wait_for 10 grep -q ready "$tmp/late.out"
 ip netns exec tcptape$$c "$LOAD" client -n 4 127.0.0.1 17304 >/dev/null
 late_inode=$(stat -L -c %i /run/netns/tcptape$$c)
 wait $late
-sleep 1.7 # the recorder looks for a namespace that it met within a second
+all_sampled() { sleep 0.5 && sum_up && [ "$(late_opens)" = 4 ]; }
+check "the recorder samples the namespace that was made meanwhile" wait_for 5 all_sampled
 ip netns del tcptape$$c
 gone() { ! ip -n "$B" link show late >/dev/null 2>&1; }
 check "the deleted namespace goes, and its interface's peer with it" wait_for 10 gone
@@ -52,33 +76,14 @@ for ns in "$A" "$B"; do counters "$ns" >"$tmp/$ns.after"; done
 stop "$(cat "$tmp/record.pid")"
 is "the recorder ends with" "$status" 0
 
-"$TCPTAPE" dump --json "$tmp/t.tcptape" >"$tmp/dump"
-# "NETNS NAME MOVED"
-awk '
-	function field(name,   m) {
-		m = index($0, "\"" name "\":")
-		if (!m) return ""
-		m = substr($0, m + length(name) + 3)
-		sub("[,}].*", "", m)
-		gsub("\"", "", m)
-		return m
-	}
-	/"snap_counter"/ { name[field("counter")] = field("name") }
-	/"event":"counter"/ { sum[field("netns") " " field("counter")] += field("delta") }
-	END { for (k in sum) if (sum[k]) { split(k, p, " "); print p[1], name[p[2]], sum[k] } }' \
-	"$tmp/dump" >"$tmp/sums"
-of() { # INODE: without gauges and IPv6, which has traffic of its own
-	awk -v ns="$1" '$1 == ns && $2 !~ /^(sockstat|softnet|Ip6)/ { print $2, $3 }' "$tmp/sums" |
-		sort
-}
+sum_up
 for ns in "$A" "$B"; do
 	moved "$tmp/$ns.before" "$tmp/$ns.after" | grep -v '^Ip6' >"$tmp/truth"
 	of "$(stat -L -c %i "/run/netns/$ns")" >"$tmp/ours"
 	check "all $(count <"$tmp/truth") counters that moved in $ns" diff "$tmp/truth" "$tmp/ours"
 done
 between "counters that moved" "$(count <"$tmp/truth")" 15 200
-is "active opens of the namespace that was made meanwhile" \
-	"$(of "$late_inode" | awk '$1 == "Tcp.ActiveOpens" { print $2 }')" 4
+is "active opens of the namespace that was made meanwhile" "$(late_opens)" 4
 
 "$TCPTAPE" info --counters --csv "$tmp/t.tcptape" | columns counter kernel recorded difference >"$tmp/check"
 show "$tmp/check"
