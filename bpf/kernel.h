@@ -199,6 +199,11 @@ struct sk_buff {
 	unsigned char *head, *data;
 };
 
+struct napi_gro_cb {
+	void *frag0;
+	unsigned int frag0_len;
+};
+
 struct skb_shared_info {
 	unsigned short gso_size, gso_segs;
 };
