@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -97,6 +98,28 @@ static int try_methods(struct rec_kernel *k, struct rec_error *err)
 	return 0;
 }
 
+/* For tests (CONTRIBUTING.md): a list of methods to go without, as on a kernel that refuses them. */
+static int refuse_by_environment(struct rec_kernel *k, struct rec_error *err)
+{
+	const char *at = getenv("TCPTAPE_REFUSE");
+
+	for (; at && *at; at += *at == ',') {
+		size_t len = strcspn(at, ",");
+		int m = 0;
+
+		while (m < REC_N_METHODS && (strlen(rec_method_name(m)) != len ||
+					     strncmp(at, rec_method_name(m), len)))
+			m++;
+		if (m == REC_N_METHODS)
+			return rec_fail(err, "TCPTAPE_REFUSE: there is no method '%.*s'", (int)len,
+					at);
+		snprintf(k->refused[m], sizeof(k->refused[m]), "%s refused by TCPTAPE_REFUSE",
+			 rec_method_name(m));
+		at += len;
+	}
+	return 0;
+}
+
 int rec_kernel_open(struct rec_kernel *k, struct rec_error *err)
 {
 	*k = (struct rec_kernel){0};
@@ -110,7 +133,7 @@ int rec_kernel_open(struct rec_kernel *k, struct rec_error *err)
 				"/sys/kernel/btf/vmlinux (%s): tcptape-record needs Linux 6.1 "
 				"or later with CONFIG_DEBUG_INFO_BTF",
 				strerror(errno));
-	if (try_methods(k, err) < 0) {
+	if (try_methods(k, err) < 0 || refuse_by_environment(k, err) < 0) {
 		rec_kernel_close(k);
 		return -1;
 	}

@@ -29,7 +29,7 @@ struct rec_kernel {
 	char refused[REC_N_METHODS][96]; /* why a method cannot work; "" it can */
 };
 
-/* -1 only if there is no BTF. Without privilege `tried` stays false. */
+/* -1 if there is no BTF, or TCPTAPE_REFUSE is wrong. Without privilege `tried` stays false. */
 int rec_kernel_open(struct rec_kernel *k, struct rec_error *err);
 void rec_kernel_close(struct rec_kernel *k);
 

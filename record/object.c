@@ -193,8 +193,7 @@ int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	*o = (struct rec_object){.n_cpus = n_cpus > 0 ? (unsigned)n_cpus : 1};
 	if (n_cpus < 0 && rec_fail_is_fatal(-n_cpus))
 		return rec_fail(err, "counting processors: %s", strerror(-n_cpus));
-	if (!snapshot)
-		snprintf(o->iter_why, sizeof(o->iter_why), "--no-snapshot");
+	snprintf(o->iter_why, sizeof(o->iter_why), "%s", snapshot ? c->no_iter : "--no-snapshot");
 	/* Each round refuses a row or the iterator, so there are not more rounds than these. */
 	while ((r = try_open(o, c, groups, bulk_bytes, err)) == 1) {
 		char why[sizeof(o->iter_why)];
