@@ -98,7 +98,8 @@ static int try_methods(struct rec_kernel *k, struct rec_error *err)
 	return 0;
 }
 
-/* For tests (CONTRIBUTING.md): a list of methods to go without, as on a kernel that refuses them. */
+/* For tests (CONTRIBUTING.md): a list of methods to go without, as on a kernel that refuses them.
+ */
 static int refuse_by_environment(struct rec_kernel *k, struct rec_error *err)
 {
 	const char *at = getenv("TCPTAPE_REFUSE");
@@ -107,8 +108,8 @@ static int refuse_by_environment(struct rec_kernel *k, struct rec_error *err)
 		size_t len = strcspn(at, ",");
 		int m = 0;
 
-		while (m < REC_N_METHODS && (strlen(rec_method_name(m)) != len ||
-					     strncmp(at, rec_method_name(m), len)))
+		while (m < REC_N_METHODS &&
+		       (strlen(rec_method_name(m)) != len || strncmp(at, rec_method_name(m), len)))
 			m++;
 		if (m == REC_N_METHODS)
 			return rec_fail(err, "TCPTAPE_REFUSE: there is no method '%.*s'", (int)len,
