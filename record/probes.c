@@ -111,6 +111,7 @@ void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k)
 {
 	memset(c, 0, sizeof(*c));
 	snprintf(c->no_iter, sizeof(c->no_iter), "%s", k->refused[REC_ITER]);
+	c->has_cookies = k->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++)
 		check(c, i, k);
 }

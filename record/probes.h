@@ -43,6 +43,7 @@ struct rec_choice { /* what is known of each row of rec_probes */
 	enum rec_probe_state state[REC_MAX_PROBES];
 	char why[REC_MAX_PROBES][112]; /* of IMPOSSIBLE */
 	char no_iter[96];	       /* why there are no iterators at all; "" there are */
+	bool has_cookies;	       /* the kernel tells programs the cookies of sockets */
 };
 
 /* Sort out what this kernel cannot have. */
