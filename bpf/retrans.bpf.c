@@ -84,7 +84,7 @@ int BPF_PROG(synack_retransmit, struct sock *sk, struct request_sock *req)
 	if (!e)
 		return 0;
 	fill_short(&e->sock, (struct sock *)req, cookie_of(req), sk->sk_uid.val);
-	e->listener = cookie_of(sk);
+	e->listener = has_cookies ? cookie_of(sk) : (uint64_t)sk; /* the recorder numbers it */
 	e->seq = BPF_CORE_READ((struct tcp_request_sock *)req, snt_isn);
 	e->mss = req->mss;
 	e->retransmits = req->num_retrans;

@@ -58,6 +58,9 @@ bool rec_choice_is_best(const struct rec_choice *c, size_t probe);
 /* True if any part of the event has a row left. */
 bool rec_choice_has(const struct rec_choice *c, const char *event);
 
+/* True if all parts of the event that have a row at all are attached. */
+bool rec_choice_attached(const struct rec_choice *c, const char *event);
+
 /* True if the group has an event with a row left. */
 bool rec_choice_has_group(const struct rec_choice *c, enum tape_group group);
 
