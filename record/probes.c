@@ -86,6 +86,10 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 	int n_args;
 	char why[112];
 
+	if (*k->refused[p->method]) {
+		rec_choice_refuse(c, i, k->refused[p->method]);
+		return;
+	}
 	if (p->method == REC_SAMPLE || p->method == REC_ITER) {
 		if (p->method == REC_SAMPLE && access(p->target, R_OK) < 0) {
 			snprintf(why, sizeof(why), "%s: %s", p->target, strerror(errno));
@@ -94,9 +98,7 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 		return; /* an iterator: attaching it tells */
 	}
 	n_args = rec_kernel_n_args(k, p->method, p->target);
-	if (*k->refused[p->method]) {
-		rec_choice_refuse(c, i, k->refused[p->method]);
-	} else if (n_args < 0) {
+	if (n_args < 0) {
 		snprintf(why, sizeof(why), "this kernel has no %s %s",
 			 p->method == REC_TP_BTF ? "tracepoint" : "function", p->target);
 		rec_choice_refuse(c, i, why);
@@ -108,6 +110,8 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k)
 {
 	memset(c, 0, sizeof(*c));
+	snprintf(c->no_iter, sizeof(c->no_iter), "%s", k->refused[REC_ITER]);
+	c->has_cookies = k->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++)
 		check(c, i, k);
 }
@@ -149,6 +153,20 @@ bool rec_choice_has(const struct rec_choice *c, const char *event)
 			return true;
 	}
 	return false;
+}
+
+bool rec_choice_attached(const struct rec_choice *c, const char *event)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		if (strcmp(rec_probes[i].event, event) || !rec_choice_is_best(c, i))
+			continue;
+		if (c->state[i] != REC_PROBE_ATTACHED)
+			return false;
+		any = true;
+	}
+	return any;
 }
 
 bool rec_choice_has_group(const struct rec_choice *c, enum tape_group group)
