@@ -20,7 +20,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	if (!e)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	fill_sock(&e->sock, sk, tp, born ? 0 : bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, born ? 0 : cookie_of(sk));
 	if (new_state == TCP_SYN_SENT) /* inet_sport is still that of the connect before */
 		e->sock.flow.lport = sk->__sk_common.skc_num;
 	fill_owner(&e->task, sk);
@@ -67,7 +67,7 @@ static __always_inline struct ev_connect_error *connect_error(struct sock *sk, i
 
 	if (!e)
 		return NULL;
-	fill_sock(&e->sock, sk, bpf_skc_to_tcp_sock(sk), bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, bpf_skc_to_tcp_sock(sk), cookie_of(sk));
 	fill_task(&e->task);
 	e->err = -ret;
 	e->state = sk->__sk_common.skc_state;
@@ -121,7 +121,7 @@ static __always_inline int accepted(struct sock *listener, struct sock *child)
 	e = RESERVE(control, conn, tcp_accept);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, child, bpf_skc_to_tcp_sock(child), bpf_get_socket_cookie(child));
+	fill_sock(&e->sock, child, bpf_skc_to_tcp_sock(child), cookie_of(child));
 	fill_task(&e->task);
 	e->backlog = listener->sk_ack_backlog;
 	e->max_backlog = listener->sk_max_ack_backlog;
@@ -156,7 +156,7 @@ int BPF_PROG(tcp_destroy, struct sock *sk)
 	e = RESERVE(control, conn, tcp_destroy);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_owner(&e->task, sk);
 	e->bytes_sent = tp->bytes_sent;
 	e->bytes_acked = tp->bytes_acked;

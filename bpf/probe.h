@@ -110,6 +110,21 @@ static __always_inline bool is_tcp(struct sock *sk)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
 }
 
+/*
+ * bpf_get_socket_cookie exists in these programs since Linux 5.12. Before, what lies in the socket is
+ * read: the cookie if somebody else asked for it (ss, SO_COOKIE), else 0; the recorder then
+ * numbers the sockets itself (record/generation.c).
+ */
+const volatile bool has_cookies SEC(".rodata") __weak = true;
+
+/* sk: of any kind, as all begin with struct sock_common. Not for kprobes. */
+static __always_inline uint64_t cookie_of(void *sk)
+{
+	if (has_cookies)
+		return bpf_get_socket_cookie(sk);
+	return ((struct sock *)sk)->__sk_common.skc_cookie.counter;
+}
+
 /* IPv4 as ::ffff:a.b.c.d. addr must be 8-byte aligned, as all in records are. */
 static __always_inline void map_v4(struct ev_addr *addr, __be32 v4)
 {

@@ -29,7 +29,7 @@ int snap_sock(struct bpf_iter__tcp *ctx)
 	e.head.cpu = bpf_get_smp_processor_id();
 	e.head.type = EV_snap_sock;
 	e.head.size = sizeof(e);
-	fill_sock(&e.sock, sk, tp, bpf_get_socket_cookie(skc));
+	fill_sock(&e.sock, sk, tp, cookie_of(skc));
 	e.inode = inode_of(sk);
 	e.bytes_acked = tp->bytes_acked;
 	e.bytes_received = tp->bytes_received;

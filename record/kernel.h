@@ -25,7 +25,8 @@ enum rec_method {
 
 struct rec_kernel {
 	struct btf *btf;
-	bool tried; /* false: no privilege to load programs, so only BTF is known */
+	bool tried;	  /* false: no privilege to load programs, so only BTF is known */
+	bool has_cookies; /* bpf_get_socket_cookie in tracing programs: since Linux 5.12 */
 	char refused[REC_N_METHODS][96]; /* why a method cannot work; "" it can */
 };
 

@@ -158,6 +158,7 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	if (!o->skel)
 		return rec_fail(err, "reading the BPF programs: %s", strerror(errno));
 	set_sizes(o, bulk_bytes);
+	o->skel->rodata->has_cookies = c->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++) {
 		if (rec_probes[i].program)
 			bpf_program__set_autoload(program_of(o, i), wanted(c, i, groups));

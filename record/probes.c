@@ -113,6 +113,7 @@ void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k)
 {
 	memset(c, 0, sizeof(*c));
 	snprintf(c->no_iter, sizeof(c->no_iter), "%s", k->refused[REC_ITER]);
+	c->has_cookies = k->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++)
 		check(c, i, k);
 }
@@ -154,6 +155,20 @@ bool rec_choice_has(const struct rec_choice *c, const char *event)
 			return true;
 	}
 	return false;
+}
+
+bool rec_choice_attached(const struct rec_choice *c, const char *event)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		if (strcmp(rec_probes[i].event, event) || !rec_choice_is_best(c, i))
+			continue;
+		if (c->state[i] != REC_PROBE_ATTACHED)
+			return false;
+		any = true;
+	}
+	return any;
 }
 
 bool rec_choice_has_group(const struct rec_choice *c, enum tape_group group)
