@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Group conn: the life of a TCP socket. */
-#include "probe.h"
+#include "facts.h"
 
 /*
  * Every change of sk_state. A child is born as LISTEN -> SYN_RECV in inet_csk_clone_lock, while its
@@ -30,6 +30,33 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	e->shutdown = sk->sk_shutdown;
 	e->err = sk->sk_err;
 	e->soft_err = sk->sk_err_soft;
+	SUBMIT(control, e);
+	return 0;
+}
+
+/*
+ * tcp_finish_connect, which comes behind the negotiation but before tcp_init_transfer; or
+ * tcp_rcv_state_process in SYN_RECV, behind tcp_init_transfer. All that is read is final, but for
+ * what events.def says; the congestion control is that of the route already (tcp_ca_dst_init,
+ * tcp_ca_openreq_child).
+ */
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_facts, struct sock *sk, int old_state, int new_state)
+{
+	struct tcp_sock *tp;
+	struct ev_tcp_facts *e;
+
+	if (new_state != TCP_ESTABLISHED)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return 0;
+	e = RESERVE(control, conn, tcp_facts);
+	if (!e)
+		return 0;
+	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	FILL_FACTS(e, sk, tp);
+	e->old_state = old_state;
 	SUBMIT(control, e);
 	return 0;
 }
@@ -151,6 +178,12 @@ int BPF_PROG(tcp_destroy, struct sock *sk)
 	e->shutdown = sk->sk_shutdown;
 	if (sk->__sk_common.skc_flags >> SOCK_DONE & 1) /* set by tcp_fin() */
 		e->shutdown |= SHUTDOWN_FIN_RECEIVED;
+	take_cc(&e->cc, tp);
+	e->pmtu = tp->inet_conn.icsk_pmtu_cookie;
+	e->sndbuf = sk->sk_sndbuf;
+	e->rcvbuf = sk->sk_rcvbuf;
+	e->rcv_mss = tp->inet_conn.icsk_ack.rcv_mss;
+	e->ecn = tp->ecn_flags;
 	SUBMIT(control, e);
 	return 0;
 }

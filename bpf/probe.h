@@ -39,6 +39,14 @@ struct {
 /* A quarter of each ring's bytes, set by the recorder. A power of two. */
 const volatile uint64_t ring_quarter[TAPE_N_RINGS] SEC(".rodata") __weak = {1 << 20, 1 << 21};
 
+/* Timer ticks a second, set by the recorder. */
+const volatile uint32_t hz SEC(".rodata") __weak = 250;
+
+static __always_inline uint32_t us_of_ticks(uint32_t ticks)
+{
+	return ticks * 1000000ull / (hz ? hz : 1);
+}
+
 static __noinline void count_lost(uint32_t group)
 {
 	uint32_t cpu = bpf_get_smp_processor_id();

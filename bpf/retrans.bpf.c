@@ -8,18 +8,11 @@
 #define NET_XMIT_DROP 1 /* include/linux/netdevice.h */
 #define ENOBUFS 105
 
-const volatile uint32_t hz = 250; /* timer ticks a second, set by the recorder */
-
 /*
  * A member of the segment's control block. libbpf makes the load as wide as the kernel's member:
  * tcp_flags has 1 byte until 6.16.
  */
 #define CB(skb, member) (((struct tcp_skb_cb *)(skb)->cb)->member)
-
-static __always_inline uint32_t us_of_ticks(uint32_t ticks)
-{
-	return ticks * 1000000ull / (hz ? hz : 1);
-}
 
 /*
  * __tcp_retransmit_skb, after the segment went out: in softirq (an ACK), in a timer, or in the

@@ -13,6 +13,7 @@ const struct rec_event rec_events[] = {
 		"connect() that fails before a SYN is sent (no route, no free port)"},
 	{"tcp_accept", TAPE_GROUP_conn, "when accept() took a connection, and who did"},
 	{"tcp_destroy", TAPE_GROUP_conn, "byte and segment totals of a connection"},
+	{"tcp_facts", TAPE_GROUP_conn, "congestion control, MSS, options, path MTU of a connection"},
 	{"rtt", TAPE_GROUP_rtt, "round-trip times"},
 	{"retransmit", TAPE_GROUP_retrans, "segments sent again"},
 	{"synack_retransmit", TAPE_GROUP_retrans, "SYN-ACKs sent again"},
@@ -37,6 +38,7 @@ const struct rec_probe rec_probes[] = {
 	{"tcp_accept", "", REC_FEXIT, "inet_csk_accept", 2, "tcp_accept__2"},
 	{"tcp_accept", "", REC_FEXIT, "inet_csk_accept", 4, "tcp_accept__4"},
 	{"tcp_destroy", "", REC_TP_BTF, "tcp_destroy_sock", 1, "tcp_destroy"},
+	{"tcp_facts", "", REC_TP_BTF, "inet_sock_set_state", 3, "tcp_facts"},
 	/* the return of the function: raw sample and the values it led to */
 	{"rtt", "", REC_FEXIT, "tcp_ack_update_rtt", 6, "rtt__fexit"},
 	/* its start: raw sample, values of the ACK before */
