@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "memlock.h"
 #include "object.h"
 #include "tape_bpf.skel.h"
 
@@ -170,6 +171,12 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 		r = -EMFILE;
 	if (r && !rec_fail_is_fatal(-r) && !refuse_failed(o, c, -r))
 		return 1;
+	if (r == -EPERM && !c->has_cookies) /* before 5.12, and tiny programs were let in */
+		return rec_fail(err,
+				"loading BPF programs (buffers of %llu KiB): %s; they count as "
+				"locked memory on this kernel (ulimit -l), and without "
+				"CAP_SYS_RESOURCE that limit cannot be raised",
+				(unsigned long long)bulk_bytes * 3 / 2048, strerror(-r));
 	if (r)
 		return rec_fail(err, "loading BPF programs (buffers of %llu KiB): %s",
 				(unsigned long long)bulk_bytes * 3 / 2048, strerror(-r));
@@ -184,8 +191,8 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	return map_lost(o, err);
 }
 
-int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
-		    uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
+static int open_best(struct rec_object *o, struct rec_choice *c, uint32_t groups,
+		     uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
 {
 	int n_cpus, r;
 
@@ -206,6 +213,16 @@ int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	}
 	if (r < 0)
 		rec_object_close(o);
+	return r;
+}
+
+int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
+		    uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
+{
+	struct rec_memlock limit = rec_memlock_raise();
+	int r = open_best(o, c, groups, bulk_bytes, snapshot, err);
+
+	rec_memlock_restore(&limit);
 	return r;
 }
 
