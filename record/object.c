@@ -55,7 +55,7 @@ static uint32_t kernel_hz(void)
 	return (uint32_t)((1000000000 + tick.tv_nsec / 2) / tick.tv_nsec);
 }
 
-static void set_sizes(struct rec_object *o, uint64_t bulk_bytes)
+static void set_sizes(struct rec_object *o, const struct rec_choice *c, uint64_t bulk_bytes)
 {
 	struct bpf_map *rings[TAPE_N_RINGS] = {
 		[TAPE_RING_control] = o->skel->maps.control,
@@ -70,6 +70,7 @@ static void set_sizes(struct rec_object *o, uint64_t bulk_bytes)
 	}
 	bpf_map__set_max_entries(o->skel->maps.lost, o->n_cpus);
 	o->skel->rodata->hz = kernel_hz();
+	o->skel->rodata->record_stacks = c->stacks && !*c->no_stacks;
 }
 
 /* Refuse the row whose program libbpf complained of. -1 if it is none of ours. */
@@ -158,7 +159,7 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	o->skel = tape_bpf__open();
 	if (!o->skel)
 		return rec_fail(err, "reading the BPF programs: %s", strerror(errno));
-	set_sizes(o, bulk_bytes);
+	set_sizes(o, c, bulk_bytes);
 	o->skel->rodata->has_cookies = c->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++) {
 		if (rec_probes[i].program)
