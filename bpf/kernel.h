@@ -121,6 +121,10 @@ struct sock {
 	struct socket *sk_socket;
 };
 
+struct socket {
+	struct sock *sk;
+};
+
 struct inet_sock {
 	struct sock sk;
 	__be16 inet_sport;
@@ -163,6 +167,7 @@ struct tcp_sock {
 	__u32 srtt_us, mdev_us, rttvar_us;
 	__u32 snd_una, snd_nxt, snd_cwnd, snd_ssthresh, mss_cache;
 	__u32 write_seq, tlp_high_seq;
+	__u32 copied_seq, rcv_nxt;
 	__u32 packets_out, sacked_out, lost_out, retrans_out;
 	__u32 delivered, lost, total_retrans;
 	__u64 bytes_sent, bytes_acked, bytes_received, bytes_retrans;
@@ -218,6 +223,11 @@ struct rate_sample {
 };
 
 struct proto_accept_arg;
+
+struct tcp_zerocopy_receive { /* include/uapi/linux/tcp.h */
+	__u32 length;
+	__s32 copybuf_len;
+};
 
 struct inode {
 	unsigned long i_ino;

@@ -27,6 +27,10 @@ const struct rec_event rec_events[] = {
 		"a listener's queues at each new connection, and each overflow"},
 	{"nic_queue", TAPE_GROUP_nic, "packets and bytes of each queue of an interface"},
 	{"nic_stat", TAPE_GROUP_nic, "the counters of interfaces and their drivers"},
+	{"io_send", TAPE_GROUP_io, "what applications send: bytes, process"},
+	{"io_recv", TAPE_GROUP_io,
+		"what applications receive (partly: by splice and TCP_ZEROCOPY_RECEIVE only)"},
+	{"io_wait", TAPE_GROUP_io, "how long a thread sleeps in a call that sends or receives"},
 };
 
 const struct rec_probe rec_probes[] = {
@@ -73,6 +77,20 @@ const struct rec_probe rec_probes[] = {
 	{"nic_queue", "tx", REC_TP_BTF, "net_dev_start_xmit", 2, "nic_queue__tx"},
 	{"nic_queue", "rx", REC_TP_BTF, "netif_receive_skb", 1, "nic_queue__rx"},
 	{"nic_stat", "", REC_SAMPLE, "/proc/net/dev", 0, NULL},
+	/* since 6.3 a tracepoint for all; tcp_sendpage ended with 6.5 */
+	{"io_send", "call", REC_TP_BTF, "sock_send_length", 3, "io_send__call"},
+	{"io_send", "call/msg", REC_FEXIT, "tcp_sendmsg", 3, "io_send__msg"},
+	{"io_send", "call/page", REC_FEXIT, "tcp_sendpage", 5, "io_send__page"},
+	{"io_recv", "call", REC_TP_BTF, "sock_recv_length", 3, "io_recv__call"},
+	{"io_recv", "call", REC_FEXIT, "tcp_recvmsg", 5, "io_recv__5"},
+	{"io_recv", "call", REC_FEXIT, "tcp_recvmsg", 6, "io_recv__6"},
+	{"io_recv", "splice", REC_FEXIT, "tcp_splice_read", 5, "io_recv__splice"},
+	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 3, "io_recv__zerocopy"},
+	/* ends are attached first: no begin without its end */
+	{"io_wait", "rx end", REC_FEXIT, "sk_wait_data", 3, "io_wait__rx_end"},
+	{"io_wait", "tx end", REC_FEXIT, "sk_stream_wait_memory", 2, "io_wait__tx_end"},
+	{"io_wait", "rx begin", REC_FENTRY, "sk_wait_data", 3, "io_wait__rx"},
+	{"io_wait", "tx begin", REC_FENTRY, "sk_stream_wait_memory", 2, "io_wait__tx"},
 };
 /* clang-format on */
 
