@@ -432,7 +432,7 @@ static int take(struct top *t, const struct bind_row *row, unsigned direction)
 	if (bind_has(row, IO_SEQ) &&
 	    (direction == TX || bind_get(row, IO_STATE, 0) != TCP_S_SYN_SENT))
 		streams_call(&t->streams, row->sock, direction, (uint32_t)bind_get(row, IO_SEQ, 0),
-			     bytes);
+			     bytes, direction == RX && !bind_get(row, IO_BYTES, 1) && !err);
 	see_thread(t, row->task);
 	i = is_wanted(row) ? find(t, row) : NULL;
 	if (!i)

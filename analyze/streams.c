@@ -8,7 +8,7 @@
 
 struct stream {
 	struct flow flow;
-	bool known[2];
+	bool known[2], at_end;
 	uint32_t seq[2];
 	int64_t past[2];
 };
@@ -33,7 +33,7 @@ static struct stream *get(struct streams *s, uint64_t cookie)
  * anew. An MPTCP socket has no numbers of its own.
  */
 void streams_call(struct streams *s, const struct sock *sock, unsigned direction, uint32_t seq,
-		  uint64_t bytes)
+		  uint64_t bytes, bool at_end)
 {
 	struct stream *st;
 
@@ -47,14 +47,16 @@ void streams_call(struct streams *s, const struct sock *sock, unsigned direction
 	if (st->known[direction])
 		st->past[direction] += (int32_t)(seq - st->seq[direction] - (uint32_t)bytes);
 	st->known[direction] = true;
+	st->at_end |= at_end;
 	st->seq[direction] = seq;
 }
 
-/* More than one byte: a FIN takes a number too. */
+/* One may be a FIN that was read together with data, its end of file never. */
 static void end(struct streams *s, struct stream *st)
 {
 	bool any = false;
 
+	st->past[STREAM_RX] -= st->at_end;
 	for (int d = STREAM_TX; d <= STREAM_RX; d++) {
 		if (st->past[d] > 1) {
 			s->past_bytes[d] += (uint64_t)st->past[d];

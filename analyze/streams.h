@@ -21,9 +21,12 @@ struct streams {
 	bool failed;			/* no memory */
 };
 
-/* A call that moved so many bytes, and left this sequence number. */
+/*
+ * A call that moved so many bytes, and left this sequence number. at_end: it found the end of the
+ * stream, whose FIN takes a number too.
+ */
 void streams_call(struct streams *s, const struct sock *sock, unsigned direction, uint32_t seq,
-		  uint64_t bytes);
+		  uint64_t bytes, bool at_end);
 /* The socket has ended; NULL: so has the trace. */
 void streams_end(struct streams *s, const struct sock *sock);
 void streams_fini(struct streams *s);
