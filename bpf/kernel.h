@@ -126,6 +126,10 @@ struct sock {
 	struct socket *sk_socket;
 };
 
+struct socket {
+	struct sock *sk;
+};
+
 struct inet_sock {
 	struct sock sk;
 	__be16 inet_sport;
@@ -260,6 +264,11 @@ struct rate_sample {
 };
 
 struct proto_accept_arg;
+
+struct tcp_zerocopy_receive { /* include/uapi/linux/tcp.h */
+	__u32 length;
+	__s32 copybuf_len;
+};
 
 struct inode {
 	unsigned long i_ino;
