@@ -27,6 +27,7 @@ enum { false, true };
 /* include/uapi/linux/bpf.h */
 #define BPF_MAP_TYPE_ARRAY 2
 #define BPF_MAP_TYPE_PERCPU_HASH 5
+#define BPF_MAP_TYPE_ARRAY_OF_MAPS 12
 #define BPF_NOEXIST 1
 #define BPF_MAP_TYPE_RINGBUF 27
 #define BPF_F_MMAPABLE (1u << 10)

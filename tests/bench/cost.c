@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cost SECONDS PID: what the BPF programs of process PID cost an event, by the kernel's statistics,
- * over so many seconds; and three programs of our own, which do nearly nothing, for comparison.
- * A line a program on standard output: NAME RUNS NS. The statistics' own cost is part of all.
+ * cost SECONDS PID...: what the BPF programs of each process cost an event, by the kernel's
+ * statistics, over so many seconds; and three programs of our own, which do nearly nothing, for
+ * comparison. A line a program on standard output: N NAME RUNS NS, N the process' place in the
+ * arguments, 0 for ours. The statistics' own cost is part of all.
  *
  * The statistics are switched on through a descriptor, so they end with this process, however it
  * ends (kernel.bpf_stats_enabled stays as it is).
@@ -25,7 +26,7 @@
 enum { MAX_PROGS = 128, MAX_CPUS = 1024 };
 
 struct prog {
-	int fd;
+	int fd, owner;
 	char name[BPF_OBJ_NAME_LEN];
 	uint64_t runs, ns;
 };
@@ -54,7 +55,7 @@ static void read_prog(int fd, struct bpf_prog_info *info)
 		die("bpf_obj_get_info_by_fd");
 }
 
-static void add_prog(int fd)
+static void add_prog(int fd, int owner)
 {
 	struct bpf_prog_info info;
 
@@ -63,12 +64,12 @@ static void add_prog(int fd)
 		exit(1);
 	}
 	read_prog(fd, &info);
-	progs[n_progs] = (struct prog){.fd = fd};
+	progs[n_progs] = (struct prog){.fd = fd, .owner = owner};
 	memcpy(progs[n_progs++].name, info.name, sizeof(info.name));
 }
 
 /* The programs that the process holds a descriptor of. */
-static void find_progs(const char *pid)
+static void find_progs(const char *pid, int owner)
 {
 	char path[300], line[128];
 	uint32_t id, seen[MAX_PROGS];
@@ -105,7 +106,7 @@ static void find_progs(const char *pid)
 
 		if (fd < 0)
 			die("bpf_prog_get_fd_by_id");
-		add_prog(fd);
+		add_prog(fd, owner);
 	}
 }
 
@@ -134,7 +135,7 @@ static void attach(struct floor *skel)
 	bpf_object__for_each_program(p, skel->obj) {
 		if (!bpf_program__attach(p))
 			die("attaching to tcp_probe");
-		add_prog(bpf_program__fd(p));
+		add_prog(bpf_program__fd(p), 0);
 	}
 }
 
@@ -166,8 +167,8 @@ int main(int argc, char **argv)
 	struct bpf_prog_info info;
 	struct floor *skel;
 
-	if (argc != 3 || n_cpus > MAX_CPUS) {
-		fprintf(stderr, "usage: cost SECONDS PID\n");
+	if (argc < 3 || n_cpus > MAX_CPUS) {
+		fprintf(stderr, "usage: cost SECONDS PID...\n");
 		return 2;
 	}
 	skel = floor__open();
@@ -179,7 +180,8 @@ int main(int argc, char **argv)
 		die("loading");
 	make_rings(bpf_map__fd(skel->maps.floor_rings), n_cpus);
 	attach(skel);
-	find_progs(argv[2]);
+	for (int i = 2; i < argc; i++)
+		find_progs(argv[i], i - 1);
 	stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	if (stats_fd < 0)
 		die("bpf_enable_stats");
@@ -191,7 +193,7 @@ int main(int argc, char **argv)
 	wait_until(now_s() + atof(argv[1]), n_cpus);
 	for (size_t i = 0; i < n_progs; i++) {
 		read_prog(progs[i].fd, &info);
-		printf("%s %llu %llu\n", progs[i].name,
+		printf("%d %s %llu %llu\n", progs[i].owner, progs[i].name,
 		       (unsigned long long)(info.run_cnt - progs[i].runs),
 		       (unsigned long long)(info.run_time_ns - progs[i].ns));
 	}

@@ -6,13 +6,6 @@
  */
 #include "../../bpf/probe.h"
 
-#define BPF_MAP_TYPE_ARRAY_OF_MAPS 12
-
-struct ring {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1);

@@ -5,18 +5,19 @@
 #
 # What each BPF program of the recorder costs in the kernel, ns an event, by the kernel's own
 # statistics (their cost included), on loopback:
-#   ping   exchanges of one byte on two connections: rtt, nic, rx, tx, io
+#   ping   exchanges of one byte, a connection on each of the first processors: rtt, nic, rx, tx, io
 #   churn  connections of one exchange each: tcp_state, tcp_destroy
 #   wrong  connects to a closed port, segments out of the window: drop, reset
 # The floor_ programs (floor.bpf.c) run in the same seconds: what an empty program costs, one that
-# reads the clock, one that fills a ring of its own. Two recorders take turns, so that both meet
-# what else the machine does; figures are medians of the rounds, lowest and highest behind them.
+# reads the clock, one that fills a ring of its own. Two recorders run at the same time, so that both
+# meet the same events and what else the machine does; they take turns in being the first, who finds
+# caches cold. Figures are medians of the rounds, lowest and highest behind them.
 # Run it on a machine that is otherwise idle; it needs root, and the programs of a build.
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 : "${SEGMENT=$build/tests/segment}" "${COST=$build/tests/bench/cost}"
-need ip
+need ip taskset
 
 rounds=5 seconds=2 groups='' loads=''
 while getopts n:s:e:l: opt; do
@@ -53,8 +54,13 @@ start_load() { # NAME
 	loads_pids=''
 	case $1 in
 	ping)
-		for i in 1 2; do
-			start "ping$i" ip netns exec "$A" "$LOAD" client -c 100000000 127.0.0.1 17301
+		for cpu in $cpus; do
+			port=$((17310 + cpu))
+			start "server$cpu" ip netns exec "$A" taskset -c "$cpu" "$LOAD" server 127.0.0.1 $port
+			loads_pids="$loads_pids $pid"
+			wait_line "server$cpu" ready
+			start "ping$cpu" ip netns exec "$A" taskset -c "$cpu" \
+				"$LOAD" client -c 100000000 127.0.0.1 $port
 			loads_pids="$loads_pids $pid"
 		done
 		;;
@@ -81,14 +87,20 @@ stop_load() {
 	done
 }
 
-measure() { # NUMBER RECORDER: lines "NUMBER PROGRAM NS_AN_EVENT RUNS"
-	rm -f "$tmp/t.tcptape"
+record_by() { # NUMBER RECORDER; its pid is in $recorder1, $recorder2
+	rm -f "$tmp/$1.tcptape"
 	TCPTAPE_RECORD=$2
 	# shellcheck disable=SC2086
-	record "$tmp/t.tcptape" $groups
-	"$COST" "$seconds" "$pid" >"$tmp/cost"
-	stop "$pid"
-	awk -v n="$1" '$2 >= 100 { print n, $1, $3 / $2, $2 }' "$tmp/cost"
+	record "$tmp/$1.tcptape" $groups
+	eval "recorder$1=$pid"
+}
+
+measure() { # lines "NUMBER PROGRAM NS_AN_EVENT RUNS", number 0: the floor
+	"$COST" "$seconds" $recorder1 $recorder2 >"$tmp/cost"
+	for p in $recorder1 $recorder2; do
+		stop "$p"
+	done
+	awk '$3 >= 100 { print $1, $2, $4 / $3, $3 }' "$tmp/cost"
 }
 
 table() { # < lines of measure
@@ -111,6 +123,7 @@ table() { # < lines of measure
 		}'
 }
 
+cpus=$(seq 0 "$(($(nproc) > 4 ? 3 : $(nproc) - 1))")
 A=tcptape$$a
 ip netns add "$A"
 ip -n "$A" link set lo up
@@ -121,14 +134,15 @@ for load in ${loads:-ping churn wrong}; do
 	: >"$tmp/rows"
 	round=0
 	while [ $round -lt "$rounds" ]; do
-		round=$((round + 1))
+		round=$((round + 1)) recorder1='' recorder2=''
 		if [ $# = 2 ] && [ $((round % 2)) = 0 ]; then
-			measure 2 "$2" >>"$tmp/rows"
-			measure 1 "$1" >>"$tmp/rows"
+			record_by 2 "$2"
+			record_by 1 "$1"
 		else
-			measure 1 "$1" >>"$tmp/rows"
-			[ $# = 1 ] || measure 2 "$2" >>"$tmp/rows"
+			record_by 1 "$1"
+			[ $# = 1 ] || record_by 2 "$2"
 		fi
+		measure >>"$tmp/rows"
 	done
 	stop_load
 	echo "$load"
