@@ -132,7 +132,8 @@ static void attach(struct floor *skel)
 {
 	struct bpf_program *p;
 
-	bpf_object__for_each_program(p, skel->obj) {
+	bpf_object__for_each_program(p, skel->obj)
+	{
 		if (!bpf_program__attach(p))
 			die("attaching to tcp_probe");
 		add_prog(bpf_program__fd(p), 0);
