@@ -27,6 +27,7 @@ enum { false, true };
 /* include/uapi/linux/bpf.h */
 #define BPF_MAP_TYPE_ARRAY 2
 #define BPF_MAP_TYPE_PERCPU_HASH 5
+#define BPF_MAP_TYPE_ARRAY_OF_MAPS 12
 #define BPF_NOEXIST 1
 #define BPF_MAP_TYPE_RINGBUF 27
 #define BPF_F_MMAPABLE (1u << 10)
@@ -184,9 +185,8 @@ struct tcp_sock {
 	struct minmax rtt_min;
 	__u32 srtt_us, mdev_us, rttvar_us;
 	__u32 snd_una, snd_nxt, snd_cwnd, snd_ssthresh, mss_cache;
-	__u32 write_seq, tlp_high_seq, rcv_nxt, copied_seq, snd_wnd;
+	__u32 write_seq, tlp_high_seq, rcv_nxt, copied_seq;
 	__u64 tcp_wstamp_ns, tcp_clock_cache;
-	__u8 nonagle : 4;
 	__u32 packets_out, sacked_out, lost_out, retrans_out;
 	__u32 delivered, lost, total_retrans;
 	__u64 bytes_sent, bytes_acked, bytes_received, bytes_retrans;
