@@ -27,6 +27,9 @@ const struct rec_event rec_events[] = {
 		"a listener's queues at each new connection, and each overflow"},
 	{"nic_queue", TAPE_GROUP_nic, "packets and bytes of each queue of an interface"},
 	{"nic_stat", TAPE_GROUP_nic, "the counters of interfaces and their drivers"},
+	{"rx", TAPE_GROUP_rx, "when received packets pass these layers"},
+	{"rx_copy", TAPE_GROUP_rx, "when received bytes are copied to the application"},
+	{"tx", TAPE_GROUP_tx, "when packets to be sent pass these layers"},
 };
 
 const struct rec_probe rec_probes[] = {
@@ -73,6 +76,16 @@ const struct rec_probe rec_probes[] = {
 	{"nic_queue", "tx", REC_TP_BTF, "net_dev_start_xmit", 2, "nic_queue__tx"},
 	{"nic_queue", "rx", REC_TP_BTF, "netif_receive_skb", 1, "nic_queue__rx"},
 	{"nic_stat", "", REC_SAMPLE, "/proc/net/dev", 0, NULL},
+	/* the ways by which a packet comes to the stack: each is taken by other drivers */
+	{"rx", "driver/gro", REC_TP_BTF, "napi_gro_receive_entry", 1, "rx__driver_gro"},
+	{"rx", "driver/netif_rx", REC_TP_BTF, "netif_rx", 1, "rx__driver_netif_rx"},
+	{"rx", "driver/one", REC_TP_BTF, "netif_receive_skb_entry", 1, "rx__driver_one"},
+	{"rx", "driver/list", REC_TP_BTF, "netif_receive_skb_list_entry", 1, "rx__driver_list"},
+	{"rx", "mac", REC_TP_BTF, "netif_receive_skb", 1, "rx__mac"},
+	{"rx", "established", REC_TP_BTF, "tcp_probe", 2, "rx__established"},
+	{"rx_copy", "", REC_TP_BTF, "skb_copy_datagram_iovec", 2, "rx_copy"},
+	{"tx", "qdisc", REC_TP_BTF, "net_dev_queue", 1, "tx__qdisc"},
+	{"tx", "driver", REC_TP_BTF, "net_dev_start_xmit", 2, "tx__driver"},
 };
 /* clang-format on */
 
