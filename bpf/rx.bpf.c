@@ -35,7 +35,7 @@ static __always_inline int on_wire(struct packet *p, enum found found, uint32_t 
 	if (!e)
 		return 0;
 	__builtin_memset(&e->sock, 0, sizeof(e->sock));
-	e->packet = p->ev;
+	copy_packet(&e->packet, &p->ev);
 	e->netns = netns;
 	e->ifindex = ifindex;
 	e->rcv_nxt = 0;

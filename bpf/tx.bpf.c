@@ -263,7 +263,7 @@ int BPF_KPROBE(tx__ip_v6_kprobe, struct sock *sk, struct sk_buff *skb)
 		} else {                                                                           \
 			__builtin_memset(&(e)->sock, 0, sizeof((e)->sock));                        \
 		}                                                                                  \
-		(e)->packet = (p)->ev;                                                             \
+		copy_packet(&(e)->packet, &(p)->ev);                                               \
 		(e)->cloned = (p)->skb.cloned;                                                     \
 	} while (0)
 
