@@ -50,7 +50,7 @@ in_b nft -f - 2>"$tmp/nft.err" <<-EOF_NFT && has_ingress=1
 	add rule netdev t i tcp dport 17208 counter drop
 	EOF_NFT
 # a connection to which wrong segments are sent
-start hold ip netns exec "$A" "$LOAD" client -w 8000 10.9.0.2 17201
+start hold ip netns exec "$A" "$LOAD" client -w 100000 10.9.0.2 17201
 wait_line hold '^connect'
 port=$(awk '$1 == "connect" { print $3 }' "$tmp/hold.out")
 for name in TcpInCsumErrors TcpInErrs TcpExtTCPACKSkippedSeq TcpExtListenOverflows; do
