@@ -5,6 +5,7 @@
 # a socket again at once. Since Linux 5.12 it is the kernel's cookie, as ss shows it; before, the
 # recorder numbers sockets, and the cookies that ss makes up while it records must not disturb that.
 # A connection request has the number of the connection that it becomes.
+# proves: tcp_state tcp_destroy synack_retransmit
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -5,6 +5,7 @@
 # data unread, from a listener that ends with connections in its queue. The truth is what the kernel
 # counted in each of the two namespaces: OutRsts, AttemptFails, EstabResets, TCPAbortOnData,
 # TCPAbortOnClose.
+# proves: reset
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

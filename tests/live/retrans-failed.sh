@@ -4,6 +4,7 @@
 # Retransmits that do not leave the machine: a firewall drops what the client sends (EPERM), after its
 # data is out and while nothing comes back. The truth is the kernel's TCPRetransFail of that
 # namespace. Linux 6.18 tells them, with the error; before, only those that leave are told.
+# proves: retransmit
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
