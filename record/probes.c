@@ -144,6 +144,18 @@ const struct rec_probe rec_probes[] = {
 	{"io_wait", "rx begin", REC_FENTRY, "sk_wait_data", 3, "io_wait__rx"},
 	{"io_wait", "tx begin", REC_FENTRY, "sk_stream_wait_memory", 2, "io_wait__tx"},
 };
+
+/* What a row sees less than the one before it would. */
+static const struct {
+	const char *program, *lacks;
+} lesser[] = {
+	{"rtt__kprobe", "values after the ACK (it has those before), samples out of timestamps"},
+	{"rtt__probe", "raw samples, values after the ACK (it has those before), handshakes and closing states"},
+	{"reset__2", "RSTs that no socket sends (closed ports), reasons"},
+	{"reset__v4", "reasons"},
+	{"drop__3", "the socket that was to receive the packet"},
+	{"drop__2", "reasons, the socket that was to receive the packet"},
+};
 /* clang-format on */
 
 const size_t rec_n_events = sizeof(rec_events) / sizeof(*rec_events);
@@ -300,4 +312,18 @@ void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf
 		last = why;
 		used += (size_t)snprintf(buf + used, len - used, "%s%s", used ? "; " : "", why);
 	}
+}
+
+const char *rec_choice_lacks(const struct rec_choice *c, const char *event)
+{
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		if (strcmp(rec_probes[i].event, event) || !rec_choice_is_best(c, i))
+			continue;
+		for (size_t j = 0; j < sizeof(lesser) / sizeof(*lesser); j++) {
+			if (rec_probes[i].program &&
+			    !strcmp(rec_probes[i].program, lesser[j].program))
+				return lesser[j].lacks;
+		}
+	}
+	return "";
 }

@@ -72,4 +72,7 @@ void rec_choice_hooks(const struct rec_choice *c, const char *event, char *buf, 
 /* Why the event's parts without a hook have none (the best row's reason); "" if all have. */
 void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf, size_t len);
 
+/* What the hooks in use see less than those preferred to them would; "" nothing. */
+const char *rec_choice_lacks(const struct rec_choice *c, const char *event);
+
 #endif
