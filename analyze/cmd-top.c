@@ -490,6 +490,7 @@ static void begin_table(struct top *t)
 
 	memcpy(t->cols, time_cols, sizeof(time_cols));
 	t->cols[COL_TIME].hidden = !opts.interval.given;
+	t->cols[COL_TIME_S].hidden = !opts.interval.given || opts.interval.v >= 1;
 	by_show_cols(t->by, t->cols + COL_BY);
 	memcpy(t->cols + COL_SUMS, sum_cols, sizeof(sum_cols));
 	for (int i = SUM_VERBOSE; i < N_SUMS - 1; i++)

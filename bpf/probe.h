@@ -111,8 +111,8 @@ static __always_inline bool is_tcp(struct sock *sk)
 }
 
 /*
- * bpf_get_socket_cookie exists in these programs since Linux 5.12. Before, what lies in the socket is
- * read: the cookie if somebody else asked for it (ss, SO_COOKIE), else 0; the recorder then
+ * bpf_get_socket_cookie exists in these programs since Linux 5.12. Before, what lies in the socket
+ * is read: the cookie if somebody else asked for it (ss, SO_COOKIE), else 0; the recorder then
  * numbers the sockets itself (record/generation.c).
  */
 const volatile bool has_cookies SEC(".rodata") __weak = true;
