@@ -313,7 +313,7 @@ static void pass(struct top *t, uint64_t ts_ns)
 	uint64_t step = (uint64_t)(opts.interval.v * NS_PER_S), to = input_to(t->run->in), n;
 
 	ts_ns = ts_ns < to ? ts_ns : to;
-	while (opts.interval.given && ts_ns >= t->next_ns) {
+	while (ts_ns >= t->next_ns && t->next_ns != UINT64_MAX) { /* without -i it is that */
 		settle(t, t->next_ns);
 		print_all(t);
 		begin_anew(t);
@@ -323,7 +323,7 @@ static void pass(struct top *t, uint64_t ts_ns)
 			n = 0;
 		}
 		t->from_ns = t->next_ns + n * step;
-		t->next_ns = t->from_ns + step;
+		t->next_ns = t->from_ns < UINT64_MAX - step ? t->from_ns + step : UINT64_MAX;
 	}
 }
 

@@ -28,7 +28,7 @@ move() { # ADDR MODE...
 		esac
 	done
 }
-move 127.0.0.1 plain vec sendfile splice peek trunc waitall zerocopy mapped again oob mptcp slow full \
+move 127.0.0.1 plain vec sendfile splice peek trunc waitall zerocopy mapped again oob mptcp uring slow full \
 	broken reset
 move ::1 plain sendfile splice mapped again mptcp slow reset
 sleep 0.3
@@ -73,6 +73,9 @@ while read -r mode addr side pid tid lport rport bytes again errors slow all; do
 				$(($1 + $(past "$lport" | cut -d' ' -f1))) "$bytes"
 			continue
 		fi
+		;;
+	uring-*) # it looks first without sleeping, which is a call too
+		again=$3
 		;;
 	mptcp-*)
 		if ! has io_send tp_btf:sock_send_length; then
