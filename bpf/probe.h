@@ -125,6 +125,12 @@ static __always_inline uint64_t cookie_of(void *sk)
 	return ((struct sock *)sk)->__sk_common.skc_cookie.counter;
 }
 
+/*
+ * A member of a segment's control block, by plain loads. libbpf makes the load as wide as the
+ * kernel's member: tcp_flags has 1 byte until 6.16.
+ */
+#define CB(skb, member) (((struct tcp_skb_cb *)(skb)->cb)->member)
+
 /* IPv4 as ::ffff:a.b.c.d. addr must be 8-byte aligned, as all in records are. */
 static __always_inline void map_v4(struct ev_addr *addr, __be32 v4)
 {
@@ -139,6 +145,19 @@ static __always_inline void copy_addr(struct ev_addr *to, const __u8 *from)
 	*(uint64_t *)to->b = *(const uint64_t *)from;
 	*(uint64_t *)(to->b + 8) = *(const uint64_t *)(from + 8);
 }
+
+/* What packet.h needs of a buffer; offsets are from head. */
+struct skb_view {
+	const unsigned char *head;
+	uint32_t data, tail, end, len;
+	uint16_t protocol; /* host byte order */
+	uint16_t network_header, mac_header;
+	uint16_t vlan; /* id of the tag beside the packet; NO_VLAN none */
+	bool cloned;
+};
+
+enum { NO_VLAN = 0xffff, VLAN_ID = 0xfff };
+enum { HAVE_IP = 1, HAVE_TCP = 2, OF_SOCKET = 4 }; /* ev_packet.headers */
 
 #define FILL(name) fill_##name
 #define GET(p, member) ((p)->member)
