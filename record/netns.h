@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct rec_netns {
 	uint32_t inode;
@@ -16,6 +17,7 @@ struct rec_netns {
 struct rec_netns_list {
 	struct rec_netns *v;
 	size_t n, cap;
+	dev_t dev; /* where namespaces live, as opposed to other files in /run/netns */
 };
 
 /* All of them, our own first. What cannot be read is left out. Free with rec_netns_free. */
