@@ -16,13 +16,14 @@
 #include "netfilter.h"
 #include "netns.h"
 
-#define CHECK_NS 150000000ull	/* less than the session's timer, so that each of its rounds counts */
-#define CHECK_MAX 128		/* namespaces looked at in a round: about 2 us each */
-#define LOOKS 5			/* rounds that look, after /run/netns has changed: mounts come later */
-#define LOOK_NS 30000000000ull	/* look for namespaces that nothing has told of */
-#define MAX_SHARE 50		/* a look is followed by at least so many times its time */
-#define MAX_PRIORITIES 64	/* tried, as BPF programs at a hook must differ in priority */
-#define CMD_LINK_CREATE 28	/* linux/bpf.h has netfilter's part of it since Linux 6.4 */
+#define CHECK_NS 150000000ull  /* less than the session's timer, so that each of its rounds counts \
+				*/
+#define CHECK_MAX 128	       /* namespaces looked at in a round: about 2 us each */
+#define NAME_LOOKS 5	       /* rounds, after /run/netns has changed: mounts come later */
+#define LOOK_NS 30000000000ull /* look for namespaces that nothing has told of */
+#define MAX_SHARE 50	       /* a look is followed by at least so many times its CPU time */
+#define MAX_PRIORITIES 64      /* tried, as BPF programs at a hook must differ in priority */
+#define CMD_LINK_CREATE 28     /* linux/bpf.h has netfilter's part of it since Linux 6.4 */
 #define ATTACH_NETFILTER 45
 
 struct hook {
@@ -198,7 +199,8 @@ static void cover(struct rec_netfilter *nf, const struct rec_netns *found)
 	}
 	if (e)
 		snprintf(nf->trouble, sizeof(nf->trouble),
-			 "network namespace %u: no netfilter hooks: %s", found->inode, strerror(-e));
+			 "network namespace %u: no netfilter hooks: %s", found->inode,
+			 strerror(-e));
 }
 
 static struct rec_netfilter_netns *by_inode(const struct rec_netfilter *nf, uint32_t inode)
@@ -239,6 +241,14 @@ static bool lacks_one(const struct rec_netfilter *nf, const struct rec_netns_lis
 	return false;
 }
 
+static void cover_all(struct rec_netfilter *nf, const struct rec_netns_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (!by_inode(nf, l->v[i].inode))
+			cover(nf, &l->v[i]);
+	}
+}
+
 void rec_netfilter_look(struct rec_netfilter *nf)
 {
 	struct rec_netns_list l;
@@ -251,10 +261,16 @@ void rec_netfilter_look(struct rec_netfilter *nf)
 		rec_netns_find(&l);
 	}
 	let_go(nf, &l);
-	for (size_t i = 0; i < l.n; i++) {
-		if (!by_inode(nf, l.v[i].inode))
-			cover(nf, &l.v[i]);
-	}
+	cover_all(nf, &l);
+	rec_netns_free(&l);
+}
+
+static void look_at_names(struct rec_netfilter *nf)
+{
+	struct rec_netns_list l;
+
+	rec_netns_find_named(&l);
+	cover_all(nf, &l);
 	rec_netns_free(&l);
 }
 
@@ -266,8 +282,8 @@ static bool one_has_gone(struct rec_netfilter *nf)
 	for (size_t k = 0; k < CHECK_MAX && k < nf->n_netns; k++) {
 		size_t i = nf->next_check++ % nf->n_netns;
 
-		if (i && (stat(nf->netns[i].path, &st) < 0 ||
-			  (uint32_t)st.st_ino != nf->netns[i].inode))
+		if (i &&
+		    (stat(nf->netns[i].path, &st) < 0 || (uint32_t)st.st_ino != nf->netns[i].inode))
 			return true;
 	}
 	return false;
@@ -288,19 +304,22 @@ static bool names_have_changed(struct rec_netfilter *nf)
 
 void rec_netfilter_check(struct rec_netfilter *nf, uint64_t now_ns, unsigned n_met)
 {
-	bool look;
+	uint64_t cpu = rec_thread_cpu_ns();
 
 	if (!nf->any || now_ns < nf->check_ns)
 		return;
 	nf->check_ns = now_ns + CHECK_NS;
 	if (names_have_changed(nf))
-		nf->n_looks = LOOKS;
-	look = one_has_gone(nf) || n_met > nf->n_met || now_ns > nf->look_ns + LOOK_NS;
+		nf->n_name_looks = NAME_LOOKS;
+	if (nf->n_name_looks) {
+		nf->n_name_looks--;
+		look_at_names(nf);
+	}
+	nf->stale |= one_has_gone(nf) || n_met > nf->n_met || now_ns > nf->look_ns + LOOK_NS;
 	nf->n_met = n_met;
-	nf->n_looks += look && !nf->n_looks;
-	if (!nf->n_looks || now_ns < nf->look_ns)
+	if (!nf->stale || now_ns < nf->look_ns)
 		return;
-	nf->n_looks--;
+	nf->stale = false;
 	rec_netfilter_look(nf);
-	nf->look_ns = now_ns + MAX_SHARE * (rec_now_ns() - now_ns);
+	nf->look_ns = now_ns + MAX_SHARE * (rec_thread_cpu_ns() - cpu);
 }

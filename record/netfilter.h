@@ -25,10 +25,11 @@ struct rec_netfilter {
 	bool any;
 	struct rec_netfilter_netns *netns; /* [0] is our own */
 	size_t n_netns, cap_netns;
-	int home;	  /* descriptor of our own namespace */
+	int home;	   /* descriptor of our own namespace */
 	size_t next_check; /* index in netns */
-	unsigned n_met, n_looks;
-	int64_t names_ns; /* when a name in /run/netns was made or removed */
+	unsigned n_met, n_name_looks;
+	bool stale;		    /* look at all, processes included */
+	int64_t names_ns;	    /* when a name in /run/netns was made or removed */
 	uint64_t check_ns, look_ns; /* not before */
 	char trouble[160];	    /* what is not covered, "" nothing */
 };

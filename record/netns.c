@@ -99,11 +99,16 @@ static void note_processes(struct rec_netns_list *l)
 	closedir(dir);
 }
 
-void rec_netns_find(struct rec_netns_list *l)
+void rec_netns_find_named(struct rec_netns_list *l)
 {
 	*l = (struct rec_netns_list){0};
 	note(l, "/proc/self/ns/net", NULL, 0);
 	note_names(l);
+}
+
+void rec_netns_find(struct rec_netns_list *l)
+{
+	rec_netns_find_named(l);
 	note_processes(l);
 }
 

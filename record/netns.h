@@ -22,6 +22,9 @@ struct rec_netns_list {
 
 /* All of them, our own first. What cannot be read is left out. Free with rec_netns_free. */
 void rec_netns_find(struct rec_netns_list *l);
+
+/* Our own and those in /run/netns only: does not walk over /proc. */
+void rec_netns_find_named(struct rec_netns_list *l);
 void rec_netns_free(struct rec_netns_list *l);
 
 /* The one with that inode, NULL if there is none. */
