@@ -111,8 +111,14 @@ static __always_inline bool is_tcp(struct sock *sk)
 }
 
 /*
- * bpf_get_socket_cookie exists in these programs since Linux 5.12. Before, what lies in the socket is
- * read: the cookie if somebody else asked for it (ss, SO_COOKIE), else 0; the recorder then
+ * A member of a segment's control block, by plain loads. libbpf makes the load as wide as the
+ * kernel's member: tcp_flags has 1 byte until 6.16.
+ */
+#define CB(skb, member) (((struct tcp_skb_cb *)(skb)->cb)->member)
+
+/*
+ * bpf_get_socket_cookie exists in these programs since Linux 5.12. Before, what lies in the socket
+ * is read: the cookie if somebody else asked for it (ss, SO_COOKIE), else 0; the recorder then
  * numbers the sockets itself (record/generation.c).
  */
 const volatile bool has_cookies SEC(".rodata") __weak = true;
@@ -124,12 +130,6 @@ static __always_inline uint64_t cookie_of(void *sk)
 		return bpf_get_socket_cookie(sk);
 	return ((struct sock *)sk)->__sk_common.skc_cookie.counter;
 }
-
-/*
- * A member of a segment's control block, by plain loads. libbpf makes the load as wide as the
- * kernel's member: tcp_flags has 1 byte until 6.16.
- */
-#define CB(skb, member) (((struct tcp_skb_cb *)(skb)->cb)->member)
 
 /* IPv4 as ::ffff:a.b.c.d. addr must be 8-byte aligned, as all in records are. */
 static __always_inline void map_v4(struct ev_addr *addr, __be32 v4)
