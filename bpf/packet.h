@@ -237,4 +237,10 @@ static __always_inline bool is_full_tcp(struct sock *sk)
 	       state != TCP_NEW_SYN_RECV && sk->sk_type == SOCK_STREAM && is_tcp(sk);
 }
 
+/*
+ * Programs in the data path: netfilter's (Linux 6.4) and cgroup_skb's. The packet always passes.
+ * IP puts its header and skb->protocol in place ahead of the hooks (__ip_local_out, ip6_xmit).
+ */
+enum { PASS = 1 }; /* NF_ACCEPT; of cgroup_skb: no drop */
+
 #endif
