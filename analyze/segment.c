@@ -294,6 +294,7 @@ static void look(struct unit *u, const struct seg_event *e)
 		u->inner = p->flow;
 	if (!u->netns)
 		u->netns = e->netns;
+	u->owned |= sock_cookie(e->sock, has_ends(p) ? &p->flow : NULL) != 0;
 	if (!u->departure_ns)
 		u->departure_ns = departure(e);
 	if (p->segs > u->segs && p->payload == u->payload)
@@ -522,28 +523,26 @@ static struct unit *find_translated(struct segments *s, struct lane *lane,
 	const struct wire *p = e->packet;
 	struct unit *u = map_get(&s->ids, id_of(e->dir, p->seq, p->ack_seq, p->payload,
 						p->tcp_flags));
-	struct lane *other;
 
 	for (unsigned i = 0; u && i < MAX_TRIES; i++, u = u->same_id)
 		if (u->lane != lane && u->seq == p->seq && u->payload == p->payload &&
-		    u->lane->dir == e->dir && (!u->lane->cookie || !lane->cookie) &&
+		    u->lane->dir == e->dir && (!u->owned || !lane->cookie) &&
 		    e->layer > u->rank && e->ts_ns < u->touched_ns + ALIKE_NS && accepts(u, e))
 			break;
 	if (!u)
 		return NULL;
-	other = u->lane;
-	if (other->cookie) { /* what comes with these addresses is that socket's */
+	if (u->owned) { /* what comes with these addresses is that socket's */
 		if (has_ends(p))
-			lane_alias(s, other, &p->flow);
+			lane_alias(s, u->lane, &p->flow);
 		return u;
 	}
-	if (other->keys[0].lane)
-		lane_alias(s, lane, &other->keys[0].flow);
+	if (memcmp(&lane->keys[0].flow, &u->wire, sizeof(u->wire)))
+		lane_alias(s, lane, &u->wire);
 	if (is_unqueued(u)) {
-		other->n_unqueued--;
+		u->lane->n_unqueued--;
 		lane->n_unqueued++;
 	}
-	lane_remove(other, u);
+	lane_remove(u->lane, u);
 	lane_insert(lane, u);
 	return u;
 }

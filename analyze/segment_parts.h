@@ -41,6 +41,7 @@ struct unit { /* a segment in the making */
 	uint8_t wait, rank, n_marks; /* rank: highest layer that saw it */
 	bool tcp_by_departure;
 	bool read_on; /* the reader is past it */
+	bool owned;   /* an event told its socket */
 	struct flow wire, inner;
 	struct task task;
 	struct mark marks[UNIT_MARKS];

@@ -62,6 +62,9 @@ bool rec_choice_has_group(const struct rec_choice *c, enum tape_group group);
 /* "tp_btf:tcp_probe", for all parts, into buf; "" if there is none. */
 void rec_choice_hooks(const struct rec_choice *c, const char *event, char *buf, size_t len);
 
+/* "driver mac tcp": the parts that have a hook, each once, without what is behind a slash. */
+void rec_choice_parts(const struct rec_choice *c, const char *event, char *buf, size_t len);
+
 /* Why the event's parts without a hook have none (the best row's reason); "" if all have. */
 void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf, size_t len);
 
