@@ -36,6 +36,7 @@ enum { false, true };
 
 /* include/net/tcp_states.h, include/linux/socket.h, include/uapi/linux/in.h */
 enum {
+	TCP_ESTABLISHED = 1,
 	TCP_SYN_SENT = 2,
 	TCP_SYN_RECV = 3,
 	TCP_TIME_WAIT = 6,
@@ -118,6 +119,8 @@ struct sock {
 	atomic_t sk_drops;
 	int sk_err, sk_err_soft;
 	__u8 sk_shutdown;
+	int sk_sndbuf, sk_rcvbuf;
+	__u8 sk_userlocks : 4;
 	__u16 sk_protocol, sk_type;
 	kuid_t sk_uid;
 	struct socket *sk_socket;
@@ -132,9 +135,20 @@ struct request_sock_queue {
 	atomic_t qlen, young;
 };
 
+struct tcp_congestion_ops {
+	char name[16]; /* TCP_CA_NAME_MAX, NUL-padded */
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
-	__u32 icsk_rto;
+	__u32 icsk_rto, icsk_pmtu_cookie;
+	const struct tcp_congestion_ops *icsk_ca_ops;
+	struct {
+		__u16 rcv_mss;
+	} icsk_ack;
+	struct {
+		__u32 enabled : 1;
+	} icsk_mtup;
 	struct request_sock_queue icsk_accept_queue;
 	__u8 icsk_ca_state : 5;
 	__u8 icsk_retransmits, icsk_pending;
@@ -154,7 +168,9 @@ struct tcp_rack {
 
 struct tcp_options_received {
 	__u32 rcv_tsecr;
-	__u16 saw_tstamp : 1;
+	__u16 saw_tstamp : 1, tstamp_ok : 1, wscale_ok : 1, sack_ok : 3;
+	__u16 snd_wscale : 4, rcv_wscale : 4;
+	__u16 user_mss, mss_clamp;
 };
 
 struct tcp_sock {
@@ -164,13 +180,17 @@ struct tcp_sock {
 	struct minmax rtt_min;
 	__u32 srtt_us, mdev_us, rttvar_us;
 	__u32 snd_una, snd_nxt, snd_cwnd, snd_ssthresh, mss_cache;
-	__u32 write_seq, tlp_high_seq, rcv_nxt, copied_seq, snd_wnd;
+	__u32 write_seq, tlp_high_seq, rcv_nxt, copied_seq;
 	__u64 tcp_wstamp_ns, tcp_clock_cache;
-	__u8 nonagle : 4;
 	__u32 packets_out, sacked_out, lost_out, retrans_out;
 	__u32 delivered, lost, total_retrans;
 	__u64 bytes_sent, bytes_acked, bytes_received, bytes_retrans;
 	__u32 segs_out, segs_in, data_segs_out, data_segs_in;
+	__u32 snd_wnd;
+	__u16 advmss;
+	__u8 ecn_flags, nonagle : 4;
+	__u8 syn_data : 1, syn_data_acked : 1;
+	__u8 tcp_usec_ts : 1; /* since 6.7 */
 };
 
 struct net_device {
@@ -197,6 +217,11 @@ struct sk_buff {
 	__u64 skb_mstamp_ns;
 	unsigned int end; /* an offset from head on 64-bit machines */
 	unsigned char *head, *data;
+};
+
+struct napi_gro_cb {
+	void *frag0;
+	unsigned int frag0_len;
 };
 
 struct skb_shared_info {

@@ -39,6 +39,14 @@ struct {
 /* A quarter of each ring's bytes, set by the recorder. A power of two. */
 const volatile uint64_t ring_quarter[TAPE_N_RINGS] SEC(".rodata") __weak = {1 << 20, 1 << 21};
 
+/* Timer ticks a second, set by the recorder. */
+const volatile uint32_t hz SEC(".rodata") __weak = 250;
+
+static __always_inline uint32_t us_of_ticks(uint32_t ticks)
+{
+	return ticks * 1000000ull / (hz ? hz : 1);
+}
+
 static __noinline void count_lost(uint32_t group)
 {
 	uint32_t cpu = bpf_get_smp_processor_id();
@@ -102,6 +110,27 @@ static __always_inline bool is_tcp(struct sock *sk)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
 }
 
+/*
+ * A member of a segment's control block, by plain loads. libbpf makes the load as wide as the
+ * kernel's member: tcp_flags has 1 byte until 6.16.
+ */
+#define CB(skb, member) (((struct tcp_skb_cb *)(skb)->cb)->member)
+
+/*
+ * bpf_get_socket_cookie exists in these programs since Linux 5.12. Before, what lies in the socket
+ * is read: the cookie if somebody else asked for it (ss, SO_COOKIE), else 0; the recorder then
+ * numbers the sockets itself (record/generation.c).
+ */
+const volatile bool has_cookies SEC(".rodata") __weak = true;
+
+/* sk: of any kind, as all begin with struct sock_common. Not for kprobes. */
+static __always_inline uint64_t cookie_of(void *sk)
+{
+	if (has_cookies)
+		return bpf_get_socket_cookie(sk);
+	return ((struct sock *)sk)->__sk_common.skc_cookie.counter;
+}
+
 /* IPv4 as ::ffff:a.b.c.d. addr must be 8-byte aligned, as all in records are. */
 static __always_inline void map_v4(struct ev_addr *addr, __be32 v4)
 {
@@ -116,6 +145,19 @@ static __always_inline void copy_addr(struct ev_addr *to, const __u8 *from)
 	*(uint64_t *)to->b = *(const uint64_t *)from;
 	*(uint64_t *)(to->b + 8) = *(const uint64_t *)(from + 8);
 }
+
+/* What packet.h needs of a buffer; offsets are from head. */
+struct skb_view {
+	const unsigned char *head;
+	uint32_t data, tail, end, len;
+	uint16_t protocol; /* host byte order */
+	uint16_t network_header, mac_header;
+	uint16_t vlan; /* id of the tag beside the packet; NO_VLAN none */
+	bool cloned;
+};
+
+enum { NO_VLAN = 0xffff, VLAN_ID = 0xfff };
+enum { HAVE_IP = 1, HAVE_TCP = 2, OF_SOCKET = 4 }; /* ev_packet.headers */
 
 #define FILL(name) fill_##name
 #define GET(p, member) ((p)->member)
