@@ -76,9 +76,9 @@ struct bind {
 	int index[BIND_MAX_FIELDS];    /* -1: not recorded */
 	int sock_field, task_field;    /* which of the fields they are, -1 none */
 	int packet_field;
-	int flow_field;		       /* a packet's own addresses */
-	bool ends_socket;	       /* tcp_destroy: nothing of that socket follows */
-	int daddr_field, dport_field;  /* the remote end that was asked for */
+	int flow_field;		      /* a packet's own addresses */
+	bool ends_socket;	      /* tcp_destroy: nothing of that socket follows */
+	int daddr_field, dport_field; /* the remote end that was asked for */
 	struct tape_column cols[BIND_MAX_FIELDS];
 	bool have[BIND_MAX_FIELDS];
 	uint32_t n_rows;

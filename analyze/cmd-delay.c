@@ -32,7 +32,8 @@ static const struct opt_row rows[] = {
 	{'a', "all", NULL, OPT_FLAG, AT(all),
 	 "also packets that only passed through this host, or came to\n"
 	 "no TCP here"},
-	{0, "slowest", "N", OPT_U32, AT(slowest), "the N segments that took longest, the slowest first"},
+	{0, "slowest", "N", OPT_U32, AT(slowest),
+	 "the N segments that took longest, the slowest first"},
 	{0, "percentiles", NULL, OPT_FLAG, AT(percentiles),
 	 "instead: the distribution of the time in each layer;\n"
 	 "percentiles are off by less than 1 % of the value"},
@@ -135,9 +136,9 @@ static const struct {
 	uint32_t mark;
 	const char *text;
 } mark_names[] = {
-	{SEG_MERGED, "merged"}, {SEG_SPLIT, "split"},	{SEG_AGAIN, "again"},
-	{SEG_PART, "part"},	{SEG_OLD, "old"},	{SEG_WAITED, "waited"},
-	{SEG_UNREAD, "unread"}, {SEG_PASSED, "passed"}, {SEG_BUSY, "busy"},
+	{SEG_MERGED, "merged"}, {SEG_SPLIT, "split"},	  {SEG_AGAIN, "again"},
+	{SEG_PART, "part"},	{SEG_OLD, "old"},	  {SEG_WAITED, "waited"},
+	{SEG_UNREAD, "unread"}, {SEG_PASSED, "passed"},	  {SEG_BUSY, "busy"},
 	{SEG_NAT, "nat"},	{SEG_STACKED, "stacked"}, {SEG_CUT, "cut"},
 };
 
@@ -401,8 +402,7 @@ static bool has_port(const struct segment *s, const struct opt_u32 *port, bool s
 {
 	bool local = source == (s->dir == SEG_OUT);
 
-	return !port->given ||
-	       port->v == (local ? s->wire.lport : s->wire.rport) ||
+	return !port->given || port->v == (local ? s->wire.lport : s->wire.rport) ||
 	       port->v == (local ? s->inner.lport : s->inner.rport);
 }
 
@@ -437,8 +437,9 @@ static const struct {
 	const char *key;
 	enum delay_by by;
 } keys[] = {
-	{"remote", DELAY_REMOTE}, {"local", DELAY_LOCAL}, {"conn", DELAY_CONN},
-	{"pid", DELAY_PID},	  {"comm", DELAY_COMM},	  {"netns", DELAY_NETNS},
+	{"remote", DELAY_REMOTE},	{"local", DELAY_LOCAL},
+	{"conn", DELAY_CONN},		{"pid", DELAY_PID},
+	{"comm", DELAY_COMM},		{"netns", DELAY_NETNS},
 	{"interface", DELAY_INTERFACE},
 };
 
@@ -530,29 +531,32 @@ static int run(struct cmd_run *run)
 
 const struct cmd cmd_delay = {
 	.name = "delay",
-	.summary = "the time of each segment in every layer (delay_analysis_in, delay_analysis_out)",
-	.about = "Each column is the time from a layer to the next one; they add up to TOTAL. Of "
-		 "what is\n"
-		 "received: DRIVER (GRO, and the processor's backlog), MAC, IP, DELIVER, TCP, "
-		 "BACKLOG (a\n"
-		 "thread held the socket), ESTAB (TCP's work), HOLE (bytes before it were missing), "
-		 "QUEUE\n"
-		 "(until its last byte was read). Of what is sent: WRITE (from its first byte "
-		 "written to\n"
-		 "TCP's sending it), TCP, IP (netfilter), OUTPUT, QDISC, DRIVER (its call), SENT "
-		 "(until the\n"
-		 "device has it). - is not known, or not passed; + includes the unknown layers "
-		 "behind it.\n"
-		 "A segment stands for SEGS on the wire. Rows come in the order in which segments "
-		 "were\n"
-		 "complete. NOTES: merged:N and split:N, packets at the driver; again, sent before; "
-		 "waited,\n"
-		 "for bytes before it; old, had been received; unread, to the end; part, a layer saw "
-		 "only a\n"
-		 "part of it; nat, other addresses on the wire than at the socket; stacked, several "
-		 "devices;\n"
-		 "busy, a driver refused it once; passed, of no TCP here; cut, told early for lack "
-		 "of room.\n",
+	.summary =
+		"the time of each segment in every layer (delay_analysis_in, delay_analysis_out)",
+	.about =
+		"Each column is the time from a layer to the next one; they add up to TOTAL. Of "
+		"what is\n"
+		"received: DRIVER (GRO, and the processor's backlog), MAC, IP, DELIVER, TCP, "
+		"BACKLOG (a\n"
+		"thread held the socket), ESTAB (TCP's work), HOLE (bytes before it were missing), "
+		"QUEUE\n"
+		"(until its last byte was read). Of what is sent: WRITE (from its first byte "
+		"written to\n"
+		"TCP's sending it), TCP, IP (netfilter), OUTPUT, QDISC, DRIVER (its call), SENT "
+		"(until the\n"
+		"device has it). - is not known, or not passed; + includes the unknown layers "
+		"behind it.\n"
+		"A segment stands for SEGS on the wire. Rows come in the order in which segments "
+		"were\n"
+		"complete. NOTES: merged:N and split:N, packets at the driver; again, sent before; "
+		"waited,\n"
+		"for bytes before it; old, had been received; unread, to the end; part, a layer "
+		"saw "
+		"only a\n"
+		"part of it; nat, other addresses on the wire than at the socket; stacked, several "
+		"devices;\n"
+		"busy, a driver refused it once; passed, of no TCP here; cut, told early for lack "
+		"of room.\n",
 	.rows = rows,
 	.n_rows = sizeof(rows) / sizeof(rows[0]),
 	.opts = &opts,

@@ -37,8 +37,16 @@ bool delay_is_clean(const struct segment *s, uint32_t recorded, unsigned layer);
 
 /* ---- the distribution ---- */
 
-enum delay_by { DELAY_ALL, DELAY_REMOTE, DELAY_LOCAL, DELAY_CONN, DELAY_PID, DELAY_COMM, DELAY_NETNS,
-		DELAY_INTERFACE };
+enum delay_by {
+	DELAY_ALL,
+	DELAY_REMOTE,
+	DELAY_LOCAL,
+	DELAY_CONN,
+	DELAY_PID,
+	DELAY_COMM,
+	DELAY_NETNS,
+	DELAY_INTERFACE
+};
 
 struct delay_dist;
 

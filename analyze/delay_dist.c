@@ -239,17 +239,22 @@ void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct 
 enum { C_GROUP };
 static const struct out_col columns[] = {
 	{"GROUP", "group", 22, true},
-	{"LAYER", "layer", 18, false},	 {"N", "n", -9, false},
-	{"MIN(us)", "min_us", -10, false}, {"P50", "p50_us", -10, false},
-	{"P90", "p90_us", -10, false},	 {"P99", "p99_us", -10, false},
-	{"P99.9", "p99_9_us", -10, false}, {"MAX", "max_us", -10, false},
-	{"MEAN", "mean_us", -10, false}, {"UNKNOWN", "unknown", -9, false},
+	{"LAYER", "layer", 18, false},
+	{"N", "n", -9, false},
+	{"MIN(us)", "min_us", -10, false},
+	{"P50", "p50_us", -10, false},
+	{"P90", "p90_us", -10, false},
+	{"P99", "p99_us", -10, false},
+	{"P99.9", "p99_9_us", -10, false},
+	{"MAX", "max_us", -10, false},
+	{"MEAN", "mean_us", -10, false},
+	{"UNKNOWN", "unknown", -9, false},
 };
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
 static const struct out_col bucket_columns[] = {
-	{NULL, "group", 0, false},	  {NULL, "layer", 0, false},
-	{NULL, "low_us", 0, false}, {NULL, "high_us", 0, false}, {NULL, "count", 0, false},
+	{NULL, "group", 0, false},   {NULL, "layer", 0, false}, {NULL, "low_us", 0, false},
+	{NULL, "high_us", 0, false}, {NULL, "count", 0, false},
 };
 
 static void cells_group(struct delay_dist *d, const struct group *g, const char *layer)
@@ -373,7 +378,8 @@ bool delay_dist_print(struct delay_dist *d)
 	}
 	if (d->n_left_out)
 		out_note(d->out,
-			 "%" PRIu64 " segments of further groups are left out: there are more than %d",
+			 "%" PRIu64
+			 " segments of further groups are left out: there are more than %d",
 			 d->n_left_out, MAX_GROUPS);
 	return !d->failed;
 }

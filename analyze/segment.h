@@ -52,16 +52,16 @@ int seg_layer(enum seg_dir dir, uint64_t number);
 
 /* What a segment went through. */
 enum seg_mark {
-	SEG_MERGED = 1,	  /* GRO, or TCP's queues, put several packets together: n[] tells */
-	SEG_SPLIT = 2,	  /* GSO cut it */
-	SEG_AGAIN = 4,	  /* a retransmission */
-	SEG_PART = 8,	  /* of some layer only parts were seen: its time is not known */
-	SEG_OLD = 16,	  /* nothing in it that had not been received before */
-	SEG_WAITED = 32,  /* bytes before it were missing when it came */
-	SEG_UNREAD = 64,  /* nobody had read all of it when the trace ended */
-	SEG_PASSED = 128, /* never was at this host's TCP: forwarded, or dropped before */
-	SEG_BUSY = 256,	  /* the driver was busy, at least once */
-	SEG_NAT = 512,	  /* addresses or ports differ between layers */
+	SEG_MERGED = 1,	    /* GRO, or TCP's queues, put several packets together: n[] tells */
+	SEG_SPLIT = 2,	    /* GSO cut it */
+	SEG_AGAIN = 4,	    /* a retransmission */
+	SEG_PART = 8,	    /* of some layer only parts were seen: its time is not known */
+	SEG_OLD = 16,	    /* nothing in it that had not been received before */
+	SEG_WAITED = 32,    /* bytes before it were missing when it came */
+	SEG_UNREAD = 64,    /* nobody had read all of it when the trace ended */
+	SEG_PASSED = 128,   /* never was at this host's TCP: forwarded, or dropped before */
+	SEG_BUSY = 256,	    /* the driver was busy, at least once */
+	SEG_NAT = 512,	    /* addresses or ports differ between layers */
 	SEG_STACKED = 1024, /* went through several devices: their times are added up */
 	SEG_CUT = 2048,	    /* handed over early, for lack of room */
 };
@@ -72,15 +72,15 @@ struct segment {
 	uint64_t cookie;	 /* 0: not known */
 	uint32_t netns, ifindex, seq, ack_seq, payload;
 	uint16_t segs, tcp_flags;
-	uint32_t marks;			    /* enum seg_mark */
-	uint64_t start_ns, end_ns;	    /* of the first and last layer that is known */
-	uint32_t known;			    /* bits: layers whose time is known */
-	uint32_t spans;			    /* bits: it includes the unknown layers behind it */
-	uint32_t seen;			    /* bits: layers that saw it, at least in part */
-	uint64_t spent_ns[SEG_LAYERS];	    /* they add up to end_ns - start_ns */
-	uint16_t n[SEG_LAYERS];		    /* packets that the layer saw of it */
+	uint32_t marks;		       /* enum seg_mark */
+	uint64_t start_ns, end_ns;     /* of the first and last layer that is known */
+	uint32_t known;		       /* bits: layers whose time is known */
+	uint32_t spans;		       /* bits: it includes the unknown layers behind it */
+	uint32_t seen;		       /* bits: layers that saw it, at least in part */
+	uint64_t spent_ns[SEG_LAYERS]; /* they add up to end_ns - start_ns */
+	uint16_t n[SEG_LAYERS];	       /* packets that the layer saw of it */
 	uint64_t first_ns[SEG_LAYERS], last_ns[SEG_LAYERS]; /* if seen: of these packets */
-	uint64_t paced_ns; /* of the time behind TCP: how long pacing asked for */
+	uint64_t paced_ns;     /* of the time behind TCP: how long pacing asked for */
 	bool tcp_by_departure; /* the time at TCP is the packet's departure time, not an event */
 	struct task task; /* who wrote its first byte, or read its last one; pid 0: not known */
 };

@@ -10,6 +10,13 @@
 #define CPU_STACK 8
 #define MAX_CPUS 4096u
 
+#define MAX_TRIES 1024 /* candidates that are looked at for one event */
+
+#define FLAG_FIN 1u
+#define FLAG_SYN 2u
+#define FLAG_RST 4u
+#define FLAG_ACK 16u
+
 #define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
 
@@ -17,6 +24,24 @@
 static inline bool seq_before(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) < 0;
+}
+
+static inline bool seq_is_within(uint32_t seq, uint32_t len, uint32_t of_seq, uint32_t of_len)
+{
+	uint32_t offset = seq - of_seq;
+
+	return offset <= of_len && len <= of_len - offset;
+}
+
+static inline bool packet_has_ends(const struct wire *p)
+{
+	return p->has_flow && p->flow.lport && p->flow.rport;
+}
+
+/* Whether an event tells of a packet, or only of its socket. */
+static inline bool packet_has_bytes(const struct wire *p)
+{
+	return p->headers & BIND_PACKET_TCP || p->seq || p->payload;
 }
 
 struct mark { /* one layer, of one device */
@@ -29,11 +54,11 @@ struct mark { /* one layer, of one device */
 /* Why a unit is still open, which says how long it may wait: one list each. */
 enum wait { WAIT_SHORT, WAIT_MID, WAIT_LONG, WAIT_READER, N_WAITS };
 
-struct unit { /* a segment in the making */
-	struct unit *prev, *next;	  /* of its lane, by seq, then age */
+struct unit {				    /* a segment in the making */
+	struct unit *prev, *next;	    /* of its lane, by seq, then age */
 	struct unit *wait_prev, *wait_next; /* of those that wait alike, by touched_ns */
-	struct unit *same_id;		  /* older one with the same hash */
-	struct lane *lane;		  /* NULL: free */
+	struct unit *same_id;		    /* older one with the same hash */
+	struct lane *lane;		    /* NULL: free */
 	uint64_t id, touched_ns, departure_ns, done_ns;
 	uint32_t gen, seq, payload, ack_seq, netns, flags; /* flags: enum seg_mark */
 	uint32_t copied;
@@ -55,12 +80,12 @@ struct write { /* bytes that the application gave, not all sent yet */
 
 struct lane_key {
 	struct flow flow;
-	struct lane *lane; /* NULL: not in use */
+	struct lane *lane;     /* NULL: not in use */
 	struct lane_key *next; /* of the same hash, newest first */
 };
 
-struct lane { /* one direction of a connection */
-	struct lane *prev, *next; /* by used_ns */
+struct lane {				 /* one direction of a connection */
+	struct lane *prev, *next;	 /* by used_ns */
 	struct lane_key keys[LANE_KEYS]; /* as first seen; as seen beyond a NAT */
 	uint64_t cookie, used_ns;
 	uint32_t netns, sock_netns;
@@ -70,7 +95,7 @@ struct lane { /* one direction of a connection */
 	struct flow sock_flow;
 	struct unit *head, *tail, *hint[SEG_LAYERS];
 	uint32_t n_units, max_payload;
-	uint32_t n_unqueued; /* of received ones: with payload, not readable yet */
+	uint32_t n_unqueued;  /* of received ones: with payload, not readable yet */
 	struct write *writes; /* ring */
 	uint32_t w_first, n_writes, cap_writes;
 };
@@ -108,6 +133,19 @@ static inline bool is_elsewhere(const struct lane *lane, uint32_t netns)
 	return lane->sock_netns && netns && lane->sock_netns != netns;
 }
 
+/* ---- segment.c ---- */
+
+void segments_finish(struct segments *s, struct unit *u); /* hand it over as it is */
+/* Something was added to it: it waits on, or is handed over. */
+void segments_settle(struct segments *s, struct unit *u);
+
+/* ---- segment_cpu.c ---- */
+
+struct on_cpu *segments_cpu(struct segments *s, uint32_t cpu); /* NULL: no memory, or too many */
+void cpu_push_driver(struct segments *s, struct unit *u, const struct seg_event *e);
+void cpu_sent(struct segments *s, const struct seg_event *e);
+void cpu_done(struct segments *s, struct lane *lane, const struct seg_event *e);
+
 /* ---- segment_unit.c ---- */
 
 int unit_new(struct segments *s, struct unit **ret);
@@ -122,6 +160,20 @@ void unit_insert(struct unit *u, unsigned at, unsigned layer, uint64_t ts_ns);
 uint32_t unit_seen(const struct unit *u); /* layers as bits */
 /* What is known by now, as the caller gets it. */
 void unit_tell(const struct segments *s, const struct unit *u, struct segment *ret);
+
+/* ---- segment_match.c ---- */
+
+void unit_id_add(struct segments *s, struct unit *u);
+void unit_drop(struct segments *s, struct unit *u); /* without handing it over */
+bool unit_is_unqueued(const struct unit *u);	    /* received payload that is not readable yet */
+/* Whether a packet can be this segment, or a part of it. */
+bool unit_accepts(struct unit *u, const struct seg_event *e);
+/* The open segment that is this packet, or that it is a part of; NULL: none. */
+struct unit *find_unit(struct lane *lane, const struct seg_event *e);
+/* The same, with other addresses; then the lanes are told. NULL: none. */
+struct unit *find_translated(struct segments *s, struct lane *lane, const struct seg_event *e);
+/* GRO: the packets at the driver that this one holds, made one segment; NULL: none. */
+struct unit *fuse_units(struct segments *s, struct lane *lane, const struct seg_event *e);
 
 /* ---- segment_lane.c ---- */
 

@@ -10,15 +10,25 @@
 #define MARGIN_NS 2000000000ull
 
 enum { RX_SOCK, RX_PACKET, RX_NETNS, RX_IFINDEX, RX_NXT, RX_LAYER, RX_N };
-static const struct bind_field rx_fields[RX_N] = {
-	{"sock", BIND_SOCK},   {"packet", BIND_PACKET}, {"netns", BIND_INT},
-	{"ifindex", BIND_INT}, {"rcv_nxt", BIND_INT},	{"layer", BIND_INT}};
+static const struct bind_field rx_fields[RX_N] = {{"sock", BIND_SOCK},	 {"packet", BIND_PACKET},
+						  {"netns", BIND_INT},	 {"ifindex", BIND_INT},
+						  {"rcv_nxt", BIND_INT}, {"layer", BIND_INT}};
 
-enum { TX_SOCK, TX_PACKET, TX_NETNS, TX_IFINDEX, TX_DEPARTURE, TX_RESULT, TX_AGAIN, TX_LAYER, TX_N };
+enum {
+	TX_SOCK,
+	TX_PACKET,
+	TX_NETNS,
+	TX_IFINDEX,
+	TX_DEPARTURE,
+	TX_RESULT,
+	TX_AGAIN,
+	TX_LAYER,
+	TX_N
+};
 static const struct bind_field tx_fields[TX_N] = {
-	{"sock", BIND_SOCK},	    {"packet", BIND_PACKET}, {"netns", BIND_INT},
-	{"ifindex", BIND_INT},	    {"departure_ns", BIND_INT}, {"result", BIND_INT},
-	{"again", BIND_INT},	    {"layer", BIND_INT}};
+	{"sock", BIND_SOCK},   {"packet", BIND_PACKET},	   {"netns", BIND_INT},
+	{"ifindex", BIND_INT}, {"departure_ns", BIND_INT}, {"result", BIND_INT},
+	{"again", BIND_INT},   {"layer", BIND_INT}};
 
 enum { BY_SOCK, BY_TASK, BY_SEQ, BY_SIZE, BY_N };
 static const struct bind_field copy_fields[BY_N] = {

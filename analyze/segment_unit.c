@@ -204,8 +204,7 @@ static void tell_layers(const struct unit *u, struct segment *ret)
 			continue;
 		}
 		if (last)
-			tell_interval(u, ret, last->layer, m->layer,
-				      at_ns(u, m) - at_ns(u, last));
+			tell_interval(u, ret, last->layer, m->layer, at_ns(u, m) - at_ns(u, last));
 		else
 			ret->start_ns = at_ns(u, m);
 		ret->end_ns = at_ns(u, m);
@@ -234,8 +233,8 @@ static void tell_marks(const struct segments *s, const struct unit *u, struct se
 {
 	bool in = u->lane->dir == SEG_IN;
 	unsigned first = in ? SEG_IN_DRIVER : SEG_OUT_DRIVER;
-	uint32_t at_tcp = in ? ~(SEG_BIT(SEG_IN_DELIVER) - 1)
-			     : SEG_BIT(SEG_OUT_TCP) | SEG_BIT(SEG_OUT_WRITE);
+	uint32_t at_tcp =
+		in ? ~(SEG_BIT(SEG_IN_DELIVER) - 1) : SEG_BIT(SEG_OUT_TCP) | SEG_BIT(SEG_OUT_WRITE);
 
 	ret->marks |= u->flags;
 	if (ret->n[first] > 1)

@@ -65,7 +65,8 @@ static void begin_with(uint32_t in, uint32_t out)
 		.layers = {in, out}, .dirs = {true, true}, .on = on, .max_open = opts.max_open};
 	segs = segments_new(&opts);
 	ck_assert_ptr_nonnull(segs);
-	sk = (struct sock){.cookie = 7, .flow = flow_of(1, 80, 2, 5000), .netns = 1, .has_flow = true};
+	sk = (struct sock){
+		.cookie = 7, .flow = flow_of(1, 80, 2, 5000), .netns = 1, .has_flow = true};
 	pk = (struct wire){.flow = sk.flow,
 			   .has_flow = true,
 			   .seq = 1,
@@ -258,7 +259,8 @@ END_TEST
 
 /* ---- what is not known ---- */
 
-/* Layers without a hook, or whose event was lost: unknown, not 0, and the time before spans them. */
+/* Layers without a hook, or whose event was lost: unknown, not 0, and the time before spans them.
+ */
 START_TEST(test_segment__unknown_layers)
 {
 	begin();
@@ -917,8 +919,8 @@ END_TEST
 /* Loopback: the same packet is one that was sent and one that was received, each of its socket. */
 START_TEST(test_segment__both_ends_here)
 {
-	struct sock server = {.cookie = 9, .flow = flow_of(2, 5000, 1, 80), .netns = 1,
-			      .has_flow = true};
+	struct sock server = {
+		.cookie = 9, .flow = flow_of(2, 5000, 1, 80), .netns = 1, .has_flow = true};
 	struct flow up = server.flow;
 
 	begin();
@@ -1126,11 +1128,11 @@ END_TEST
 
 SUITE("segment", test_segment__received, test_segment__sent, test_segment__backlog,
       test_segment__unknown_layers, test_segment__departure_instead_of_tcp,
-      test_segment__gro_merges, test_segment__gro_with_a_loss,
-      test_segment__gro_keeps_acks_apart, test_segment__tcp_merges, test_segment__gso_splits,
-      test_segment__gso_with_a_drop, test_segment__retransmit_after_a_drop,
-      test_segment__retransmit_behind_the_first, test_segment__retransmit_of_a_part,
-      test_segment__received_twice, test_segment__duplicate_acks, test_segment__ack_before_data,
+      test_segment__gro_merges, test_segment__gro_with_a_loss, test_segment__gro_keeps_acks_apart,
+      test_segment__tcp_merges, test_segment__gso_splits, test_segment__gso_with_a_drop,
+      test_segment__retransmit_after_a_drop, test_segment__retransmit_behind_the_first,
+      test_segment__retransmit_of_a_part, test_segment__received_twice,
+      test_segment__duplicate_acks, test_segment__ack_before_data,
       test_segment__lost_event_of_an_equal_packet, test_segment__syn_and_fin,
       test_segment__queue_by_socket, test_segment__head_of_line, test_segment__never_read,
       test_segment__lost_copy, test_segment__late_reader, test_segment__writes,
