@@ -80,11 +80,35 @@ static bool is_next_device(const struct unit *u, const struct seg_event *e)
 	       u->rank <= SEG_OUT_SENT && u->rank >= SEG_OUT_QDISC;
 }
 
+/*
+ * consume_skb frees a buffer that was cut in pieces, too, before these leave: only what a driver
+ * had is complete.
+ */
+static bool has_left(const struct unit *u, const struct seg_event *e)
+{
+	uint32_t left = 0, complete = 0;
+	bool any = false;
+
+	for (unsigned i = 0; i < u->n_marks; i++) {
+		const struct mark *m = &u->marks[i];
+
+		if (m->layer == SEG_OUT_DRIVER && m->bytes >= left && m->n) {
+			left = m->bytes;
+			any = true;
+		}
+		if (m->layer == SEG_OUT_COMPLETE)
+			complete += m->bytes;
+	}
+	return any && complete + e->packet->payload <= left;
+}
+
 /* Whether the layer, on that device, has not seen these bytes of it yet. */
 static bool has_room(struct unit *u, const struct seg_event *e)
 {
 	struct mark *m = unit_mark(u, e->layer, e->ifindex);
 
+	if (e->dir == SEG_OUT && e->layer == SEG_OUT_COMPLETE && !has_left(u, e))
+		return false;
 	if (m)
 		return u->payload ? m->bytes + e->packet->payload <= u->payload : !m->n;
 	return e->layer > u->rank || is_next_device(u, e);

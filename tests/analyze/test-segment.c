@@ -409,6 +409,7 @@ START_TEST(test_segment__gso_splits)
 	pk.payload = 3 * MSS;
 	pk.segs = 3;
 	send_down(100, SEG_OUT_QDISC);
+	out(SEG_OUT_COMPLETE, 105); /* consume_skb of the whole, as its parts replace it */
 	pk.payload = MSS;
 	pk.segs = 1;
 	for (unsigned i = 0; i < 3; i++) {
