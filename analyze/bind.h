@@ -28,7 +28,8 @@ struct sock {		 /* a row of table sock */
 	bool selected; /* by the options of the user (select.h) */
 };
 
-struct task { /* a row of table task */
+struct task {		 /* a row of table task */
+	uint64_t cgroup; /* 0: not recorded */
 	uint32_t pid, tid;
 	char comm[EV_COMM_LEN + 1]; /* may hold anything */
 };

@@ -60,6 +60,8 @@ enum meta_answer input_has_probe(struct input *in, const char *event, const char
 /* The hooks that an event had in this recording ("tp_btf:tcp_probe"), NULL if it does not say. */
 const char *input_hooks(struct input *in, const char *event);
 
+/* Why an event that was recorded lacks some of its hooks; NULL: it has all. */
+const char *input_lost_part(struct input *in, const char *event);
 /* The first META line of that key, NULL if there is none. */
 const char *input_meta(struct input *in, const char *key);
 
