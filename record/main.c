@@ -56,7 +56,7 @@ static double per(double a, double b)
 
 static void list_event(const struct rec_event *e, const struct rec_choice *c, bool tried)
 {
-	char hooks[512], why[512];
+	char hooks[REC_HOOKS_LEN], why[REC_HOOKS_LEN];
 
 	rec_choice_hooks(c, e->name, hooks, sizeof(hooks));
 	rec_choice_reasons(c, e->name, why, sizeof(why));
@@ -105,7 +105,7 @@ static void on_tick(void *ctx, const struct rec_figures *f)
 
 static void print_absent(const struct rec_options *o, const struct rec_choice *c)
 {
-	char why[512];
+	char why[REC_HOOKS_LEN];
 
 	for (size_t i = 0; i < rec_n_events; i++) {
 		const struct rec_event *e = &rec_events[i];

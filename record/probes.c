@@ -258,7 +258,8 @@ void rec_choice_hooks(const struct rec_choice *c, const char *event, char *buf, 
 		const struct rec_probe *p = &rec_probes[i];
 
 		if (!strcmp(p->event, event) && rec_choice_is_best(c, i))
-			used += (size_t)snprintf(buf + used, len - used, "%s%s:%s", used ? " " : "",
+			used += (size_t)snprintf(buf + used, len - used, "%s%s%s%s:%s",
+						 used ? " " : "", p->part, *p->part ? "=" : "",
 						 rec_method_name(p->method), p->target);
 	}
 }
@@ -307,21 +308,36 @@ static const char *why_lost(const struct rec_choice *c, size_t i)
 	return *why ? why : "the function's arguments are not of a form that is known";
 }
 
+/* The same, but NULL if row i is of another event. */
+static const char *why_lost_of(const struct rec_choice *c, const char *event, size_t i)
+{
+	return strcmp(rec_probes[i].event, event) ? NULL : why_lost(c, i);
+}
+
+/* Parts that are lost for the same reason stand together: "ip/v4, ip/v6: no kprobes; queue: ..." */
 void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf, size_t len)
 {
-	const char *last = "";
-	size_t used = 0;
+	const char *why, *other;
+	size_t used = 0, i, j;
 
 	*buf = '\0';
-	for (size_t i = 0; i < rec_n_probes && used < len; i++) {
-		const char *why;
-
-		if (strcmp(rec_probes[i].event, event))
-			continue;
-		why = why_lost(c, i);
-		if (!why || !strcmp(last, why))
-			continue; /* not lost, or two parts for the same reason */
-		last = why;
-		used += (size_t)snprintf(buf + used, len - used, "%s%s", used ? "; " : "", why);
+	for (i = 0; i < rec_n_probes && used < len; i++) {
+		why = why_lost_of(c, event, i);
+		for (j = 0; why && j < i; j++) {
+			other = why_lost_of(c, event, j);
+			if (other && !strcmp(why, other))
+				why = NULL; /* told */
+		}
+		for (j = i; why && j < rec_n_probes && used < len; j++) {
+			other = why_lost_of(c, event, j);
+			if (other && !strcmp(why, other) && *rec_probes[j].part)
+				used += (size_t)snprintf(buf + used, len - used, "%s%s",
+							 j > i ? ", " : (used ? "; " : ""),
+							 rec_probes[j].part);
+		}
+		if (why && used < len)
+			used += (size_t)snprintf(buf + used, len - used, "%s%s",
+						 *rec_probes[i].part ? ": " : (used ? "; " : ""),
+						 why);
 	}
 }

@@ -37,7 +37,7 @@ carry() { # PROGRAM...: as options for run.sh
 }
 
 # shellcheck disable=SC2046 # options are words
-exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf \
+exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf -m 8021q \
 	-f "$TCPTAPE:/usr/bin/tcptape" -f "$TCPTAPE_RECORD:/usr/bin/tcptape-record" \
 	-f "$LOAD:/usr/bin/load" -f "$LINK:/usr/bin/link" \
 	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} ${MOVE:+-f "$MOVE:/usr/bin/move"} \
