@@ -292,6 +292,30 @@ void rec_choice_hooks(const struct rec_choice *c, const char *event, char *buf, 
 	}
 }
 
+static bool has_word(const char *list, const char *word, size_t len)
+{
+	for (const char *p = list; *p; p += strcspn(p, " "), p += strspn(p, " "))
+		if (strcspn(p, " ") == len && !memcmp(p, word, len))
+			return true;
+	return false;
+}
+
+void rec_choice_parts(const struct rec_choice *c, const char *event, char *buf, size_t len)
+{
+	size_t used = 0;
+
+	*buf = '\0';
+	for (size_t i = 0; i < rec_n_probes && used < len; i++) {
+		const struct rec_probe *p = &rec_probes[i];
+		size_t n = strcspn(p->part, "/");
+
+		if (n && !strcmp(p->event, event) && rec_choice_is_best(c, i) &&
+		    !has_word(buf, p->part, n))
+			used += (size_t)snprintf(buf + used, len - used, "%s%.*s", used ? " " : "",
+						 (int)n, p->part);
+	}
+}
+
 /*
  * If row i is the first of a part that has no row left: why. A row for other arguments than the
  * function has here gives no reason, as long as another row does.
