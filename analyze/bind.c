@@ -22,6 +22,7 @@ static bool is_of_kind(const struct tape_schema *s, const struct tape_field *f, 
 	case BIND_TASK: return is_ref_to(s, f, "task");
 	case BIND_FLOW: return f->type == TAPE_DREF;
 	case BIND_STR: return f->type == TAPE_STR;
+	case BIND_COMM: return f->type == TAPE_COMM;
 	default: return f->type <= TAPE_I64;
 	}
 }

@@ -33,7 +33,7 @@ struct task { /* a row of table task */
 	char comm[EV_COMM_LEN + 1]; /* may hold anything */
 };
 
-enum bind_kind { BIND_INT, BIND_ADDR, BIND_SOCK, BIND_TASK, BIND_FLOW, BIND_STR };
+enum bind_kind { BIND_INT, BIND_ADDR, BIND_SOCK, BIND_TASK, BIND_FLOW, BIND_STR, BIND_COMM };
 
 struct bind_field {
 	const char *name;
@@ -97,6 +97,14 @@ static inline const uint8_t *bind_addr(const struct bind_row *row, unsigned fiel
 	if (!row->bind->have[field])
 		return NULL;
 	return (const uint8_t *)row->bind->cols[field].values + (size_t)row->k * FLOW_ADDR_LEN;
+}
+
+/* EV_COMM_LEN bytes, padded with NUL but not ended by one; NULL if not recorded. */
+static inline const char *bind_comm(const struct bind_row *row, unsigned field)
+{
+	if (!row->bind->have[field])
+		return NULL;
+	return (const char *)row->bind->cols[field].values + (size_t)row->k * EV_COMM_LEN;
 }
 
 /*

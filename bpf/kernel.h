@@ -37,6 +37,7 @@ enum { false, true };
 
 /* include/net/tcp_states.h, include/linux/socket.h, include/uapi/linux/in.h */
 enum {
+	TCP_ESTABLISHED = 1,
 	TCP_SYN_SENT = 2,
 	TCP_SYN_RECV = 3,
 	TCP_TIME_WAIT = 6,
@@ -117,6 +118,8 @@ struct sock {
 	atomic_t sk_drops;
 	int sk_err, sk_err_soft;
 	__u8 sk_shutdown;
+	int sk_sndbuf, sk_rcvbuf;
+	__u8 sk_userlocks : 4;
 	__u16 sk_protocol, sk_type;
 	kuid_t sk_uid;
 	struct socket *sk_socket;
@@ -131,9 +134,20 @@ struct request_sock_queue {
 	atomic_t qlen, young;
 };
 
+struct tcp_congestion_ops {
+	char name[16]; /* TCP_CA_NAME_MAX, NUL-padded */
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
-	__u32 icsk_rto;
+	__u32 icsk_rto, icsk_pmtu_cookie;
+	const struct tcp_congestion_ops *icsk_ca_ops;
+	struct {
+		__u16 rcv_mss;
+	} icsk_ack;
+	struct {
+		__u32 enabled : 1;
+	} icsk_mtup;
 	struct request_sock_queue icsk_accept_queue;
 	__u8 icsk_ca_state : 5;
 	__u8 icsk_retransmits, icsk_pending;
@@ -153,7 +167,9 @@ struct tcp_rack {
 
 struct tcp_options_received {
 	__u32 rcv_tsecr;
-	__u16 saw_tstamp : 1;
+	__u16 saw_tstamp : 1, tstamp_ok : 1, wscale_ok : 1, sack_ok : 3;
+	__u16 snd_wscale : 4, rcv_wscale : 4;
+	__u16 user_mss, mss_clamp;
 };
 
 struct tcp_sock {
@@ -168,6 +184,11 @@ struct tcp_sock {
 	__u32 delivered, lost, total_retrans;
 	__u64 bytes_sent, bytes_acked, bytes_received, bytes_retrans;
 	__u32 segs_out, segs_in, data_segs_out, data_segs_in;
+	__u32 snd_wnd;
+	__u16 advmss;
+	__u8 ecn_flags, nonagle : 4;
+	__u8 syn_data : 1, syn_data_acked : 1;
+	__u8 tcp_usec_ts : 1; /* since 6.7 */
 };
 
 struct net_device {

@@ -49,6 +49,14 @@ struct {
 const volatile uint32_t ring_mask SEC(".rodata") __weak = 0;
 const volatile uint64_t ring_quarter[TAPE_N_RINGS] SEC(".rodata") __weak = {1 << 20, 1 << 21};
 
+/* Timer ticks a second, set by the recorder. */
+const volatile uint32_t hz SEC(".rodata") __weak = 250;
+
+static __always_inline uint32_t us_of_ticks(uint32_t ticks)
+{
+	return ticks * 1000000ull / (hz ? hz : 1);
+}
+
 static __noinline void count_lost(uint32_t group)
 {
 	uint32_t cpu = bpf_get_smp_processor_id();
@@ -123,6 +131,21 @@ static __always_inline bool is_tcp(struct sock *sk)
 	uint16_t protocol = sk->sk_protocol;
 
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+}
+
+/*
+ * bpf_get_socket_cookie exists in these programs since Linux 5.12. Before, what lies in the socket is
+ * read: the cookie if somebody else asked for it (ss, SO_COOKIE), else 0; the recorder then
+ * numbers the sockets itself (record/generation.c).
+ */
+const volatile bool has_cookies SEC(".rodata") __weak = true;
+
+/* sk: of any kind, as all begin with struct sock_common. Not for kprobes. */
+static __always_inline uint64_t cookie_of(void *sk)
+{
+	if (has_cookies)
+		return bpf_get_socket_cookie(sk);
+	return ((struct sock *)sk)->__sk_common.skc_cookie.counter;
 }
 
 /*

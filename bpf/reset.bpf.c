@@ -48,7 +48,7 @@ static __always_inline void read_segment(struct segment *s, struct sk_buff *skb)
 static __always_inline void take_sock(struct ev_reset *e, struct sock *sk)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk); /* NULL for those */
-	uint64_t cookie = bpf_get_socket_cookie(sk);
+	uint64_t cookie = cookie_of(sk);
 
 	e->state = sk->__sk_common.skc_state;
 	if (tp) {

@@ -197,6 +197,7 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	if (!o->skel)
 		return rec_fail(err, "reading the BPF programs: %s", strerror(errno));
 	set_sizes(o, bulk_bytes);
+	o->skel->rodata->has_cookies = c->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++) {
 		if (rec_probes[i].program)
 			bpf_program__set_autoload(program_of(o, i), wanted(c, i, groups));
@@ -231,8 +232,7 @@ int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	*o = (struct rec_object){.n_cpus = n_cpus > 0 ? (unsigned)n_cpus : 1};
 	if (n_cpus < 0 && rec_fail_is_fatal(-n_cpus))
 		return rec_fail(err, "counting processors: %s", strerror(-n_cpus));
-	if (!snapshot)
-		snprintf(o->iter_why, sizeof(o->iter_why), "--no-snapshot");
+	snprintf(o->iter_why, sizeof(o->iter_why), "%s", snapshot ? c->no_iter : "--no-snapshot");
 	/* Each round refuses a row or the iterator, so there are not more rounds than these. */
 	while ((r = try_open(o, c, groups, bulk_bytes, err)) == 1) {
 		char why[sizeof(o->iter_why)];

@@ -13,6 +13,7 @@ const struct rec_event rec_events[] = {
 		"connect() that fails before a SYN is sent (no route, no free port)"},
 	{"tcp_accept", TAPE_GROUP_conn, "when accept() took a connection, and who did"},
 	{"tcp_destroy", TAPE_GROUP_conn, "byte and segment totals of a connection"},
+	{"tcp_facts", TAPE_GROUP_conn, "congestion control, MSS, options, path MTU of a connection"},
 	{"rtt", TAPE_GROUP_rtt, "round-trip times"},
 	{"retransmit", TAPE_GROUP_retrans, "segments sent again"},
 	{"synack_retransmit", TAPE_GROUP_retrans, "SYN-ACKs sent again"},
@@ -37,6 +38,7 @@ const struct rec_probe rec_probes[] = {
 	{"tcp_accept", "", REC_FEXIT, "inet_csk_accept", 2, "tcp_accept__2"},
 	{"tcp_accept", "", REC_FEXIT, "inet_csk_accept", 4, "tcp_accept__4"},
 	{"tcp_destroy", "", REC_TP_BTF, "tcp_destroy_sock", 1, "tcp_destroy"},
+	{"tcp_facts", "", REC_TP_BTF, "inet_sock_set_state", 3, "tcp_facts"},
 	/* the return of the function: raw sample and the values it led to */
 	{"rtt", "", REC_FEXIT, "tcp_ack_update_rtt", 6, "rtt__fexit"},
 	/* its start: raw sample, values of the ACK before */
@@ -86,6 +88,10 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 	int n_args;
 	char why[112];
 
+	if (*k->refused[p->method]) {
+		rec_choice_refuse(c, i, k->refused[p->method]);
+		return;
+	}
 	if (p->method == REC_SAMPLE || p->method == REC_ITER) {
 		if (p->method == REC_SAMPLE && access(p->target, R_OK) < 0) {
 			snprintf(why, sizeof(why), "%s: %s", p->target, strerror(errno));
@@ -94,9 +100,7 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 		return; /* an iterator: attaching it tells */
 	}
 	n_args = rec_kernel_n_args(k, p->method, p->target);
-	if (*k->refused[p->method]) {
-		rec_choice_refuse(c, i, k->refused[p->method]);
-	} else if (n_args < 0) {
+	if (n_args < 0) {
 		snprintf(why, sizeof(why), "this kernel has no %s %s",
 			 p->method == REC_TP_BTF ? "tracepoint" : "function", p->target);
 		rec_choice_refuse(c, i, why);
@@ -108,6 +112,8 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k)
 {
 	memset(c, 0, sizeof(*c));
+	snprintf(c->no_iter, sizeof(c->no_iter), "%s", k->refused[REC_ITER]);
+	c->has_cookies = k->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++)
 		check(c, i, k);
 }
@@ -149,6 +155,20 @@ bool rec_choice_has(const struct rec_choice *c, const char *event)
 			return true;
 	}
 	return false;
+}
+
+bool rec_choice_attached(const struct rec_choice *c, const char *event)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		if (strcmp(rec_probes[i].event, event) || !rec_choice_is_best(c, i))
+			continue;
+		if (c->state[i] != REC_PROBE_ATTACHED)
+			return false;
+		any = true;
+	}
+	return any;
 }
 
 bool rec_choice_has_group(const struct rec_choice *c, enum tape_group group)

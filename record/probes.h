@@ -42,6 +42,8 @@ enum rec_probe_state { REC_PROBE_POSSIBLE, REC_PROBE_ATTACHED, REC_PROBE_IMPOSSI
 struct rec_choice { /* what is known of each row of rec_probes */
 	enum rec_probe_state state[REC_MAX_PROBES];
 	char why[REC_MAX_PROBES][112]; /* of IMPOSSIBLE */
+	char no_iter[96];	       /* why there are no iterators at all; "" there are */
+	bool has_cookies;	       /* the kernel tells programs the cookies of sockets */
 };
 
 /* Sort out what this kernel cannot have. */
@@ -55,6 +57,9 @@ bool rec_choice_is_best(const struct rec_choice *c, size_t probe);
 
 /* True if any part of the event has a row left. */
 bool rec_choice_has(const struct rec_choice *c, const char *event);
+
+/* True if all parts of the event that have a row at all are attached. */
+bool rec_choice_attached(const struct rec_choice *c, const char *event);
 
 /* True if the group has an event with a row left. */
 bool rec_choice_has_group(const struct rec_choice *c, enum tape_group group);

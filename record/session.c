@@ -83,6 +83,7 @@ void rec_session_free(struct rec_session *s)
 	rec_drain_fini(&s->drain);
 	rec_sampler_fini(&s->sampler);
 	rec_loss_fini(&s->loss);
+	rec_generation_fini(&s->generation);
 	rec_places_fini(&s->places);
 	rec_symbols_fini(&s->symbols);
 	free(s->names);

@@ -28,6 +28,8 @@ static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *a
 	int r;
 
 	rec_identity_complete(record, ahead);
+	if (!s->choice.has_cookies)
+		rec_generation_see(&s->generation, record);
 	r = rec_symbols_see(&s->symbols, record, s->writer, &s->werr);
 	if (r >= 0)
 		r = rec_places_see(&s->places, record, s->writer, &s->werr);
@@ -132,6 +134,9 @@ static int start_file(struct rec_session *s, struct rec_error *err)
 	rec_meta_host(&meta);
 	rec_meta_options(&meta, s->options);
 	rec_meta_probes(&meta, s->options, &s->object, &s->choice, &s->loss);
+	rec_meta_add(&meta, "identity", "%s",
+		     s->choice.has_cookies ? "socket cookies"
+					   : "numbers given by the recorder (Linux before 5.12)");
 	rec_meta_sysctls(&meta);
 	s->clock = rec_clock_read();
 	r = tape_writer_open(&s->writer, s->out.fd, &opts, &s->werr);
@@ -140,7 +145,9 @@ static int start_file(struct rec_session *s, struct rec_error *err)
 	if (!r)
 		r = tape_writer_clock(s->writer, &s->clock, &s->werr);
 	if (!r && !s->options->no_snapshot)
-		r = rec_snapshot_take(&s->object, &s->places, s->writer, &s->snapshot, &s->werr);
+		r = rec_snapshot_take(&s->object, &s->places,
+				      s->choice.has_cookies ? NULL : &s->generation, s->writer,
+				      &s->snapshot, &s->werr);
 	if (!r)
 		r = tape_writer_flush(s->writer, 0, &s->werr);
 	rec_meta_free(&meta);
@@ -186,6 +193,17 @@ static int attach(struct rec_session *s, struct rec_error *err)
 	return 0;
 }
 
+/* Without cookies sockets are told apart by what happens to them. */
+static int open_generation(struct rec_session *s, struct rec_error *err)
+{
+	bool blind = !rec_choice_attached(&s->choice, "tcp_state") ||
+		     !rec_choice_attached(&s->choice, "tcp_destroy");
+
+	if (!s->choice.has_cookies && rec_generation_init(&s->generation, blind, 0) < 0)
+		return rec_fail(err, "no memory for the identity of sockets");
+	return 0;
+}
+
 static int open_all(struct rec_session *s, struct rec_error *err)
 {
 	const struct rec_options *o = s->options;
@@ -204,7 +222,7 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 	rec_places_init(&s->places);
 	rec_symbols_init(&s->symbols);
 	map_groups(s);
-	if (attach(s, err) < 0 || watch_all(s, &signals, err) < 0)
+	if (attach(s, err) < 0 || open_generation(s, err) < 0 || watch_all(s, &signals, err) < 0)
 		return -1;
 	/* a COMMAND that cannot run leaves no file, and the old one as it was */
 	if (rec_output_begin(&s->out, o->command != NULL, err) < 0 || start_file(s, err) < 0)

@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "drain.h"
+#include "generation.h"
 #include "loss.h"
 #include "object.h"
 #include "output.h"
@@ -28,6 +29,8 @@ struct rec_session {
 	struct rec_sampler sampler;
 	struct rec_drain drain;
 	struct rec_loss loss;
+	struct rec_generation generation; /* used if the kernel tells no cookies */
+	uint64_t conn_lost;		  /* that generation knows of */
 	struct rec_places places;
 	struct rec_symbols symbols;
 	char *names; /* lines of the schema that this kernel gives; NULL none */

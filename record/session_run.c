@@ -97,13 +97,30 @@ static void wait_for_work(struct rec_session *s)
 		stop(s, "duration");
 }
 
+/*
+ * Records are lost while a ring is full, so what follows them in the ring is read only after the
+ * next look at this counter.
+ */
+static int drain_once(struct rec_session *s, uint64_t now_ns)
+{
+	uint64_t lost;
+
+	if (!s->choice.has_cookies) {
+		lost = rec_loss_of_group(&s->object, TAPE_GROUP_conn);
+		if (lost != s->conn_lost)
+			rec_generation_lost(&s->generation);
+		s->conn_lost = lost;
+	}
+	return rec_drain_run(&s->drain, now_ns);
+}
+
 static int drain(struct rec_session *s)
 {
 	uint64_t since;
 	int r = 1;
 
 	for (int i = 0; r == 1 && i < MAX_ROUNDS; i++)
-		r = rec_drain_run(&s->drain, rec_now_ns());
+		r = drain_once(s, rec_now_ns());
 	if (r < 0)
 		return r;
 	s->drain_at = r == 1 ? 0 : rec_now_ns() + DRAIN_NS;
@@ -176,7 +193,7 @@ static int finish(struct rec_session *s)
 	rec_sampler_take(&s->sampler, true);
 	rec_object_detach(&s->object);
 	while (r == 1)
-		r = rec_drain_run(&s->drain, UINT64_MAX);
+		r = drain_once(s, UINT64_MAX);
 	if (r < 0 || write_losses(s) < 0 || write_clock(s, true) < 0 ||
 	    rec_places_resolve(&s->places, s->writer, &s->werr) < 0)
 		return -1;
@@ -190,6 +207,12 @@ static int finish(struct rec_session *s)
 	}
 	if (s->drain.n_forced)
 		rec_meta_add(&meta, "end.forced", "%llu", (unsigned long long)s->drain.n_forced);
+	if (!s->choice.has_cookies) {
+		rec_meta_add(&meta, "identity.doubtful", "%llu",
+			     (unsigned long long)s->generation.n_doubtful);
+		rec_meta_add(&meta, "identity.without", "%llu",
+			     (unsigned long long)s->generation.n_without);
+	}
 	rec_meta_add(&meta, "snapshot", "%zu sockets in %zu namespaces", s->snapshot.n_socks,
 		     s->snapshot.n_netns);
 	if (*s->snapshot.trouble)
