@@ -191,7 +191,8 @@ static const struct option_row rows[] = {
 	{'d', "duration", "SECONDS", "record only so long; fractions are allowed; COMMAND is then\n"
 		"waited for, and may be ended by a signal, which is passed on", set_duration, 0},
 	{0, "buffer", "SIZE", "kernel memory for rtt (later rx, tx, io), as 64M; half as much more\n"
-		"for the other groups; shared out among processors; rounded up to a power of two; default 8M", set_buffer, 0},
+		"for the other groups; shared out among processors; rounded up to\n"
+		"a power of two; default 8M", set_buffer, 0},
 	{0, "interval", "SECONDS", "between samples of counters, listen and nic; fractions are allowed;\n"
 		"default 1", set_interval, 0},
 	{0, "level", "N", "zstd level, 1 to 19; default 3", set_level, 0},
