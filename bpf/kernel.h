@@ -47,6 +47,8 @@ enum {
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { ETH_P_IP = 0x0800, ETH_P_8021Q = 0x8100, ETH_P_IPV6 = 0x86dd, ETH_P_8021AD = 0x88a8 };
 enum { SOCK_STREAM = 1 };
+enum { PACKET_OUTGOING = 4 };					/* include/uapi/linux/if_packet.h */
+enum { TCP_FLAG_FIN = 1, TCP_FLAG_SYN = 2, TCP_FLAG_ACK = 16 }; /* TCPHDR_*, include/net/tcp.h */
 enum { IPPROTO_TCP = 6, IPPROTO_MPTCP = 262 };
 enum { SOCK_DONE = 1 }; /* enum sock_flags, include/net/sock.h: bit number in sk_flags */
 
@@ -179,7 +181,8 @@ struct tcp_sock {
 	struct minmax rtt_min;
 	__u32 srtt_us, mdev_us, rttvar_us;
 	__u32 snd_una, snd_nxt, snd_cwnd, snd_ssthresh, mss_cache;
-	__u32 write_seq, tlp_high_seq;
+	__u32 write_seq, tlp_high_seq, rcv_nxt, copied_seq;
+	__u64 tcp_wstamp_ns, tcp_clock_cache;
 	__u32 packets_out, sacked_out, lost_out, retrans_out;
 	__u32 delivered, lost, total_retrans;
 	__u64 bytes_sent, bytes_acked, bytes_received, bytes_retrans;
@@ -208,20 +211,47 @@ struct sk_buff {
 	unsigned int len, tail;
 	int skb_iif;
 	__u32 mark;
-	__be16 protocol;
+	__be16 protocol, vlan_proto;
+	__u16 vlan_tci;
+	__u8 vlan_present : 1, cloned : 1, pkt_type : 3;
 	__u16 network_header, transport_header, queue_mapping, mac_header;
+	__u64 skb_mstamp_ns;
 	unsigned int end; /* an offset from head on 64-bit machines */
 	unsigned char *head, *data;
 };
 
+struct nf_hook_state {
+	struct net_device *in, *out;
+};
+
+/* Argument of netfilter programs. */
+struct bpf_nf_ctx {
+	const struct nf_hook_state *state;
+	struct sk_buff *skb;
+};
+
+struct napi_gro_cb {
+	void *frag0;
+	unsigned int frag0_len;
+};
+
 struct skb_shared_info {
-	unsigned short gso_segs;
+	unsigned short gso_size, gso_segs;
 };
 
 struct tcp_skb_cb {
 	__u32 seq, end_seq, ack_seq;
 	__u16 tcp_gso_segs;
 	__u16 tcp_flags; /* 1 byte until 6.16 */
+	__u8 sacked;
+};
+
+struct iov_iter {
+	unsigned long count;
+};
+
+struct msghdr {
+	struct iov_iter msg_iter;
 };
 
 struct request_sock {
@@ -261,6 +291,12 @@ struct bpf_iter__tcp {
 };
 
 #pragma clang attribute pop
+
+/* Argument of cgroup_skb programs, as much as is used of it; ABI too. */
+struct __sk_buff {
+	__u8 not_used[168];
+	struct bpf_sock *sk;
+};
 
 /* connect()'s argument; part of the ABI, so it needs no CO-RE. */
 struct sockaddr_in {

@@ -149,6 +149,12 @@ static __always_inline uint64_t cookie_of(void *sk)
 }
 
 /*
+ * A member of a segment's control block, by plain loads. libbpf makes the load as wide as the
+ * kernel's member: tcp_flags has 1 byte until 6.16.
+ */
+#define CB(skb, member) (((struct tcp_skb_cb *)(skb)->cb)->member)
+
+/*
  * IPv4 as ::ffff:a.b.c.d. Addresses stand 8-byte aligned in all records. Here as below: through a
  * member of struct ev_addr, which is an array of bytes, clang would store byte by byte.
  */
@@ -171,6 +177,19 @@ static __always_inline void copy_addr(void *addr, const void *u6_addr8)
 	to[0] = from[0];
 	to[1] = from[1];
 }
+
+/* What packet.h needs of a buffer; offsets are from head. */
+struct skb_view {
+	const unsigned char *head;
+	uint32_t data, tail, end, len;
+	uint16_t protocol; /* host byte order */
+	uint16_t network_header, mac_header;
+	uint16_t vlan; /* id of the tag beside the packet; NO_VLAN none */
+	bool cloned;
+};
+
+enum { NO_VLAN = 0xffff, VLAN_ID = 0xfff };
+enum { HAVE_IP = 1, HAVE_TCP = 2, OF_SOCKET = 4 }; /* ev_packet.headers */
 
 #define FILL(name) fill_##name
 #define GET(p, member) ((p)->member)

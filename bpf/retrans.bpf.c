@@ -8,11 +8,6 @@
 #define NET_XMIT_DROP 1 /* include/linux/netdevice.h */
 #define ENOBUFS 105
 
-/*
- * A member of the segment's control block. libbpf makes the load as wide as the kernel's member:
- * tcp_flags has 1 byte until 6.16.
- */
-#define CB(skb, member) (((struct tcp_skb_cb *)(skb)->cb)->member)
 
 /*
  * __tcp_retransmit_skb, after the segment went out: in softirq (an ACK), in a timer, or in the

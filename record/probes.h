@@ -25,7 +25,7 @@ struct rec_event { /* something that is recorded, and what a recording lacks wit
 struct rec_probe { /* one way to observe it */
 	const char *event, *part;
 	enum rec_method method;
-	const char *target;  /* tracepoint or function; REC_SAMPLE: a file that must be there */
+	const char *target;  /* tracepoint, function, hook; REC_SAMPLE: a file that must be there */
 	int n_args;	     /* that it must have; 0: any */
 	const char *program; /* in bpf/; REC_SAMPLE has none */
 };
@@ -35,7 +35,7 @@ extern const size_t rec_n_events;
 extern const struct rec_probe rec_probes[];
 extern const size_t rec_n_probes;
 
-#define REC_MAX_PROBES 64
+#define REC_MAX_PROBES 128
 
 enum rec_probe_state { REC_PROBE_POSSIBLE, REC_PROBE_ATTACHED, REC_PROBE_IMPOSSIBLE };
 
