@@ -203,8 +203,8 @@ static int load_tasks(struct bind_tables *t, const struct tape_schema *schema,
 	const struct tape_record *rec = tape_schema_record_by_name(schema, "task");
 	uint32_t n = rec ? tape_chunk_rows(chunk, rec->id) : 0;
 	int rc = room((void **)&t->tasks, &t->cap_tasks, n, sizeof(*t->tasks), err);
-	struct tape_column pid, tid, comm;
-	bool has_pid, has_tid, has_comm;
+	struct tape_column pid, tid, comm, cgroup;
+	bool has_pid, has_tid, has_comm, has_cgroup;
 
 	t->n_tasks = 0;
 	if (rc || !n)
@@ -215,6 +215,9 @@ static int load_tasks(struct bind_tables *t, const struct tape_schema *schema,
 		rc = table_column(chunk, rec, "tid", TAPE_U64, &tid, err);
 	has_tid = rc > 0;
 	if (rc >= 0)
+		rc = table_column(chunk, rec, "cgroup", TAPE_U64, &cgroup, err);
+	has_cgroup = rc > 0;
+	if (rc >= 0)
 		rc = table_column(chunk, rec, "comm", TAPE_COMM, &comm, err);
 	has_comm = rc > 0;
 	if (rc < 0)
@@ -223,6 +226,7 @@ static int load_tasks(struct bind_tables *t, const struct tape_schema *schema,
 		struct task *k = &t->tasks[i];
 
 		*k = (struct task){0};
+		k->cgroup = has_cgroup ? tape_column_get(&cgroup, i) : 0;
 		k->pid = has_pid ? (uint32_t)tape_column_get(&pid, i) : 0;
 		k->tid = has_tid ? (uint32_t)tape_column_get(&tid, i) : 0;
 		if (has_comm)

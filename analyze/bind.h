@@ -29,6 +29,7 @@ struct sock {		 /* a row of table sock */
 };
 
 struct task { /* a row of table task */
+	uint64_t cgroup; /* 0: not recorded */
 	uint32_t pid, tid;
 	char comm[EV_COMM_LEN + 1]; /* may hold anything */
 };

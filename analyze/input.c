@@ -2,6 +2,7 @@
 #include "input.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,16 @@ const char *input_hooks(struct input *in, const char *event)
 	return meta_has_probe(meta, n, event, &hooks) == META_YES ? hooks : NULL;
 }
 
+const char *input_lost_part(struct input *in, const char *event)
+{
+	char key[64];
+	size_t n;
+	const struct tape_meta *meta = tape_reader_meta(in->reader, &n);
+
+	snprintf(key, sizeof(key), "absent.%s", event);
+	return input_hooks(in, event) ? meta_get(meta, n, key) : NULL;
+}
+
 int input_needs(struct input *in, const char *group, const char *record, struct fail *fail)
 {
 	size_t n;
@@ -116,7 +127,7 @@ int input_needs(struct input *in, const char *group, const char *record, struct 
 				"%s: the trace has no events of group %s; record it with: "
 				"tcptape-record -e +%s",
 				in->path, group, group);
-	if (input_has_probe(in, record, &why) == META_NO)
+	if (record && input_has_probe(in, record, &why) == META_NO)
 		return fail_set(fail, STATUS_LACKS,
 				"%s: the trace has no %s events (%s); they belong to: "
 				"tcptape-record -e +%s",

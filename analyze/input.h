@@ -60,6 +60,9 @@ enum meta_answer input_has_probe(struct input *in, const char *event, const char
 /* The hooks that an event had in this recording ("tp_btf:tcp_probe"), NULL if it does not say. */
 const char *input_hooks(struct input *in, const char *event);
 
+/* Why an event that was recorded lacks some of its hooks; NULL: it has all. */
+const char *input_lost_part(struct input *in, const char *event);
+
 struct input_job {
 	struct bind *binds;
 	unsigned n_binds;

@@ -127,6 +127,10 @@ struct sock {
 	struct socket *sk_socket;
 };
 
+struct socket {
+	struct sock *sk;
+};
+
 struct inet_sock {
 	struct sock sk;
 	__be16 inet_sport;
@@ -270,6 +274,29 @@ struct rate_sample {
 };
 
 struct proto_accept_arg;
+
+struct tcp_zerocopy_receive { /* include/uapi/linux/tcp.h */
+	__u32 length;
+	__s32 copybuf_len;
+};
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct task_struct {
+	int pid, tgid;
+	char comm[16];
+	struct css_set *cgroups;
+};
 
 struct inode {
 	unsigned long i_ino;

@@ -24,9 +24,6 @@ static const struct group_row {
 #undef GROUP
 };
 
-/* Groups that a later version will have: a clearer answer than "unknown". */
-static const char *const planned[] = {"io", "rx", "tx"};
-
 const char *rec_group_name(enum tape_group g)
 {
 	return groups[g].name;
@@ -59,11 +56,6 @@ static int no_such_group(const char *name, size_t len, struct rec_error *err)
 
 	for (int i = 0; i < TAPE_N_GROUPS; i++)
 		append(have, sizeof(have), "%s%s", i ? ", " : "", groups[i].name);
-	for (size_t i = 0; i < sizeof(planned) / sizeof(*planned); i++) {
-		if (strlen(planned[i]) == len && !memcmp(planned[i], name, len))
-			return rec_fail(err, "-e: this version cannot record '%s' yet; it has: %s",
-					planned[i], have);
-	}
 	return rec_fail(err, "-e: no event group '%.*s'; there are: %s, all" HINT,
 			len > 40 ? 40 : (int)len, name, have);
 }
