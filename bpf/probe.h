@@ -9,6 +9,7 @@
 
 #include "kernel.h"
 #include "groups.h"
+#include "stack.h"
 
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -96,6 +97,24 @@ static __always_inline void *reserve(void *rings, uint32_t group, uint16_t type,
 	((struct ev_##name *)reserve(&kind, TAPE_GROUP_##group, EV_##name,                         \
 				     sizeof(struct ev_##name)))
 
+/* --stacks, set by the recorder; false: the verifier leaves the code out. */
+const volatile bool record_stacks SEC(".rodata") __weak = false;
+
+/* For an event with a field `stack`, which TAKE_STACK fills. */
+#define RESERVE_STACK(ring, group, name)                                                           \
+	((struct ev_##name *)reserve(&ring, TAPE_GROUP_##group, EV_##name,                         \
+				     sizeof(struct ev_##name) +                                    \
+					     (record_stacks ? TAPE_STACK_BYTES : 0)))
+
+static __always_inline uint64_t take_stack(void *ctx, void *frames)
+{
+	long bytes = bpf_get_stack(ctx, frames, TAPE_STACK_BYTES, 0);
+
+	return bytes > 0 ? (uint64_t)bytes / 8 : 0;
+}
+
+#define TAKE_STACK(ctx, e) ((e)->stack = record_stacks ? take_stack(ctx, (e) + 1) : 0)
+
 /*
  * The reader sleeps until its timer, unless a ring fills: it is woken at each quarter of the ring,
  * in a band of 1/16 quarter. Outside of the band no wake-up is queued, however far behind the
@@ -134,8 +153,8 @@ static __always_inline bool is_tcp(struct sock *sk)
 }
 
 /*
- * bpf_get_socket_cookie exists in these programs since Linux 5.12. Before, what lies in the socket is
- * read: the cookie if somebody else asked for it (ss, SO_COOKIE), else 0; the recorder then
+ * bpf_get_socket_cookie exists in these programs since Linux 5.12. Before, what lies in the socket
+ * is read: the cookie if somebody else asked for it (ss, SO_COOKIE), else 0; the recorder then
  * numbers the sockets itself (record/generation.c).
  */
 const volatile bool has_cookies SEC(".rodata") __weak = true;

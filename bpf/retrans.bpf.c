@@ -8,7 +8,6 @@
 #define NET_XMIT_DROP 1 /* include/linux/netdevice.h */
 #define ENOBUFS 105
 
-
 /*
  * __tcp_retransmit_skb, after the segment went out: in softirq (an ACK), in a timer, or in the
  * owner's context when it works off its backlog. retrans_out and, at a timeout, icsk_rto are

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "memlock.h"
 #include "object.h"
 #include "tape_bpf.skel.h"
 
@@ -76,7 +77,7 @@ static unsigned choose_split(uint64_t bulk_bytes)
 	return split;
 }
 
-static void set_sizes(struct rec_object *o, uint64_t bulk_bytes)
+static void set_sizes(struct rec_object *o, const struct rec_choice *c, uint64_t bulk_bytes)
 {
 	o->split = choose_split(bulk_bytes);
 	o->ring_bytes[TAPE_RING_control] = bulk_bytes / 2 / o->split;
@@ -88,6 +89,7 @@ static void set_sizes(struct rec_object *o, uint64_t bulk_bytes)
 	bpf_map__set_max_entries(o->skel->maps.bulk, o->split);
 	bpf_map__set_max_entries(o->skel->maps.lost, o->n_cpus);
 	o->skel->rodata->hz = kernel_hz();
+	o->skel->rodata->record_stacks = c->stacks && !*c->no_stacks;
 }
 
 /* Refuse the row whose program libbpf complained of. -1 if it is none of ours. */
@@ -226,7 +228,7 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	o->skel = tape_bpf__open();
 	if (!o->skel)
 		return rec_fail(err, "reading the BPF programs: %s", strerror(errno));
-	set_sizes(o, bulk_bytes);
+	set_sizes(o, c, bulk_bytes);
 	o->skel->rodata->has_cookies = c->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++) {
 		if (!rec_probes[i].program)
@@ -245,6 +247,12 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 		r = -EMFILE;
 	if (r && !rec_fail_is_fatal(-r) && !refuse_failed(o, c, -r))
 		return 1;
+	if (r == -EPERM && !c->has_cookies) /* before 5.12, and tiny programs were let in */
+		return rec_fail(err,
+				"loading BPF programs (buffers of %llu KiB): %s; they count as "
+				"locked memory on this kernel (ulimit -l), and without "
+				"CAP_SYS_RESOURCE that limit cannot be raised",
+				(unsigned long long)bulk_bytes * 3 / 2048, strerror(-r));
 	if (r)
 		return rec_fail(err, "loading BPF programs (buffers of %llu KiB): %s",
 				(unsigned long long)bulk_bytes * 3 / 2048, strerror(-r));
@@ -258,8 +266,8 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	return map_lost(o, err);
 }
 
-int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
-		    uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
+static int open_best(struct rec_object *o, struct rec_choice *c, uint32_t groups,
+		     uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
 {
 	int n_cpus, r;
 
@@ -280,6 +288,16 @@ int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	}
 	if (r < 0)
 		rec_object_close(o);
+	return r;
+}
+
+int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
+		    uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
+{
+	struct rec_memlock limit = rec_memlock_raise();
+	int r = open_best(o, c, groups, bulk_bytes, snapshot, err);
+
+	rec_memlock_restore(&limit);
 	return r;
 }
 

@@ -195,6 +195,7 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k)
 {
 	memset(c, 0, sizeof(*c));
+	memcpy(c->no_stacks, k->no_stacks, sizeof(c->no_stacks));
 	snprintf(c->no_iter, sizeof(c->no_iter), "%s", k->refused[REC_ITER]);
 	c->has_cookies = k->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++)

@@ -86,6 +86,7 @@ void rec_session_free(struct rec_session *s)
 	rec_generation_fini(&s->generation);
 	rec_places_fini(&s->places);
 	rec_symbols_fini(&s->symbols);
+	rec_stacks_fini(&s->stacks);
 	free(s->names);
 	rec_object_close(&s->object);
 	if (s->signal_fd >= 0)

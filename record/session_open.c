@@ -32,6 +32,8 @@ static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *a
 		rec_generation_see(&s->generation, record);
 	r = rec_symbols_see(&s->symbols, record, s->writer, &s->werr);
 	if (r >= 0)
+		r = rec_stacks_see(&s->stacks, &s->symbols, record, s->writer, &s->werr);
+	if (r >= 0)
 		r = rec_places_see(&s->places, record, s->writer, &s->werr);
 	if (r >= 0)
 		r = tape_writer_event(s->writer, record, &s->werr);
@@ -222,6 +224,8 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 		return -1;
 	rec_places_init(&s->places);
 	rec_symbols_init(&s->symbols);
+	rec_stacks_init(&s->stacks);
+	s->choice.stacks = o->stacks;
 	map_groups(s);
 	if (attach(s, err) < 0 || open_generation(s, err) < 0 || watch_all(s, &signals, err) < 0)
 		return -1;

@@ -16,6 +16,7 @@
 #include "sampler.h"
 #include "session.h"
 #include "snapshot.h"
+#include "stacks.h"
 #include "symbols.h"
 
 struct rec_session {
@@ -33,6 +34,7 @@ struct rec_session {
 	uint64_t conn_lost;		  /* that generation knows of */
 	struct rec_places places;
 	struct rec_symbols symbols;
+	struct rec_stacks stacks;
 	char *names; /* lines of the schema that this kernel gives; NULL none */
 	struct rec_snapshot_result snapshot;
 	struct tape_writer *writer;

@@ -221,6 +221,11 @@ static int finish(struct rec_session *s)
 		rec_meta_add(&meta, "snapshot.trouble", "%s", s->snapshot.trouble);
 	if (*rec_symbols_trouble(&s->symbols))
 		rec_meta_add(&meta, "symbols.trouble", "%s", rec_symbols_trouble(&s->symbols));
+	if (s->choice.stacks && *s->choice.no_stacks)
+		rec_meta_add(&meta, "stacks.trouble", "%s", s->choice.no_stacks);
+	if (s->stacks.n_refused)
+		rec_meta_add(&meta, "stacks.refused", "%llu",
+			     (unsigned long long)s->stacks.n_refused);
 	if (*s->sampler.trouble)
 		rec_meta_add(&meta, "sample.trouble", "%s", s->sampler.trouble);
 	r = tape_writer_meta(s->writer, meta.lines, meta.n, &s->werr);
