@@ -8,10 +8,11 @@
 
 #include "cells.h"
 #include "cmd.h"
+#include "facts.h"
 #include "outcome.h"
 
 static struct {
-	bool time, timestamp, wide;
+	bool time, timestamp, wide, facts;
 	struct opt_u32 pid;
 	struct cells_filter filter;
 } opts;
@@ -24,6 +25,9 @@ static const struct opt_row rows[] = {
 	{'w', "wide", NULL, OPT_FLAG, offsetof(__typeof__(opts), wide),
 	 "columns with retransmits, round-trip times and the cookie;\n"
 	 "addresses wide enough for IPv6"},
+	{'F', "facts", NULL, OPT_FLAG, offsetof(__typeof__(opts), facts),
+	 "columns with congestion control, MSS, path MTU (first>last,\n"
+	 "if it changed) and what was agreed on"},
 	{'p', "owner-pid", "PID", OPT_U32, offsetof(__typeof__(opts), pid), "only of this process"},
 	{'L', "localport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.local_ports),
 	 "only these local ports: 80,443"},
@@ -33,7 +37,15 @@ static const struct opt_row rows[] = {
 	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
 };
 
-enum { COL_TIME, COL_TIME_S, COL_LADDR = 5, COL_RADDR = 7, COL_RETRANS = 13, COL_COOKIE = 17 };
+enum {
+	COL_TIME,
+	COL_TIME_S,
+	COL_LADDR = 5,
+	COL_RADDR = 7,
+	COL_RETRANS = 13,
+	COL_COOKIE = 17,
+	COL_FACTS
+};
 static const struct out_col columns[] = {
 	CELLS_TIME_COLS,
 	CELLS_TASK_COLS,
@@ -50,6 +62,7 @@ static const struct out_col columns[] = {
 	{"MINRTT(us)", "min_rtt_us", -10, true},
 	{NULL, "segs_out", 0, false},
 	{"COOKIE", "conn", 12, true},
+	FACTS_COLS,
 	{"END", NULL, 0, false},
 	{NULL, "end", 0, false},
 	{NULL, "error", 0, false},
@@ -72,7 +85,8 @@ enum {
 	D_SEGS_OUT,
 	D_STATE,
 	D_SHUTDOWN,
-	D_N
+	D_FACTS,
+	D_N = D_FACTS + FACT_N
 };
 static const struct bind_field destroy_fields[D_N] = {
 	[D_SOCK] = {"sock", BIND_SOCK},
@@ -87,15 +101,58 @@ static const struct bind_field destroy_fields[D_N] = {
 	[D_SEGS_OUT] = {"segs_out", BIND_INT},
 	[D_STATE] = {"state", BIND_INT},
 	[D_SHUTDOWN] = {"shutdown", BIND_INT},
+	FACT_FIELDS,
 };
+_Static_assert(D_N <= BIND_MAX_FIELDS, "raise BIND_MAX_FIELDS");
+
+enum { F_SOCK, F_FACTS, F_N = F_FACTS + FACT_N };
+static const struct bind_field fact_fields[F_N] = {{"sock", BIND_SOCK}, FACT_FIELDS};
+
+/* snap_sock: as conn_snap_fields, and the facts. */
+enum { SNAP_FACTS = SNAP_N, SNAP_ALL = SNAP_FACTS + FACT_N };
 
 struct life {
 	struct cmd_run *run;
 	struct conn_table conns;
+	struct map facts; /* cookie -> struct facts that we own */
 	const struct conn **open;
 	size_t n_open;
-	bool has_destroy;
+	bool has_destroy, failed;
 };
+
+/* ---- facts ---- */
+
+/* An entry for the connection, NULL if it cannot have one. */
+static struct facts *facts_of(struct life *l, const struct bind_row *row)
+{
+	uint64_t cookie = row->sock ? row->sock->cookie : 0;
+	struct facts *f = cookie ? map_get(&l->facts, cookie) : NULL;
+
+	if (f || !cookie)
+		return f;
+	f = calloc(1, sizeof(*f));
+	if (!f || map_put(&l->facts, cookie, f)) {
+		free(f);
+		l->failed = true;
+		return NULL;
+	}
+	return f;
+}
+
+static int on_facts(void *ctx, const struct bind_row *row)
+{
+	struct facts *f = facts_of(ctx, row);
+
+	if (f)
+		facts_take(f, row, F_FACTS);
+	return 0;
+}
+
+static void forget_facts(struct life *l, uint64_t cookie)
+{
+	if (cookie)
+		free(map_del(&l->facts, cookie));
+}
 
 /* ---- printing ---- */
 
@@ -210,6 +267,7 @@ static void print(struct life *l, const struct conn *c, const struct bind_row *r
 	print_field(o, row, D_MIN_RTT, UINT32_MAX);
 	print_field(o, row, D_SEGS_OUT, UINT64_MAX);
 	cell_cookie(o, c->cookie);
+	cells_facts(o, c->cookie ? map_get(&l->facts, c->cookie) : NULL);
 	print_end(o, c, end);
 	out_end_row(o);
 }
@@ -255,16 +313,20 @@ static int on_state(void *ctx, const struct bind_row *row)
 	conn_change_take(&l->conns, row, &ch);
 	if (!ch.conn)
 		return 0;
-	if (ch.new_state == TCP_S_SYN_SENT) /* the socket is used again */
+	if (ch.new_state == TCP_S_SYN_SENT) { /* the socket is used again */
 		end_without_totals(l, ch.conn);
-	else
+		forget_facts(l, ch.conn->cookie);
+	} else {
 		learn_end(ch.conn, &ch, row->sock);
+	}
 	if (ch.new_state == TCP_S_CLOSE) {
 		ch.conn->marks |= MARK_ENDED;
 		if (!l->has_destroy && is_connection(ch.conn))
 			print(l, ch.conn, NULL, ch.ts_ns, (enum outcome)ch.conn->reason);
-		if (!l->has_destroy)
+		if (!l->has_destroy) {
 			ch.conn->marks &= ~(unsigned)MARK_ENDED;
+			forget_facts(l, ch.conn->cookie);
+		}
 	}
 	conn_change_apply(&l->conns, &ch);
 	return 0;
@@ -277,9 +339,13 @@ static int on_destroy(void *ctx, const struct bind_row *row)
 	const struct bind_row *totals = row;
 	uint64_t end_ns = row->ts_ns;
 
+	struct facts *f = row->sock ? map_get(&l->facts, row->sock->cookie) : NULL;
+
 	if (!c)
 		return 0;
 	conn_own(c, row->task, false);
+	if (f)
+		facts_take_end(f, row, D_FACTS);
 	if (row->sock->has_flow && c->flow.rport && !row->sock->flow.rport)
 		totals = NULL; /* tcp_disconnect wiped them, with the remote end */
 	if (c->state == TCP_S_CLOSE && c->state_ns)
@@ -287,6 +353,7 @@ static int on_destroy(void *ctx, const struct bind_row *row)
 	if (l->has_destroy && is_connection(c))
 		print(l, c, totals, end_ns, (enum outcome)c->reason);
 	conn_drop(&l->conns, c);
+	forget_facts(l, row->sock->cookie);
 	return 0;
 }
 
@@ -302,7 +369,14 @@ static int on_snapshot(void *ctx, const struct bind_row *row)
 {
 	struct life *l = ctx;
 
+	struct facts *f;
+
 	conn_take_snapshot(&l->conns, row);
+	if (bind_get(row, SNAP_STATE, 0) == TCP_S_LISTEN)
+		return 0;
+	f = facts_of(l, row);
+	if (f && !row->stale)
+		facts_take(f, row, SNAP_FACTS);
 	return 0;
 }
 
@@ -358,6 +432,8 @@ static void begin_table(struct life *l, struct out_col cols[N_COLUMNS])
 	cols[COL_TIME_S].hidden = !opts.timestamp;
 	for (unsigned i = COL_RETRANS; i <= COL_COOKIE; i++)
 		cols[i].hidden = !opts.wide;
+	for (unsigned i = COL_FACTS; i < COL_FACTS + FACTS_N_SHOWN; i++)
+		cols[i].hidden = !opts.facts;
 	if (opts.wide)
 		cols[COL_LADDR].width = cols[COL_RADDR].width = 39;
 	out_table(l->run->out, cols, N_COLUMNS);
@@ -367,6 +443,9 @@ static int run(struct cmd_run *run)
 {
 	struct life l = {.run = run, .conns.held_marks = MARK_ENDED};
 	struct out_col cols[N_COLUMNS];
+	const struct bind_field snap_fields[SNAP_ALL] = {conn_snap_fields[SNAP_SOCK],
+							 conn_snap_fields[SNAP_TASK],
+							 conn_snap_fields[SNAP_STATE], FACT_FIELDS};
 	struct bind binds[] = {
 		{.record = "tcp_state",
 		 .fields = conn_state_fields,
@@ -378,11 +457,12 @@ static int run(struct cmd_run *run)
 		 .on = on_destroy},
 		{.record = "tcp_accept", .fields = destroy_fields, .n_fields = 2, .on = on_accept},
 		{.record = "snap_sock",
-		 .fields = conn_snap_fields,
-		 .n_fields = SNAP_N,
+		 .fields = snap_fields,
+		 .n_fields = SNAP_ALL,
 		 .on = on_snapshot},
+		{.record = "tcp_facts", .fields = fact_fields, .n_fields = F_N, .on = on_facts},
 	};
-	struct input_job job = {.binds = binds, .n_binds = 4, .tcp_only = true, .ctx = &l};
+	struct input_job job = {.binds = binds, .n_binds = 5, .tcp_only = true, .ctx = &l};
 	const char *why;
 	int rc;
 
@@ -396,8 +476,11 @@ static int run(struct cmd_run *run)
 	rc = input_run(run->in, &job, run->fail);
 	if (!rc)
 		rc = print_open(&l);
-	if (!rc && l.conns.failed)
+	if (!rc && (l.conns.failed || l.failed))
 		rc = fail_nomem(run->fail);
+	for (size_t i = 0; i < l.facts.cap; i++)
+		free(l.facts.slots[i].value);
+	map_fini(&l.facts);
 	conn_table_fini(&l.conns);
 	return rc;
 }
@@ -420,7 +503,11 @@ const struct cmd cmd_life = {
 		 "ended, its bytes unknown. Bytes are - also where a reset or a disconnect wiped "
 		 "the "
 		 "socket before\n"
-		 "it ended. Of MPTCP each subflow is a line.\n",
+		 "it ended. Of MPTCP each subflow is a line. -F: OPTIONS as ss has them (us: "
+		 "timestamps in\n"
+		 "microseconds; tfo: data in the SYN); in --json and --csv also the peer's MSS, "
+		 "window scales and\n"
+		 "the last sizes of the buffers.\n",
 	.rows = rows,
 	.n_rows = sizeof(rows) / sizeof(rows[0]),
 	.opts = &opts,

@@ -9,41 +9,56 @@
 #define MAX_NAMES 65536
 #define BIT(state) (1u << TCP_S_##state)
 #define ANY UINT32_MAX
+#define MAX_RULE_FIELDS 3
+#define RST_SENT 1 /* unit rst_direction */
 
 enum how {
 	COUNT_IN,    /* rows whose first two fields are in the two sets */
+	COUNT_ERR,   /* the same, if the third one is not 0 */
 	COUNT_ABOVE, /* rows whose first field is greater than the second */
 	SUM,	     /* of the first field */
 };
 
 /*
  * What a counter counts, in terms of events. Rows of one counter add up, and stand
- * together; those of one record look at the same two fields.
+ * together; those of one record look at the same fields.
  */
+/* clang-format off */
+#define STATE_FIELDS {{"old_state", BIND_INT}, {"new_state", BIND_INT}, {"err", BIND_INT}}
+/* clang-format on */
+
 static const struct rule {
 	const char *counter, *record;
-	struct bind_field fields[2];
+	struct bind_field fields[MAX_RULE_FIELDS];
 	enum how how;
 	uint32_t in[2];
 } rules[] = {
 	/* tcp_connect */
-	{"Tcp.ActiveOpens",
-	 "tcp_state",
-	 {{"old_state", BIND_INT}, {"new_state", BIND_INT}},
-	 COUNT_IN,
-	 {ANY, BIT(SYN_SENT)}},
+	{"Tcp.ActiveOpens", "tcp_state", STATE_FIELDS, COUNT_IN, {ANY, BIT(SYN_SENT)}},
 	/* tcp_create_openreq_child, after inet_csk_clone_lock has changed the state */
-	{"Tcp.PassiveOpens",
+	{"Tcp.PassiveOpens", "tcp_state", STATE_FIELDS, COUNT_IN, {BIT(LISTEN), BIT(SYN_RECV)}},
+	/*
+	 * tcp_done: with an error, which connect() that fails in this host, and close(), do not
+	 * leave in the socket when they leave these states. Not told: an RST or SYN for a request
+	 * (tcp_check_req), which has no hook.
+	 */
+	{"Tcp.AttemptFails",
 	 "tcp_state",
-	 {{"old_state", BIND_INT}, {"new_state", BIND_INT}},
-	 COUNT_IN,
-	 {BIT(LISTEN), BIT(SYN_RECV)}},
+	 STATE_FIELDS,
+	 COUNT_ERR,
+	 {BIT(SYN_SENT) | BIT(SYN_RECV), BIT(CLOSE)}},
 	/* tcp_set_state */
 	{"Tcp.EstabResets",
 	 "tcp_state",
-	 {{"old_state", BIND_INT}, {"new_state", BIND_INT}},
+	 STATE_FIELDS,
 	 COUNT_IN,
 	 {BIT(ESTABLISHED) | BIT(CLOSE_WAIT), BIT(CLOSE)}},
+	/* tcp_v4_send_reset, tcp_v6_send_reset, tcp_send_active_reset */
+	{"Tcp.OutRsts",
+	 "reset",
+	 {{"direction", BIND_INT}, {"direction", BIND_INT}},
+	 COUNT_IN,
+	 {1u << RST_SENT, ANY}},
 	/* __tcp_retransmit_skb counts segments, tcp_rtx_synack one */
 	{"Tcp.RetransSegs", "retransmit", {{"segs", BIND_INT}, {"err", BIND_INT}}, SUM, {0, 0}},
 	{"Tcp.RetransSegs",
@@ -138,6 +153,8 @@ static uint64_t weigh(const struct rule *r, const struct bind_row *row)
 		return a;
 	if (r->how == COUNT_ABOVE)
 		return a > b;
+	if (r->how == COUNT_ERR && !bind_get(row, 2, 0))
+		return 0;
 	return (r->in[0] == ANY || (a < 32 && r->in[0] >> a & 1)) &&
 	       (r->in[1] == ANY || (b < 32 && r->in[1] >> b & 1));
 }
@@ -241,6 +258,11 @@ static void print(struct check *c)
 			 input_seconds(c->run->in, c->last_ns));
 }
 
+static unsigned n_fields(const struct rule *r)
+{
+	return r->fields[2].name ? 3 : 2;
+}
+
 /* A bind for each record that rules look at; returns how many. */
 static unsigned add_rules(struct bind *binds)
 {
@@ -254,7 +276,7 @@ static unsigned add_rules(struct bind *binds)
 		if (!there)
 			binds[n++] = (struct bind){.record = rules[i].record,
 						   .fields = rules[i].fields,
-						   .n_fields = 2,
+						   .n_fields = n_fields(&rules[i]),
 						   .on = on_event};
 	}
 	return n;

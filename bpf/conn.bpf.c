@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Group conn: the life of a TCP socket. */
-#include "probe.h"
+#include "facts.h"
 
 /*
  * Every change of sk_state. A child is born as LISTEN -> SYN_RECV in inet_csk_clone_lock, while its
@@ -20,7 +20,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	if (!e)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	fill_sock(&e->sock, sk, tp, born ? 0 : bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, born ? 0 : cookie_of(sk));
 	if (new_state == TCP_SYN_SENT) /* inet_sport is still that of the connect before */
 		e->sock.flow.lport = sk->__sk_common.skc_num;
 	fill_owner(&e->task, sk);
@@ -34,13 +34,40 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	return 0;
 }
 
+/*
+ * tcp_finish_connect, which comes behind the negotiation but before tcp_init_transfer; or
+ * tcp_rcv_state_process in SYN_RECV, behind tcp_init_transfer. All that is read is final, but for
+ * what events.def says; the congestion control is that of the route already (tcp_ca_dst_init,
+ * tcp_ca_openreq_child).
+ */
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_facts, struct sock *sk, int old_state, int new_state)
+{
+	struct tcp_sock *tp;
+	struct ev_tcp_facts *e;
+
+	if (new_state != TCP_ESTABLISHED)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return 0;
+	e = RESERVE(control, conn, tcp_facts);
+	if (!e)
+		return 0;
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
+	FILL_FACTS(e, sk, tp);
+	e->old_state = old_state;
+	SUBMIT(control, e);
+	return 0;
+}
+
 static __always_inline struct ev_connect_error *connect_error(struct sock *sk, int ret)
 {
 	struct ev_connect_error *e = RESERVE(control, conn, connect_error);
 
 	if (!e)
 		return NULL;
-	fill_sock(&e->sock, sk, bpf_skc_to_tcp_sock(sk), bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, bpf_skc_to_tcp_sock(sk), cookie_of(sk));
 	fill_task(&e->task);
 	e->err = -ret;
 	e->state = sk->__sk_common.skc_state;
@@ -94,7 +121,7 @@ static __always_inline int accepted(struct sock *listener, struct sock *child)
 	e = RESERVE(control, conn, tcp_accept);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, child, bpf_skc_to_tcp_sock(child), bpf_get_socket_cookie(child));
+	fill_sock(&e->sock, child, bpf_skc_to_tcp_sock(child), cookie_of(child));
 	fill_task(&e->task);
 	e->backlog = listener->sk_ack_backlog;
 	e->max_backlog = listener->sk_max_ack_backlog;
@@ -129,7 +156,7 @@ int BPF_PROG(tcp_destroy, struct sock *sk)
 	e = RESERVE(control, conn, tcp_destroy);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_owner(&e->task, sk);
 	e->bytes_sent = tp->bytes_sent;
 	e->bytes_acked = tp->bytes_acked;
@@ -151,6 +178,12 @@ int BPF_PROG(tcp_destroy, struct sock *sk)
 	e->shutdown = sk->sk_shutdown;
 	if (sk->__sk_common.skc_flags >> SOCK_DONE & 1) /* set by tcp_fin() */
 		e->shutdown |= SHUTDOWN_FIN_RECEIVED;
+	take_cc(&e->cc, tp);
+	e->pmtu = tp->inet_conn.icsk_pmtu_cookie;
+	e->sndbuf = sk->sk_sndbuf;
+	e->rcvbuf = sk->sk_rcvbuf;
+	e->rcv_mss = tp->inet_conn.icsk_ack.rcv_mss;
+	e->ecn = tp->ecn_flags;
 	SUBMIT(control, e);
 	return 0;
 }

@@ -27,6 +27,7 @@ enum { false, true };
 /* include/uapi/linux/bpf.h */
 #define BPF_MAP_TYPE_ARRAY 2
 #define BPF_MAP_TYPE_PERCPU_HASH 5
+#define BPF_MAP_TYPE_ARRAY_OF_MAPS 12
 #define BPF_NOEXIST 1
 #define BPF_MAP_TYPE_RINGBUF 27
 #define BPF_F_MMAPABLE (1u << 10)
@@ -36,6 +37,7 @@ enum { false, true };
 
 /* include/net/tcp_states.h, include/linux/socket.h, include/uapi/linux/in.h */
 enum {
+	TCP_ESTABLISHED = 1,
 	TCP_SYN_SENT = 2,
 	TCP_SYN_RECV = 3,
 	TCP_TIME_WAIT = 6,
@@ -45,6 +47,8 @@ enum {
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { ETH_P_IP = 0x0800, ETH_P_8021Q = 0x8100, ETH_P_IPV6 = 0x86dd, ETH_P_8021AD = 0x88a8 };
 enum { SOCK_STREAM = 1 };
+enum { PACKET_OUTGOING = 4 };					/* include/uapi/linux/if_packet.h */
+enum { TCP_FLAG_FIN = 1, TCP_FLAG_SYN = 2, TCP_FLAG_ACK = 16 }; /* TCPHDR_*, include/net/tcp.h */
 enum { IPPROTO_TCP = 6, IPPROTO_MPTCP = 262 };
 enum { SOCK_DONE = 1 }; /* enum sock_flags, include/net/sock.h: bit number in sk_flags */
 
@@ -116,9 +120,15 @@ struct sock {
 	atomic_t sk_drops;
 	int sk_err, sk_err_soft;
 	__u8 sk_shutdown;
+	int sk_sndbuf, sk_rcvbuf;
+	__u8 sk_userlocks : 4;
 	__u16 sk_protocol, sk_type;
 	kuid_t sk_uid;
 	struct socket *sk_socket;
+};
+
+struct socket {
+	struct sock *sk;
 };
 
 struct inet_sock {
@@ -130,9 +140,20 @@ struct request_sock_queue {
 	atomic_t qlen, young;
 };
 
+struct tcp_congestion_ops {
+	char name[16]; /* TCP_CA_NAME_MAX, NUL-padded */
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
-	__u32 icsk_rto;
+	__u32 icsk_rto, icsk_pmtu_cookie;
+	const struct tcp_congestion_ops *icsk_ca_ops;
+	struct {
+		__u16 rcv_mss;
+	} icsk_ack;
+	struct {
+		__u32 enabled : 1;
+	} icsk_mtup;
 	struct request_sock_queue icsk_accept_queue;
 	__u8 icsk_ca_state : 5;
 	__u8 icsk_retransmits, icsk_pending;
@@ -152,7 +173,9 @@ struct tcp_rack {
 
 struct tcp_options_received {
 	__u32 rcv_tsecr;
-	__u16 saw_tstamp : 1;
+	__u16 saw_tstamp : 1, tstamp_ok : 1, wscale_ok : 1, sack_ok : 3;
+	__u16 snd_wscale : 4, rcv_wscale : 4;
+	__u16 user_mss, mss_clamp;
 };
 
 struct tcp_sock {
@@ -162,11 +185,17 @@ struct tcp_sock {
 	struct minmax rtt_min;
 	__u32 srtt_us, mdev_us, rttvar_us;
 	__u32 snd_una, snd_nxt, snd_cwnd, snd_ssthresh, mss_cache;
-	__u32 write_seq, tlp_high_seq;
+	__u32 write_seq, tlp_high_seq, rcv_nxt, copied_seq;
+	__u64 tcp_wstamp_ns, tcp_clock_cache;
 	__u32 packets_out, sacked_out, lost_out, retrans_out;
 	__u32 delivered, lost, total_retrans;
 	__u64 bytes_sent, bytes_acked, bytes_received, bytes_retrans;
 	__u32 segs_out, segs_in, data_segs_out, data_segs_in;
+	__u32 snd_wnd;
+	__u16 advmss;
+	__u8 ecn_flags, nonagle : 4;
+	__u8 syn_data : 1, syn_data_acked : 1;
+	__u8 tcp_usec_ts : 1; /* since 6.7 */
 };
 
 struct net_device {
@@ -186,20 +215,37 @@ struct sk_buff {
 	unsigned int len, tail;
 	int skb_iif;
 	__u32 mark;
-	__be16 protocol;
+	__be16 protocol, vlan_proto;
+	__u16 vlan_tci;
+	__u8 vlan_present : 1, cloned : 1, pkt_type : 3;
 	__u16 network_header, transport_header, queue_mapping, mac_header;
+	__u64 skb_mstamp_ns;
 	unsigned int end; /* an offset from head on 64-bit machines */
 	unsigned char *head, *data;
 };
 
+struct napi_gro_cb {
+	void *frag0;
+	unsigned int frag0_len;
+};
+
 struct skb_shared_info {
-	unsigned short gso_segs;
+	unsigned short gso_size, gso_segs;
 };
 
 struct tcp_skb_cb {
 	__u32 seq, end_seq, ack_seq;
 	__u16 tcp_gso_segs;
 	__u16 tcp_flags; /* 1 byte until 6.16 */
+	__u8 sacked;
+};
+
+struct iov_iter {
+	unsigned long count;
+};
+
+struct msghdr {
+	struct iov_iter msg_iter;
 };
 
 struct request_sock {
@@ -218,6 +264,11 @@ struct rate_sample {
 };
 
 struct proto_accept_arg;
+
+struct tcp_zerocopy_receive { /* include/uapi/linux/tcp.h */
+	__u32 length;
+	__s32 copybuf_len;
+};
 
 struct inode {
 	unsigned long i_ino;

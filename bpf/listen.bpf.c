@@ -29,7 +29,7 @@ int listen_queue(struct bpf_iter__tcp *ctx)
 	e.head.cpu = bpf_get_smp_processor_id();
 	e.head.type = EV_listen_queue;
 	e.head.size = sizeof(e);
-	fill_sock(&e.sock, sk, tp, bpf_get_socket_cookie(skc));
+	fill_sock(&e.sock, sk, tp, cookie_of(skc));
 	e.backlog = sk->sk_ack_backlog;
 	e.max_backlog = sk->sk_max_ack_backlog;
 	e.syn_queue = tp->inet_conn.icsk_accept_queue.qlen.counter;
@@ -47,7 +47,7 @@ static __always_inline int child(struct sock *sk, uint32_t kind)
 	if (!e)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	e->backlog = sk->sk_ack_backlog;
 	e->max_backlog = sk->sk_max_ack_backlog;
 	e->syn_queue = tp ? tp->inet_conn.icsk_accept_queue.qlen.counter : 0;

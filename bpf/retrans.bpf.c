@@ -8,19 +8,6 @@
 #define NET_XMIT_DROP 1 /* include/linux/netdevice.h */
 #define ENOBUFS 105
 
-const volatile uint32_t hz = 250; /* timer ticks a second, set by the recorder */
-
-/*
- * A member of the segment's control block. libbpf makes the load as wide as the kernel's member:
- * tcp_flags has 1 byte until 6.16.
- */
-#define CB(skb, member) (((struct tcp_skb_cb *)(skb)->cb)->member)
-
-static __always_inline uint32_t us_of_ticks(uint32_t ticks)
-{
-	return ticks * 1000000ull / (hz ? hz : 1);
-}
-
 /*
  * __tcp_retransmit_skb, after the segment went out: in softirq (an ACK), in a timer, or in the
  * owner's context when it works off its backlog. retrans_out and, at a timeout, icsk_rto are
@@ -37,7 +24,7 @@ static __always_inline int resent(struct sock *sk, struct sk_buff *skb, int err)
 	e = RESERVE(control, retrans, retransmit);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	e->seq = CB(skb, seq);
 	e->end_seq = CB(skb, end_seq);
 	e->snd_una = tp->snd_una;
@@ -83,8 +70,8 @@ int BPF_PROG(synack_retransmit, struct sock *sk, struct request_sock *req)
 
 	if (!e)
 		return 0;
-	fill_short(&e->sock, (struct sock *)req, bpf_get_socket_cookie(req), sk->sk_uid.val);
-	e->listener = bpf_get_socket_cookie(sk);
+	fill_short(&e->sock, (struct sock *)req, cookie_of(req), sk->sk_uid.val);
+	e->listener = has_cookies ? cookie_of(sk) : (uint64_t)sk; /* the recorder numbers it */
 	e->seq = BPF_CORE_READ((struct tcp_request_sock *)req, snt_isn);
 	e->mss = req->mss;
 	e->retransmits = req->num_retrans;
@@ -109,7 +96,7 @@ int BPF_PROG(loss_probe__fentry, struct sock *sk)
 	e = RESERVE(control, retrans, loss_probe);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_loss_probe(e, tp);
 	e->rto_us = us_of_ticks(tp->inet_conn.icsk_rto);
 	SUBMIT(control, e);

@@ -23,7 +23,7 @@ int BPF_PROG(rtt__fexit, struct sock *sk, int flag, long seq_rtt_us, long sack_r
 	e = RESERVE(bulk, rtt, rtt);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_rtt(e, tp);
 	if (seq_rtt_us >= 0) {
 		e->source = SOURCE_SEQ;
@@ -101,7 +101,7 @@ int BPF_PROG(rtt__probe, struct sock *sk, struct sk_buff *skb)
 	e = RESERVE(bulk, rtt, rtt);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_rtt(e, tp);
 	e->rtt_us = -1;
 	e->source = SOURCE_PROBE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* The sockets that exist: walked by the recorder, once in each network namespace. */
-#include "probe.h"
+#include "facts.h"
 
 /* Number of the socket's inode, as in /proc/PID/fd; 0 if no process holds it. */
 static __always_inline uint64_t inode_of(struct sock *sk)
@@ -29,17 +29,17 @@ int snap_sock(struct bpf_iter__tcp *ctx)
 	e.head.cpu = bpf_get_smp_processor_id();
 	e.head.type = EV_snap_sock;
 	e.head.size = sizeof(e);
-	fill_sock(&e.sock, sk, tp, bpf_get_socket_cookie(skc));
+	fill_sock(&e.sock, sk, tp, cookie_of(skc));
 	e.inode = inode_of(sk);
 	e.bytes_acked = tp->bytes_acked;
 	e.bytes_received = tp->bytes_received;
 	e.total_retrans = tp->total_retrans;
-	e.srtt_us = tp->srtt_us >> 3;
 	e.backlog = sk->sk_ack_backlog;
 	e.max_backlog = sk->sk_max_ack_backlog;
-	e.mss = tp->mss_cache;
 	e.err = sk->sk_err;
 	e.state = sk->__sk_common.skc_state;
+	e.ca_state = BPF_CORE_READ_BITFIELD(tp, inet_conn.icsk_ca_state);
+	FILL_FACTS(&e, sk, tp);
 	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
 	return 0;
 }

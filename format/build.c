@@ -55,6 +55,8 @@ struct tape_build {
 	size_t bytes;
 	/* encoding */
 	struct buffer values, body, head, payload;
+	struct buffer keys, last; /* of the record that is being encoded */
+	size_t n_keys;
 	unsigned n_columns;
 	bool single;
 };
@@ -167,6 +169,8 @@ void tape_build_free(struct tape_build *b)
 	free(b->cpu.p);
 	free(b->strings.p);
 	free(b->values.p);
+	free(b->keys.p);
+	free(b->last.p);
 	free(b->body.p);
 	free(b->head.p);
 	free(b->payload.p);
@@ -403,17 +407,35 @@ static int put_body(struct tape_build *b, const struct tape_record *rec, unsigne
 	return append(&b->head, entry, (size_t)(o.p - entry)) ? 0 : no_memory(err);
 }
 
+/* What the hint says, as far as the record allows. KEYED is applied here, DELTA by tape_encode. */
+static int choose_transform(struct tape_build *b, const struct tape_field *f, size_t n,
+			    enum tape_transform *ret, struct tape_error *err)
+{
+	*ret = f->hint == TAPE_DELTA		    ? TAPE_T_DELTA
+	       : f->hint == TAPE_KEYED && b->n_keys ? TAPE_T_KEYED
+						    : TAPE_T_NONE;
+	if (*ret != TAPE_T_KEYED)
+		return 0;
+	if (!reserve(&b->last, b->n_keys * f->width))
+		return no_memory(err);
+	tape_keyed(b->values.p, n, f->width, (const uint32_t *)(const void *)b->keys.p, b->n_keys,
+		   b->last.p);
+	return 0;
+}
+
 /* Encode the n values that stand in b->values. */
 static int put_values(struct tape_build *b, const struct tape_record *rec, unsigned field, size_t n,
 		      struct tape_error *err)
 {
 	const struct tape_field *f = &rec->fields[field];
-	unsigned transform = f->hint == TAPE_DELTA ? TAPE_T_DELTA : TAPE_T_NONE;
 	size_t start = b->body.len;
+	enum tape_transform transform;
 	enum tape_layout layout;
 
 	if (!reserve(&b->body, tape_encode_bound(n, f->width)))
 		return no_memory(err);
+	if (choose_transform(b, f, n, &transform, err) < 0)
+		return TAPE_E_NOMEM;
 	b->body.len += tape_encode(b->values.p, n, f->width, transform, b->body.p + start, &layout);
 	return put_body(b, rec, field, transform, layout, start, err);
 }
@@ -443,6 +465,22 @@ static int put_strings(struct tape_build *b, struct rows *r, unsigned field, str
 	return put_body(b, r->rec, field, TAPE_T_NONE, TAPE_L_STRINGS, start, err);
 }
 
+/* References of a record's rows, into b->values; the first column of them is the record's key. */
+static bool put_refs(struct tape_build *b, struct rows *r, const struct tape_field *f,
+		     const uint8_t *src)
+{
+	struct rows *to = rows_of(b, f->table);
+	bool directed = f->type == TAPE_DREF;
+
+	if (!refer(to, src, r->size, r->n, directed, (uint32_t *)(void *)b->values.p))
+		return false;
+	if (b->n_keys)
+		return true;
+	b->keys.len = 0;
+	b->n_keys = (directed ? 2 : 1) * (size_t)to->n + 1;
+	return append(&b->keys, b->values.p, (size_t)r->n * f->width);
+}
+
 static int put_column(struct tape_build *b, struct rows *r, unsigned field, struct tape_error *err)
 {
 	const struct tape_field *f = &r->rec->fields[field];
@@ -455,13 +493,10 @@ static int put_column(struct tape_build *b, struct rows *r, unsigned field, stru
 	b->values.len = 0;
 	if (!reserve(&b->values, (size_t)r->n * f->width))
 		return no_memory(err);
-	if (f->table) {
-		if (!refer(rows_of(b, f->table), src, r->size, r->n, f->type == TAPE_DREF,
-			   (uint32_t *)(void *)b->values.p))
-			return no_memory(err);
-	} else {
+	if (!f->table)
 		gather(src, r->size, r->n, f->width, b->values.p);
-	}
+	else if (!put_refs(b, r, f, src))
+		return no_memory(err);
 	return put_values(b, r->rec, field, r->n, err);
 }
 
@@ -488,6 +523,7 @@ static int put_columns(struct tape_build *b, size_t n, struct tape_error *err)
 	for (size_t i = b->schema->n_records; !rc && i-- > 1;) {
 		struct rows *r = &b->rows[i];
 
+		b->n_keys = 0;
 		for (unsigned f = 0; !rc && r->n && f < r->rec->n_fields; f++)
 			rc = put_column(b, r, f, err);
 	}

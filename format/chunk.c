@@ -439,6 +439,35 @@ static int decode_values(struct tape_chunk *c, const struct column *col, const s
 			   values, err);
 }
 
+/* Undo the transform KEYED: by the first reference of the record's rows. */
+static int unkey(struct tape_chunk *c, const struct column *col, struct tape_column *values,
+		 struct tape_error *err)
+{
+	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
+	struct tape_column keys;
+	unsigned key = 0;
+	size_t n_keys;
+	void *last;
+	int rc;
+
+	while (key < rec->n_fields && !rec->fields[key].table)
+		key++;
+	if (key == rec->n_fields)
+		return corrupt(c, err, "a keyed column of a record without reference");
+	if (rec->fields[col->field].table) /* it may be its own key */
+		return corrupt(c, err, "a column of references is keyed");
+	rc = tape_chunk_column(c, col->record, key, &keys, err);
+	if (rc)
+		return rc;
+	n_keys = 2 * (size_t)tape_chunk_rows(c, rec->fields[key].table) + 1;
+	last = arena_alloc(&c->arena, n_keys * values->width);
+	if (!last)
+		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for a chunk");
+	tape_unkeyed((void *)(uintptr_t)values->values, values->n, values->width, keys.values,
+		     n_keys, last);
+	return 0;
+}
+
 static int decode(struct tape_chunk *c, struct column *col, struct tape_error *err)
 {
 	const struct tape_field *f = field_of(c, col);
@@ -460,6 +489,10 @@ static int decode(struct tape_chunk *c, struct column *col, struct tape_error *e
 	if (rc)
 		return tape_fail(err, rc, c->offset, "chunk at byte %llu, %s of record %u: %s",
 				 (unsigned long long)c->offset, f->name, col->record, inner.text);
+	if (col->transform == TAPE_T_KEYED)
+		rc = unkey(c, col, &col->decoded, err);
+	if (rc)
+		return rc;
 	if (f->table)
 		rc = check_refs(c, f, &col->decoded, err);
 	if (!rc && col->record == TAPE_COMMON && col->field == TAPE_COMMON_TYPE)

@@ -34,6 +34,24 @@
 			v[i] = sum;                                                                \
 		}                                                                                  \
 	}                                                                                          \
+	static void keyed_##T(T *v, size_t n, const uint32_t *keys, T *last)                       \
+	{                                                                                          \
+		for (size_t i = 0; i < n; i++) {                                                   \
+			T d = (T)(v[i] - last[keys[i]]);                                           \
+                                                                                                   \
+			last[keys[i]] = v[i];                                                      \
+			v[i] = (T)((T)(d << 1) ^ (T) - (T)(d >> (BITS - 1)));                      \
+		}                                                                                  \
+	}                                                                                          \
+	static void unkeyed_##T(T *v, size_t n, const uint32_t *keys, T *last)                     \
+	{                                                                                          \
+		for (size_t i = 0; i < n; i++) {                                                   \
+			T *l = &last[keys[i]];                                                     \
+                                                                                                   \
+			*l = (T)(*l + ((T)(v[i] >> 1) ^ (T) - (T)(v[i] & 1)));                     \
+			v[i] = *l;                                                                 \
+		}                                                                                  \
+	}                                                                                          \
 	static size_t n_above_##T(const T *v, size_t n, unsigned k)                                \
 	{                                                                                          \
 		T limit = (T)(((T) ~(T)0) >> (BITS - 8 * k));                                      \
@@ -288,6 +306,20 @@ static bool get_fixed(struct tape_in *in, size_t n, uint8_t *values)
 
 /* ---- a column ---- */
 
+void tape_keyed(void *values, size_t n, unsigned width, const uint32_t *keys, size_t n_keys,
+		void *last)
+{
+	memset(last, 0, n_keys * width);
+	BY_WIDTH(width, keyed, values, n, keys, (void *)last);
+}
+
+void tape_unkeyed(void *values, size_t n, unsigned width, const uint32_t *keys, size_t n_keys,
+		  void *last)
+{
+	memset(last, 0, n_keys * width);
+	BY_WIDTH(width, unkeyed, values, n, keys, (void *)last);
+}
+
 size_t tape_encode(void *values, size_t n, unsigned width, enum tape_transform transform,
 		   uint8_t *out, enum tape_layout *layout)
 {
@@ -345,7 +377,7 @@ int tape_decode(const uint8_t *body, size_t len, unsigned transform, unsigned la
 	struct tape_in in = tape_in(body, len);
 	bool ok;
 
-	if (transform > TAPE_T_DELTA || (transform && width == FIXED))
+	if (transform > TAPE_T_KEYED || (transform && width == FIXED))
 		return tape_fail(err, TAPE_E_UNKNOWN, 0, "transform %u of a column is unknown",
 				 transform);
 	if (layout == TAPE_L_FIXED && width == FIXED)

@@ -18,6 +18,8 @@ enum tape_transform {
 	TAPE_T_NONE = 0,
 	TAPE_T_DELTA = 1, /* zigzag of the difference to the value before, modulo 2^(8 width);
 			     first: to 0 */
+	TAPE_T_KEYED = 2, /* the same, but to the value before of the same key: the row's first
+			     reference */
 };
 
 enum tape_layout {
@@ -27,6 +29,15 @@ enum tape_layout {
 	TAPE_L_FIXED = 3, /* 16-byte values: first value, u16 mask of varying bytes, their planes */
 	TAPE_L_STRINGS = 4, /* n varint lengths, then the bytes */
 };
+
+/*
+ * The transform KEYED: keys are n references, all below n_keys; last has room for n_keys values of
+ * that width (1, 2, 4, 8) and is overwritten.
+ */
+void tape_keyed(void *values, size_t n, unsigned width, const uint32_t *keys, size_t n_keys,
+		void *last);
+void tape_unkeyed(void *values, size_t n, unsigned width, const uint32_t *keys, size_t n_keys,
+		  void *last);
 
 /* Room that tape_encode needs for n values of that width, whatever they are. */
 size_t tape_encode_bound(size_t n, unsigned width);
@@ -39,7 +50,8 @@ size_t tape_encode(void *values, size_t n, unsigned width, enum tape_transform t
 		   uint8_t *out, enum tape_layout *layout);
 
 /*
- * Decode n values of that width into values. TAPE_E_CORRUPT if the body does not hold exactly them,
+ * Decode n values of that width into values; KEYED ones are still to be handed to tape_unkeyed.
+ * TAPE_E_CORRUPT if the body does not hold exactly them,
  * TAPE_E_UNKNOWN for an unknown transform or layout.
  */
 int tape_decode(const uint8_t *body, size_t len, unsigned transform, unsigned layout, size_t n,

@@ -29,6 +29,7 @@
 
 #define HINT_PLAIN TAPE_PLAIN
 #define HINT_DELTA TAPE_DELTA
+#define HINT_KEYED TAPE_KEYED
 #define HINT_REF TAPE_IS_REF
 #define HINT_POINTER TAPE_POINTER
 
@@ -157,10 +158,8 @@ static const uint16_t type_widths[] = {
 	[TAPE_STR] = 0, [TAPE_REF] = 4, [TAPE_DREF] = 4,
 };
 static const char *const hint_words[] = {
-	[TAPE_PLAIN] = "plain",
-	[TAPE_DELTA] = "delta",
-	[TAPE_IS_REF] = "ref",
-	[TAPE_POINTER] = "pointer",
+	[TAPE_PLAIN] = "plain", [TAPE_DELTA] = "delta",	    [TAPE_KEYED] = "keyed",
+	[TAPE_IS_REF] = "ref",	[TAPE_POINTER] = "pointer",
 };
 
 static void write_record(FILE *f, const struct tape_schema *s, const struct tape_record *rec)

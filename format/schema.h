@@ -29,7 +29,7 @@ enum tape_type {
 	TAPE_TYPE_UNKNOWN, /* of a newer file: its columns are unavailable */
 };
 
-enum tape_hint { TAPE_PLAIN, TAPE_DELTA, TAPE_IS_REF, TAPE_POINTER };
+enum tape_hint { TAPE_PLAIN, TAPE_DELTA, TAPE_KEYED, TAPE_IS_REF, TAPE_POINTER };
 
 struct tape_field {
 	const char *name, *unit, *meaning;

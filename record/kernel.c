@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "kernel.h"
+#include "memlock.h"
 
 const char *rec_method_name(enum rec_method m)
 {
@@ -44,13 +46,36 @@ int rec_kernel_n_args(const struct rec_kernel *k, enum rec_method m, const char 
 	return btf_vlen(t) - 1;
 }
 
-/* 0 if a program that does nothing loads there, else -errno. */
-static int try_load(const struct rec_kernel *k, enum rec_method m, const char *target)
+static const struct bpf_insn nothing[] = {
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+	{.code = BPF_JMP | BPF_EXIT},
+};
+
+/* bpf_get_socket_cookie(first argument) */
+static const struct bpf_insn cookie[] = {
+	{.code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_1},
+	{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_get_socket_cookie},
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+	{.code = BPF_JMP | BPF_EXIT},
+};
+
+/* bpf_get_stack(ctx, 8 bytes of its own stack, 8, 0) */
+static const struct bpf_insn stack[] = {
+	{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10},
+	{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -8},
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = 8},
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4},
+	{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_get_stack},
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+	{.code = BPF_JMP | BPF_EXIT},
+};
+
+#define N_INSNS(program) (sizeof(program) / sizeof(*(program)))
+
+/* 0 if a tiny program loads there, else -errno. */
+static int try_load(const struct rec_kernel *k, enum rec_method m, const char *target,
+		    const struct bpf_insn *insns, size_t n_insns)
 {
-	const struct bpf_insn insns[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts);
 	int id = target_id(k, m, target), fd;
 
@@ -58,7 +83,8 @@ static int try_load(const struct rec_kernel *k, enum rec_method m, const char *t
 		return -ENOENT;
 	opts.expected_attach_type = m == REC_TP_BTF ? BPF_TRACE_RAW_TP : BPF_TRACE_FEXIT;
 	opts.attach_btf_id = (unsigned)id;
-	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "tcptape_try", "Dual BSD/GPL", insns, 2, &opts);
+	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "tcptape_try", "Dual BSD/GPL", insns, n_insns,
+			   &opts);
 	if (fd < 0)
 		return fd;
 	close(fd);
@@ -75,13 +101,19 @@ static bool kprobes_exist(void)
 /* -1 if it is not the kernel that refuses, but we that have run out of something. */
 static int try_methods(struct rec_kernel *k, struct rec_error *err)
 {
-	int tp = try_load(k, REC_TP_BTF, "inet_sock_set_state");
-	int fexit = try_load(k, REC_FEXIT, "tcp_v4_connect");
+	static const char state[] = "inet_sock_set_state";
+	int tp = try_load(k, REC_TP_BTF, state, nothing, N_INSNS(nothing));
+	int fexit = try_load(k, REC_FEXIT, "tcp_v4_connect", nothing, N_INSNS(nothing)), r;
 
 	if (rec_fail_is_fatal(-tp) || rec_fail_is_fatal(-fexit))
 		return rec_fail(err, "loading BPF programs: %s",
 				strerror(rec_fail_is_fatal(-tp) ? -tp : -fexit));
 	k->tried = tp != -EPERM && tp != -EACCES;
+	k->has_cookies = !try_load(k, REC_TP_BTF, state, cookie, N_INSNS(cookie));
+	r = try_load(k, REC_TP_BTF, state, stack, N_INSNS(stack));
+	if (r < 0)
+		snprintf(k->no_stacks, sizeof(k->no_stacks),
+			 "this kernel gives tracing programs no call stacks (%s)", strerror(-r));
 	if (k->tried && tp < 0)
 		snprintf(k->refused[REC_TP_BTF], sizeof(k->refused[0]),
 			 "this kernel refuses BTF tracepoint programs (%s)", strerror(-tp));
@@ -97,8 +129,34 @@ static int try_methods(struct rec_kernel *k, struct rec_error *err)
 	return 0;
 }
 
+/* For tests (CONTRIBUTING.md): a list of methods to go without, as on a kernel that refuses them.
+ */
+static int refuse_by_environment(struct rec_kernel *k, struct rec_error *err)
+{
+	const char *at = getenv("TCPTAPE_REFUSE");
+
+	for (; at && *at; at += *at == ',') {
+		size_t len = strcspn(at, ",");
+		int m = 0;
+
+		while (m < REC_N_METHODS &&
+		       (strlen(rec_method_name(m)) != len || strncmp(at, rec_method_name(m), len)))
+			m++;
+		if (m == REC_N_METHODS)
+			return rec_fail(err, "TCPTAPE_REFUSE: there is no method '%.*s'", (int)len,
+					at);
+		snprintf(k->refused[m], sizeof(k->refused[m]), "%s refused by TCPTAPE_REFUSE",
+			 rec_method_name(m));
+		at += len;
+	}
+	return 0;
+}
+
 int rec_kernel_open(struct rec_kernel *k, struct rec_error *err)
 {
+	struct rec_memlock limit;
+	int r;
+
 	*k = (struct rec_kernel){0};
 	libbpf_set_print(NULL); /* what it would say, we say */
 	k->btf = btf__load_vmlinux_btf();
@@ -107,10 +165,13 @@ int rec_kernel_open(struct rec_kernel *k, struct rec_error *err)
 	if (!k->btf)
 		return rec_fail(err,
 				"this kernel gives no type information in "
-				"/sys/kernel/btf/vmlinux (%s): tcptape-record needs Linux 6.1 "
+				"/sys/kernel/btf/vmlinux (%s): tcptape-record needs Linux 5.10 "
 				"or later with CONFIG_DEBUG_INFO_BTF",
 				strerror(errno));
-	if (try_methods(k, err) < 0) {
+	limit = rec_memlock_raise();
+	r = try_methods(k, err);
+	rec_memlock_restore(&limit);
+	if (r < 0 || refuse_by_environment(k, err) < 0) {
 		rec_kernel_close(k);
 		return -1;
 	}

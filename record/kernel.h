@@ -25,11 +25,13 @@ enum rec_method {
 
 struct rec_kernel {
 	struct btf *btf;
-	bool tried; /* false: no privilege to load programs, so only BTF is known */
+	bool tried;	    /* false: no privilege to load programs, so only BTF is known */
+	bool has_cookies;   /* bpf_get_socket_cookie in tracing programs: since Linux 5.12 */
+	char no_stacks[96]; /* why tracing programs cannot have call stacks; "" they can */
 	char refused[REC_N_METHODS][96]; /* why a method cannot work; "" it can */
 };
 
-/* -1 only if there is no BTF. Without privilege `tried` stays false. */
+/* -1 if there is no BTF, or TCPTAPE_REFUSE is wrong. Without privilege `tried` stays false. */
 int rec_kernel_open(struct rec_kernel *k, struct rec_error *err);
 void rec_kernel_close(struct rec_kernel *k);
 

@@ -14,7 +14,9 @@ enum { ID_QUEUES = 1 << 24, ID_DROPS };
 static void see(struct rec_series *s, struct ev_listen_queue *e, bool last)
 {
 	uint64_t queues = (uint64_t)e->backlog << 32 | e->syn_queue, before;
-	uint32_t lo = (uint32_t)e->sock.cookie, hi = (uint32_t)(e->sock.cookie >> 32);
+	/* before Linux 5.12 a cookie is there only by chance, and numbers are given later */
+	uint64_t key = e->sock.cookie ? e->sock.cookie : e->sock.skaddr;
+	uint32_t lo = (uint32_t)key, hi = (uint32_t)(key >> 32);
 	bool new_queues, new_drops, moved;
 
 	moved = rec_series_moved(s, lo, ID_QUEUES, hi, queues, &before, &new_queues);

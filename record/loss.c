@@ -145,6 +145,15 @@ int rec_loss_poll(struct rec_loss *l, uint64_t now_ns, struct tape_writer *w,
 	return send_batch(&b);
 }
 
+uint64_t rec_loss_of_group(const struct rec_object *object, enum tape_group group)
+{
+	uint64_t n = 0;
+
+	for (unsigned cpu = 0; cpu < object->n_cpus; cpu++)
+		n += __atomic_load_n(&object->lost[cpu].n[group], __ATOMIC_RELAXED);
+	return n;
+}
+
 void rec_loss_run_time(const struct rec_loss *l, uint64_t *ret_ns, uint64_t *ret_runs)
 {
 	struct bpf_prog_info info;

@@ -32,6 +32,9 @@ void rec_loss_fini(struct rec_loss *l);
 int rec_loss_poll(struct rec_loss *l, uint64_t now_ns, struct tape_writer *w,
 		  struct tape_error *err);
 
+/* Records of a group that found no room in their ring, since the probes were loaded. */
+uint64_t rec_loss_of_group(const struct rec_object *object, enum tape_group group);
+
 /* Time and number of runs of all programs so far; 0 unless kernel.bpf_stats_enabled is set. */
 void rec_loss_run_time(const struct rec_loss *l, uint64_t *ret_ns, uint64_t *ret_runs);
 

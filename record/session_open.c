@@ -20,6 +20,7 @@
 
 #define HOLD_NS 10000000ull
 #define QUEUE_BYTES (1u << 20) /* a ring; 10 ms of more than half a million events a second */
+#define MIN_QUEUE_BYTES (256u << 10)
 
 static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *ahead)
 {
@@ -27,7 +28,11 @@ static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *a
 	int r;
 
 	rec_identity_complete(record, ahead);
+	if (!s->choice.has_cookies)
+		rec_generation_see(&s->generation, record);
 	r = rec_symbols_see(&s->symbols, record, s->writer, &s->werr);
+	if (r >= 0)
+		r = rec_stacks_see(&s->stacks, &s->symbols, record, s->writer, &s->werr);
 	if (r >= 0)
 		r = rec_places_see(&s->places, record, s->writer, &s->werr);
 	if (r >= 0)
@@ -65,12 +70,19 @@ static int need_privilege(struct rec_error *err)
 
 static int open_rings(struct rec_session *s, struct rec_error *err)
 {
+	const struct rec_object *o = &s->object;
+	size_t queue_bytes = 2 * QUEUE_BYTES / o->split;
+
+	if (queue_bytes > QUEUE_BYTES)
+		queue_bytes = QUEUE_BYTES;
+	if (queue_bytes < MIN_QUEUE_BYTES)
+		queue_bytes = MIN_QUEUE_BYTES;
 	rec_drain_init(&s->drain, HOLD_NS, on_event, s);
-	for (int i = 0; i < TAPE_N_RINGS; i++) {
-		if (rec_ring_open(&s->rings[i], s->object.ring_fd[i], s->object.ring_bytes[i],
-				  err) < 0)
+	for (unsigned i = 0; i < o->n_rings; i++) {
+		if (rec_ring_open(&s->rings[i], o->ring_fd[i], o->ring_bytes[i / o->split], err) <
+		    0)
 			return -1;
-		if (rec_drain_add(&s->drain, &s->rings[i].source, QUEUE_BYTES) < 0)
+		if (rec_drain_add(&s->drain, &s->rings[i].source, queue_bytes) < 0)
 			return rec_fail(err, "no memory for the hold-back buffer");
 	}
 	if (rec_drain_add(&s->drain, &s->sampler.series.source, QUEUE_BYTES) < 0)
@@ -98,7 +110,7 @@ static int watch_all(struct rec_session *s, const sigset_t *signals, struct rec_
 		return rec_fail(err, "signalfd or epoll: %s", strerror(errno));
 	if (watch(s, s->signal_fd, EPOLLIN, err) < 0)
 		return -1;
-	for (int i = 0; i < TAPE_N_RINGS; i++) {
+	for (unsigned i = 0; i < s->object.n_rings; i++) {
 		if (watch(s, s->rings[i].fd, EPOLLIN | EPOLLET, err) < 0)
 			return -1;
 	}
@@ -124,6 +136,9 @@ static int start_file(struct rec_session *s, struct rec_error *err)
 	rec_meta_host(&meta);
 	rec_meta_options(&meta, s->options);
 	rec_meta_probes(&meta, s->options, &s->object, &s->choice, &s->loss);
+	rec_meta_add(&meta, "identity", "%s",
+		     s->choice.has_cookies ? "socket cookies"
+					   : "numbers given by the recorder (Linux before 5.12)");
 	rec_meta_sysctls(&meta);
 	s->clock = rec_clock_read();
 	r = tape_writer_open(&s->writer, s->out.fd, &opts, &s->werr);
@@ -132,7 +147,9 @@ static int start_file(struct rec_session *s, struct rec_error *err)
 	if (!r)
 		r = tape_writer_clock(s->writer, &s->clock, &s->werr);
 	if (!r && !s->options->no_snapshot)
-		r = rec_snapshot_take(&s->object, &s->places, s->writer, &s->snapshot, &s->werr);
+		r = rec_snapshot_take(&s->object, &s->places,
+				      s->choice.has_cookies ? NULL : &s->generation, s->writer,
+				      &s->snapshot, &s->werr);
 	if (!r)
 		r = tape_writer_flush(s->writer, 0, &s->werr);
 	rec_meta_free(&meta);
@@ -178,6 +195,17 @@ static int attach(struct rec_session *s, struct rec_error *err)
 	return 0;
 }
 
+/* Without cookies sockets are told apart by what happens to them. */
+static int open_generation(struct rec_session *s, struct rec_error *err)
+{
+	bool blind = !rec_choice_attached(&s->choice, "tcp_state") ||
+		     !rec_choice_attached(&s->choice, "tcp_destroy");
+
+	if (!s->choice.has_cookies && rec_generation_init(&s->generation, blind, 0) < 0)
+		return rec_fail(err, "no memory for the identity of sockets");
+	return 0;
+}
+
 static int open_all(struct rec_session *s, struct rec_error *err)
 {
 	const struct rec_options *o = s->options;
@@ -195,8 +223,10 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 		return -1;
 	rec_places_init(&s->places);
 	rec_symbols_init(&s->symbols);
+	rec_stacks_init(&s->stacks);
+	s->choice.stacks = o->stacks;
 	map_groups(s);
-	if (attach(s, err) < 0 || watch_all(s, &signals, err) < 0)
+	if (attach(s, err) < 0 || open_generation(s, err) < 0 || watch_all(s, &signals, err) < 0)
 		return -1;
 	/* a COMMAND that cannot run leaves no file, and the old one as it was */
 	if (rec_output_begin(&s->out, o->command != NULL, err) < 0 || start_file(s, err) < 0)

@@ -76,7 +76,7 @@ static void wait_for_work(struct rec_session *s)
 {
 	uint64_t now = rec_now_ns(), until = s->drain_at < s->tick_at ? s->drain_at : s->tick_at;
 	uint64_t end = s->options->duration_ns ? s->start_ns + s->options->duration_ns : UINT64_MAX;
-	struct epoll_event events[TAPE_N_RINGS + 2];
+	struct epoll_event events[REC_MAX_RINGS + 2];
 	int n, ms;
 
 	if (s->sampler.next_ns < until)
@@ -84,7 +84,7 @@ static void wait_for_work(struct rec_session *s)
 	if (end < until)
 		until = end;
 	ms = until > now ? (int)((until - now + MS - 1) / MS) : 0;
-	n = epoll_wait(s->epoll_fd, events, TAPE_N_RINGS + 2, ms);
+	n = epoll_wait(s->epoll_fd, events, REC_MAX_RINGS + 2, ms);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == s->signal_fd)
 			read_signals(s);
@@ -97,13 +97,30 @@ static void wait_for_work(struct rec_session *s)
 		stop(s, "duration");
 }
 
+/*
+ * Records are lost while a ring is full, so what follows them in the ring is read only after the
+ * next look at this counter.
+ */
+static int drain_once(struct rec_session *s, uint64_t now_ns)
+{
+	uint64_t lost;
+
+	if (!s->choice.has_cookies) {
+		lost = rec_loss_of_group(&s->object, TAPE_GROUP_conn);
+		if (lost != s->conn_lost)
+			rec_generation_lost(&s->generation);
+		s->conn_lost = lost;
+	}
+	return rec_drain_run(&s->drain, now_ns);
+}
+
 static int drain(struct rec_session *s)
 {
 	uint64_t since;
 	int r = 1;
 
 	for (int i = 0; r == 1 && i < MAX_ROUNDS; i++)
-		r = rec_drain_run(&s->drain, rec_now_ns());
+		r = drain_once(s, rec_now_ns());
 	if (r < 0)
 		return r;
 	s->drain_at = r == 1 ? 0 : rec_now_ns() + DRAIN_NS;
@@ -132,7 +149,7 @@ static uint64_t take_bad(struct rec_session *s)
 	uint64_t n = s->n_refused + s->drain.n_bad;
 
 	s->n_refused = s->drain.n_bad = 0;
-	for (int i = 0; i < TAPE_N_RINGS; i++) {
+	for (unsigned i = 0; i < s->object.n_rings; i++) {
 		n += s->rings[i].n_bad;
 		s->rings[i].n_bad = 0;
 	}
@@ -176,7 +193,7 @@ static int finish(struct rec_session *s)
 	rec_sampler_take(&s->sampler, true);
 	rec_object_detach(&s->object);
 	while (r == 1)
-		r = rec_drain_run(&s->drain, UINT64_MAX);
+		r = drain_once(s, UINT64_MAX);
 	if (r < 0 || write_losses(s) < 0 || write_clock(s, true) < 0 ||
 	    rec_places_resolve(&s->places, s->writer, &s->werr) < 0)
 		return -1;
@@ -190,12 +207,23 @@ static int finish(struct rec_session *s)
 	}
 	if (s->drain.n_forced)
 		rec_meta_add(&meta, "end.forced", "%llu", (unsigned long long)s->drain.n_forced);
+	if (!s->choice.has_cookies) {
+		rec_meta_add(&meta, "identity.doubtful", "%llu",
+			     (unsigned long long)s->generation.n_doubtful);
+		rec_meta_add(&meta, "identity.without", "%llu",
+			     (unsigned long long)s->generation.n_without);
+	}
 	rec_meta_add(&meta, "snapshot", "%zu sockets in %zu namespaces", s->snapshot.n_socks,
 		     s->snapshot.n_netns);
 	if (*s->snapshot.trouble)
 		rec_meta_add(&meta, "snapshot.trouble", "%s", s->snapshot.trouble);
 	if (*rec_symbols_trouble(&s->symbols))
 		rec_meta_add(&meta, "symbols.trouble", "%s", rec_symbols_trouble(&s->symbols));
+	if (s->choice.stacks && *s->choice.no_stacks)
+		rec_meta_add(&meta, "stacks.trouble", "%s", s->choice.no_stacks);
+	if (s->stacks.n_refused)
+		rec_meta_add(&meta, "stacks.refused", "%llu",
+			     (unsigned long long)s->stacks.n_refused);
 	if (*s->sampler.trouble)
 		rec_meta_add(&meta, "sample.trouble", "%s", s->sampler.trouble);
 	r = tape_writer_meta(s->writer, meta.lines, meta.n, &s->werr);

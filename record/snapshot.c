@@ -88,7 +88,8 @@ static void walk_all(const struct rec_object *o, const struct rec_netns_list *l,
 		close(home);
 }
 
-static int write_rows(struct rows *rows, struct rec_places *places, struct tape_writer *w,
+static int write_rows(struct rows *rows, struct rec_places *places,
+		      struct rec_generation *generation, struct tape_writer *w,
 		      struct rec_snapshot_result *ret, struct tape_error *err)
 {
 	struct ev_snap_sock *socks = (struct ev_snap_sock *)rows->bytes;
@@ -99,6 +100,8 @@ static int write_rows(struct rows *rows, struct rec_places *places, struct tape_
 	for (size_t i = 0; i < n; i++) {
 		int r = rec_places_see(places, &socks[i].head, w, err);
 
+		if (generation)
+			rec_generation_see(generation, &socks[i].head);
 		if (r >= 0)
 			r = tape_writer_event(w, &socks[i].head, err);
 		if (r < 0)
@@ -108,7 +111,8 @@ static int write_rows(struct rows *rows, struct rec_places *places, struct tape_
 	return 0;
 }
 
-int rec_snapshot_take(const struct rec_object *o, struct rec_places *places, struct tape_writer *w,
+int rec_snapshot_take(const struct rec_object *o, struct rec_places *places,
+		      struct rec_generation *generation, struct tape_writer *w,
 		      struct rec_snapshot_result *ret, struct tape_error *err)
 {
 	struct rec_netns_list l;
@@ -123,7 +127,7 @@ int rec_snapshot_take(const struct rec_object *o, struct rec_places *places, str
 	else
 		walk_all(o, &l, &rows, ret);
 	if (r >= 0)
-		r = write_rows(&rows, places, w, ret, err);
+		r = write_rows(&rows, places, generation, w, ret, err);
 	free(rows.bytes);
 	rec_netns_free(&l);
 	return r;

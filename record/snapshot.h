@@ -7,6 +7,7 @@
 #ifndef REC_SNAPSHOT_H
 #define REC_SNAPSHOT_H
 
+#include "generation.h"
 #include "object.h"
 #include "places.h"
 #include "writer.h"
@@ -16,8 +17,10 @@ struct rec_snapshot_result {
 	char trouble[256]; /* what is missing, "" nothing */
 };
 
-/* Write the rows. 0, or the writer's error; what cannot be read goes into ret->trouble. */
-int rec_snapshot_take(const struct rec_object *o, struct rec_places *places, struct tape_writer *w,
+/* Write the rows; generation numbers them, unless it is NULL. 0, or the writer's error; what cannot
+ * be read goes into ret->trouble. */
+int rec_snapshot_take(const struct rec_object *o, struct rec_places *places,
+		      struct rec_generation *generation, struct tape_writer *w,
 		      struct rec_snapshot_result *ret, struct tape_error *err);
 
 #endif

@@ -87,6 +87,12 @@ static void bad_column(const struct forge_chunk *c, unsigned record, unsigned fi
 	tape_reader_close(r);
 }
 
+/* The same of the time column, without which a reader has no use for the chunk. */
+static void bad_time(const struct forge_chunk *c, const char *why)
+{
+	bad_column(c, TAPE_COMMON, TAPE_COMMON_TS, TAPE_E_CORRUPT, why);
+}
+
 /* ---- the header ---- */
 
 START_TEST(test_chunk__header_too_short)
@@ -333,6 +339,26 @@ START_TEST(test_chunk__references)
 }
 END_TEST
 
+/* A key must be there, must be good, and cannot depend on itself. */
+START_TEST(test_chunk__keyed_columns)
+{
+	static const uint8_t value[4] = {3}, five[4] = {5};
+	struct forge_chunk c = forge_chunk(4);
+
+	c.n_columns = 5;
+	c.columns[3] = (struct forge_column){16, 5, TAPE_T_KEYED, TAPE_L_CONST, 0, value, 4, 0, 0};
+	c.columns[4] = (struct forge_column){16, 1, 0, TAPE_L_CONST, 0, value, 4, 0, 0};
+	bad_column(&c, 16, 5, TAPE_E_ABSENT, " does not hold column 0 of record 16");
+	c.columns[4] = (struct forge_column){16, 0, 0, TAPE_L_CONST, 0, five, 4, 0, 0};
+	bad_column(&c, 16, 5, TAPE_E_CORRUPT, ": a reference points outside its table");
+	c.columns[4].transform = TAPE_T_KEYED;
+	bad_column(&c, 16, 0, TAPE_E_CORRUPT, ": a column of references is keyed");
+	c.columns[0].transform = TAPE_T_KEYED;
+	c.columns[0].layout = TAPE_L_CONST;
+	bad_time(&c, ": a keyed column of a record without reference");
+}
+END_TEST
+
 START_TEST(test_chunk__types_against_counts)
 {
 	static const uint8_t other[] = {17, 0}, table[] = {1, 0};
@@ -477,5 +503,6 @@ SUITE("chunk", test_chunk__header_too_short, test_chunk__header_contradictions,
       test_chunk__header_ceilings, test_chunk__events_a_byte, test_chunk__counts,
       test_chunk__directory, test_chunk__column_ceilings, test_chunk__columns_longer_than_payload,
       test_chunk__column_bodies, test_chunk__string_columns, test_chunk__references,
-      test_chunk__types_against_counts, test_chunk__frames, test_chunk__frame_that_lies,
-      test_chunk__single_frames, test_chunk__column_twice, test_chunk__memory_is_given_back)
+      test_chunk__keyed_columns, test_chunk__types_against_counts, test_chunk__frames,
+      test_chunk__frame_that_lies, test_chunk__single_frames, test_chunk__column_twice,
+      test_chunk__memory_is_given_back)

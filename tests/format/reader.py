@@ -105,7 +105,15 @@ def decode(body, transform, layout, n, width):
         for i, z in enumerate(values):
             total = (total + (z >> 1 ^ -(z & 1))) % (1 << bits)
             values[i] = total
-    return values if transform < 2 else None
+    return values if transform < 3 else None
+
+
+def unkey(values, keys, bits):
+    """KEYED: differences to the value before of the same key."""
+    last = {}
+    for i, z in enumerate(values):
+        values[i] = last[keys[i]] = (last.get(keys[i], 0) + (z >> 1 ^ -(z & 1))) % (1 << bits)
+    return values
 
 
 class Chunk:
@@ -117,7 +125,7 @@ class Chunk:
         for _ in range(n_records):
             record = h.varint()
             self.rows[record] = h.varint()
-        entries = []
+        entries, keyed = [], []
         for _ in range(n_columns):
             e = Bytes(h.take(h.uint(1)))
             entries.append((e.varint(), e.varint(), e.uint(1), e.uint(1), e.uint(1), e.varint(),
@@ -133,6 +141,12 @@ class Chunk:
                 if f.width or f.type == "str":
                     self.columns[record, field] = decode(body, transform, layout,
                                                          self.rows[record], f.width or 0)
+                if transform == 2:
+                    keyed.append((record, field))
+        for record, field in keyed:
+            fields = records[record].fields
+            keys = self.columns[record, next(i for i, f in enumerate(fields) if f.table)]
+            unkey(self.columns[record, field], keys, 8 * fields[field].width)
 
 
 def hexed(data):

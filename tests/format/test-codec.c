@@ -13,6 +13,7 @@ static const size_t counts[] = {1, 2, 3, 511, 512, 513, 65536};
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 #define MAX_N 65536
+#define KEYS 7
 
 static void *need(size_t len)
 {
@@ -177,6 +178,53 @@ START_TEST(test_codec__bytes_on_disk)
 }
 END_TEST
 
+static void round_trip_keyed(const uint8_t *values, size_t n, unsigned width, uint64_t seed)
+{
+	uint8_t *work = need(n * width), *last = need(KEYS * width);
+	uint32_t *keys = need(n * sizeof(*keys));
+
+	for (size_t i = 0; i < n; i++)
+		keys[i] = (uint32_t)(sample_random(&seed) % KEYS);
+	memcpy(work, values, n * width);
+	tape_keyed(work, n, width, keys, KEYS, last);
+	tape_unkeyed(work, n, width, keys, KEYS, last);
+	ck_assert_mem_eq(work, values, n * width);
+	free(work);
+	free(last);
+	free(keys);
+}
+
+START_TEST(test_codec__keyed_comes_back)
+{
+	uint8_t *values = need(MAX_N * 16);
+
+	for (size_t w = 0; w < N(widths); w++)
+		for (int shape = 0; shape < N_SHAPES && widths[w] < 16; shape++) {
+			fill(shape, widths[w], 1000, 1 + w, values);
+			round_trip_keyed(values, 1000, widths[w], w);
+		}
+	free(values);
+}
+END_TEST
+
+/* The worked example of docs/format.md. */
+START_TEST(test_codec__keyed_on_disk)
+{
+	static const uint32_t keys[] = {1, 2, 1, 2};
+	static const uint8_t body[] = {0x14, 0xe8, 0x07, 0x04, 0x02};
+	static const uint16_t expected[] = {10, 500, 12, 501};
+	uint16_t v[4], last[3];
+	struct tape_error err;
+
+	ck_assert_int_eq(tape_decode(body, 5, TAPE_T_KEYED, TAPE_L_VARINT, 4, 2, v, &err), 0);
+	tape_unkeyed(v, 4, 2, keys, 3, last);
+	ck_assert_mem_eq(v, expected, sizeof(v));
+	tape_keyed(v, 4, 2, keys, 3, last);
+	ck_assert_uint_eq(v[1], 1000);
+	ck_assert_uint_eq(v[2], 4);
+}
+END_TEST
+
 /* ---- bodies that are not good ---- */
 
 static int decode(const void *bytes, size_t len, unsigned transform, unsigned layout, size_t n,
@@ -228,7 +276,7 @@ START_TEST(test_codec__unknown_ways)
 
 	for (unsigned layout = 5; layout < 256; layout += 50)
 		ck_assert_int_eq(decode(body, 32, 0, layout, 4, 4), TAPE_E_UNKNOWN);
-	ck_assert_int_eq(decode(body, 4, 2, TAPE_L_CONST, 4, 4), TAPE_E_UNKNOWN);
+	ck_assert_int_eq(decode(body, 4, 3, TAPE_L_CONST, 4, 4), TAPE_E_UNKNOWN);
 	ck_assert_int_eq(decode(body, 32, 255, TAPE_L_CONST, 4, 4), TAPE_E_UNKNOWN);
 	ck_assert_int_eq(decode(body, 18, 1, TAPE_L_FIXED, 4, 16), TAPE_E_UNKNOWN);
 	ck_assert_int_eq(decode(body, 18, 0, TAPE_L_FIXED, 4, 4), TAPE_E_UNKNOWN);
@@ -305,6 +353,6 @@ END_TEST
 
 SUITE("codec", test_codec__every_shape_width_and_count, test_codec__random_columns,
       test_codec__which_layout, test_codec__wide_values_take_their_width,
-      test_codec__bytes_are_planes, test_codec__bytes_on_disk, test_codec__malformed_bodies,
-      test_codec__unknown_ways, test_codec__random_bodies, test_codec__strings,
-      test_codec__string_ceiling)
+      test_codec__bytes_are_planes, test_codec__bytes_on_disk, test_codec__keyed_comes_back,
+      test_codec__keyed_on_disk, test_codec__malformed_bodies, test_codec__unknown_ways,
+      test_codec__random_bodies, test_codec__strings, test_codec__string_ceiling)

@@ -27,7 +27,7 @@ static void decode(const uint8_t *body, size_t len, const uint8_t *how, unsigned
 	uint32_t *starts = need((n + 1) * sizeof(*starts));
 	const char *bytes;
 
-	tape_decode(body, len, how[1] % 3, how[0] % 6, n, width, values, NULL);
+	tape_decode(body, len, how[1] % 4, how[0] % 6, n, width, values, NULL);
 	if (!tape_decode_strings(body, len, n, starts, &bytes, NULL) &&
 	    (starts[n] > len || bytes + starts[n] != (const char *)body + len))
 		abort();

@@ -93,5 +93,9 @@ between "active opens, kernel" "$(row Tcp.ActiveOpens | cut -d' ' -f1)" 34 10000
 is "difference to those recorded" "$(row Tcp.ActiveOpens | cut -d' ' -f3)" 0
 between "passive opens, kernel" "$(row Tcp.PassiveOpens | cut -d' ' -f1)" 31 10000
 is "difference to those recorded" "$(row Tcp.PassiveOpens | cut -d' ' -f3)" 0
+between "failed attempts, kernel" "$(row Tcp.AttemptFails | cut -d' ' -f1)" 3 10000
+is "difference to those recorded" "$(row Tcp.AttemptFails | cut -d' ' -f3)" 0
+between "RSTs sent, kernel" "$(row Tcp.OutRsts | cut -d' ' -f1)" 10 10000
+is "difference to those recorded" "$(row Tcp.OutRsts | cut -d' ' -f3)" 0
 is "resets of established connections, the difference" "$(row Tcp.EstabResets | cut -d' ' -f3)" 0
 finish

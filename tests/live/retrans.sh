@@ -14,8 +14,13 @@ need_recorder
 make_namespaces
 join_by_link 20000 40
 link=$pid
-serve server 10.9.0.2 17101
-serve server6 fd09::2 17102
+# Each server reads whole requests. One that answers each byte of a bulk transfer, to a client that
+# reads one answer, comes to a stop for good when both buffers are full.
+serve bulk4 -s 400000 10.9.0.2 17101
+serve bulk6 -s 400000 fd09::2 17102
+serve ping4 10.9.0.2 17103
+serve ping6 fd09::2 17104
+serve short4 -s 4000 10.9.0.2 17105
 snapshot_counters() { # NAME
 	in_a cat /proc/net/snmp /proc/net/netstat | counters >"$tmp/$1.a"
 	in_b cat /proc/net/snmp /proc/net/netstat | counters >"$tmp/$1.b"
@@ -30,9 +35,9 @@ record "$tmp/t.tcptape" -e conn,retrans
 snapshot_counters before
 in_a "$LOAD" client -n 2 -c 2 -s 400000 10.9.0.2 17101 >"$tmp/bulk4"
 in_a "$LOAD" client -c 1 -s 400000 fd09::2 17102 >"$tmp/bulk6"
-in_a "$LOAD" client -c 90 10.9.0.2 17101 >"$tmp/pings"
+in_a "$LOAD" client -c 90 10.9.0.2 17103 >"$tmp/pings"
 # nothing passes: a probe, then timeouts
-start stalled ip netns exec "$A" "$LOAD" client -c 60 -s 4000 10.9.0.2 17101
+start stalled ip netns exec "$A" "$LOAD" client -c 60 -s 4000 10.9.0.2 17105
 sleep 0.5
 freeze 1.5
 wait_end "$pid"
@@ -45,12 +50,12 @@ ip -n "$B" addr add 10.9.0.2/24 dev tun0
 wait_end "$pid"
 # the SYN does not pass, and it is sent again after 1 s
 kill -STOP "$link"
-start syn ip netns exec "$A" "$LOAD" client 10.9.0.2 17101
+start syn ip netns exec "$A" "$LOAD" client 10.9.0.2 17103
 sleep 1.5
 kill -CONT "$link"
 wait_end "$pid"
 # the SYN passes (20 ms), its answer does not
-start synack ip netns exec "$A" "$LOAD" client fd09::2 17102
+start synack ip netns exec "$A" "$LOAD" client fd09::2 17104
 sleep 0.03
 freeze 1.6
 wait_end "$pid"
@@ -61,7 +66,7 @@ is "the recorder ends with" "$status" 0
 contains "nothing was lost" "$tmp/record.err" ' 0 lost'
 show "$tmp/record.err"
 
-"$TCPTAPE" retrans -l --csv -f 'portrange 17101-17102' "$tmp/t.tcptape" 2>"$tmp/notes" |
+"$TCPTAPE" retrans -l --csv -f 'portrange 17101-17105' "$tmp/t.tcptape" 2>"$tmp/notes" |
 	columns laddr type state cause segs >"$tmp/rows"
 show "$tmp/notes"
 segs() { # LADDRS CAUSES: segments of these causes, and rows
@@ -113,7 +118,7 @@ between "SYN-ACKs sent again" "$(rows "$b" SYN-ACK)" 1 4
 is "SYN-ACKs have state" "$(awk '$2 == "S" { print $3 }' "$tmp/rows" | sort -u)" NEW_SYN_RECV
 
 # the counts are the same, by connection
-"$TCPTAPE" retrans -c --csv -f 'portrange 17101-17102' "$tmp/t.tcptape" 2>/dev/null |
+"$TCPTAPE" retrans -c --csv -f 'portrange 17101-17105' "$tmp/t.tcptape" 2>/dev/null |
 	columns laddr segs fast tlp synack >"$tmp/counts"
 is "-c: segments in all" "$(awk '{ n += $2 } END { print n }' "$tmp/counts")" \
 	"$(segs "$a $b" 'fast RTO RTO-recovery TLP loss SYN-ACK unknown')"

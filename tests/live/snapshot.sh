@@ -25,7 +25,9 @@ sleep 0.3
 stop "$(cat "$tmp/record.pid")"
 is "the recorder ends with" "$status" 0
 
-"$TCPTAPE" dump --json "$tmp/t.tcptape" | grep '"snap_sock"' >"$tmp/snapshot"
+inode() { stat -L -c %i "$1"; }
+ours="$(inode "/run/netns/$A")|$(inode "/run/netns/$B")|$(inode /proc/self/ns/net)"
+"$TCPTAPE" dump --json "$tmp/t.tcptape" | grep '"snap_sock"' | grep -E "\"netns\":($ours)," >"$tmp/snapshot"
 port() { awk '$1 == "connect" { print $3 }' "$tmp/$1.out"; }
 # `ip netns exec` becomes the program, so the pid is that of the start
 owner() { # LPORT RPORT STATE: pid of the owner in the snapshot
