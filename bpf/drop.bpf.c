@@ -60,7 +60,7 @@ static __always_inline uint32_t netns_of_route(unsigned long refdst)
 	} while (0)
 
 /* sk: a full TCP socket that receives, where the tracepoint has it. */
-static __always_inline int dropped(struct sk_buff *skb, void *location, uint32_t reason,
+static __always_inline int dropped(void *ctx, struct sk_buff *skb, void *location, uint32_t reason,
 				   struct sock *sk)
 {
 	struct packet p = {};
@@ -76,13 +76,14 @@ static __always_inline int dropped(struct sk_buff *skb, void *location, uint32_t
 	}
 	if (found == NO_HEADERS && !sk)
 		return 0;
-	e = RESERVE(control, drop, drop);
+	e = RESERVE_STACK(control, drop, drop);
 	if (!e)
 		return 0;
 	FILL_PACKET(e, &p, skb, sk);
 	e->location = (uint64_t)location;
 	e->reason = reason;
 	e->mark = skb->mark;
+	TAKE_STACK(ctx, e);
 	SUBMIT(control, e);
 	return 0;
 }
@@ -92,13 +93,13 @@ static __always_inline int dropped(struct sk_buff *skb, void *location, uint32_t
 SEC("?tp_btf/kfree_skb")
 int BPF_PROG(drop__2, struct sk_buff *skb, void *location)
 {
-	return dropped(skb, location, 0, NULL);
+	return dropped(ctx, skb, location, 0, NULL);
 }
 
 SEC("?tp_btf/kfree_skb")
 int BPF_PROG(drop__3, struct sk_buff *skb, void *location, uint32_t reason)
 {
-	return dropped(skb, location, reason, NULL);
+	return dropped(ctx, skb, location, reason, NULL);
 }
 
 SEC("?tp_btf/kfree_skb")
@@ -106,7 +107,7 @@ int BPF_PROG(drop__4, struct sk_buff *skb, void *location, uint32_t reason, stru
 {
 	if (rx_sk && !is_full_tcp(rx_sk))
 		rx_sk = NULL;
-	return dropped(skb, location, reason, rx_sk);
+	return dropped(ctx, skb, location, reason, rx_sk);
 }
 
 /* tcp_v4_rcv, tcp_v6_rcv and the like, before the packet is dropped. Softirq, or the owner. */

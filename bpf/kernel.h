@@ -27,6 +27,7 @@ enum { false, true };
 /* include/uapi/linux/bpf.h */
 #define BPF_MAP_TYPE_ARRAY 2
 #define BPF_MAP_TYPE_PERCPU_HASH 5
+#define BPF_MAP_TYPE_ARRAY_OF_MAPS 12
 #define BPF_NOEXIST 1
 #define BPF_MAP_TYPE_RINGBUF 27
 #define BPF_F_MMAPABLE (1u << 10)
@@ -124,6 +125,10 @@ struct sock {
 	__u16 sk_protocol, sk_type;
 	kuid_t sk_uid;
 	struct socket *sk_socket;
+};
+
+struct socket {
+	struct sock *sk;
 };
 
 struct inet_sock {
@@ -269,6 +274,11 @@ struct rate_sample {
 };
 
 struct proto_accept_arg;
+
+struct tcp_zerocopy_receive { /* include/uapi/linux/tcp.h */
+	__u32 length;
+	__s32 copybuf_len;
+};
 
 struct inode {
 	unsigned long i_ino;

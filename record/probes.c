@@ -32,6 +32,10 @@ const struct rec_event rec_events[] = {
 	{"rx_copy", TAPE_GROUP_rx, "when received bytes are copied to the application"},
 	{"tx", TAPE_GROUP_tx, "when packets to be sent pass these layers"},
 	{"tx_write", TAPE_GROUP_tx, "what the application hands to TCP, and when"},
+	{"io_send", TAPE_GROUP_io, "what applications send: bytes, process"},
+	{"io_recv", TAPE_GROUP_io,
+		"what applications receive (partly: by splice and TCP_ZEROCOPY_RECEIVE only)"},
+	{"io_wait", TAPE_GROUP_io, "how long a thread sleeps in a call that sends or receives"},
 };
 
 const struct rec_probe rec_probes[] = {
@@ -135,6 +139,20 @@ const struct rec_probe rec_probes[] = {
 	{"tx_write", "", REC_KPROBE, "tcp_sendmsg", 3, "tx_write__kprobe"},
 	/* once for each buffer that a call fills */
 	{"tx_write", "", REC_TP_BTF, "tcp_sendmsg_locked", 4, "tx_write__locked"},
+	/* since 6.3 a tracepoint for all; tcp_sendpage ended with 6.5 */
+	{"io_send", "call", REC_TP_BTF, "sock_send_length", 3, "io_send__call"},
+	{"io_send", "call/msg", REC_FEXIT, "tcp_sendmsg", 3, "io_send__msg"},
+	{"io_send", "call/page", REC_FEXIT, "tcp_sendpage", 5, "io_send__page"},
+	{"io_recv", "call", REC_TP_BTF, "sock_recv_length", 3, "io_recv__call"},
+	{"io_recv", "call", REC_FEXIT, "tcp_recvmsg", 5, "io_recv__5"},
+	{"io_recv", "call", REC_FEXIT, "tcp_recvmsg", 6, "io_recv__6"},
+	{"io_recv", "splice", REC_FEXIT, "tcp_splice_read", 5, "io_recv__splice"},
+	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 3, "io_recv__zerocopy"},
+	/* ends are attached first: no begin without its end */
+	{"io_wait", "rx end", REC_FEXIT, "sk_wait_data", 3, "io_wait__rx_end"},
+	{"io_wait", "tx end", REC_FEXIT, "sk_stream_wait_memory", 2, "io_wait__tx_end"},
+	{"io_wait", "rx begin", REC_FENTRY, "sk_wait_data", 3, "io_wait__rx"},
+	{"io_wait", "tx begin", REC_FENTRY, "sk_stream_wait_memory", 2, "io_wait__tx"},
 };
 /* clang-format on */
 
@@ -177,6 +195,7 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k)
 {
 	memset(c, 0, sizeof(*c));
+	memcpy(c->no_stacks, k->no_stacks, sizeof(c->no_stacks));
 	snprintf(c->no_iter, sizeof(c->no_iter), "%s", k->refused[REC_ITER]);
 	c->has_cookies = k->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++)
