@@ -280,6 +280,24 @@ struct tcp_zerocopy_receive { /* include/uapi/linux/tcp.h */
 	__s32 copybuf_len;
 };
 
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct task_struct {
+	int pid, tgid;
+	char comm[16];
+	struct css_set *cgroups;
+};
+
 struct inode {
 	unsigned long i_ino;
 };

@@ -170,6 +170,10 @@ static void add_event(struct rec_meta *m, const struct rec_choice *c, const char
 	snprintf(key, sizeof(key), "probe.%s", event);
 	if (*value)
 		rec_meta_add(m, key, "%s", value);
+	rec_choice_parts(c, event, value, sizeof(value));
+	snprintf(key, sizeof(key), "parts.%s", event);
+	if (*value)
+		rec_meta_add(m, key, "%s", value);
 	rec_choice_reasons(c, event, value, sizeof(value));
 	snprintf(key, sizeof(key), "absent.%s", event);
 	if (*value)

@@ -14,9 +14,10 @@
 #include "object.h"
 #include "tape_bpf.skel.h"
 
+#define MIN_RING (64u << 10) /* bytes; a power of two, as all of a ring's sizes */
+
 #define PROG_TYPE_NETFILTER 32 /* linux/bpf.h has these since Linux 6.4 */
 #define ATTACH_NETFILTER 45
-#define MIN_RING (64u << 10) /* bytes; a power of two, as all of a ring's sizes */
 
 /*
  * libbpf says which program failed to load only in its messages, and its callback has no context

@@ -73,7 +73,13 @@ bool rec_choice_has_group(const struct rec_choice *c, enum tape_group group);
  */
 void rec_choice_hooks(const struct rec_choice *c, const char *event, char *buf, size_t len);
 
+/* "driver mac tcp": the parts that have a hook, each once, without what is behind a slash. */
+void rec_choice_parts(const struct rec_choice *c, const char *event, char *buf, size_t len);
+
 /* Which parts have no hook, and why not (the best row's reason); "" if all have one. */
 void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf, size_t len);
+
+/* What the hooks in use see less than those preferred to them would; "" nothing. */
+const char *rec_choice_lacks(const struct rec_choice *c, const char *event);
 
 #endif

@@ -46,7 +46,8 @@ exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m 
 	-f "$LOAD:/usr/bin/load" -f "$LINK:/usr/bin/link" \
 	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} ${MOVE:+-f "$MOVE:/usr/bin/move"} \
 	-f "$tests/lib.sh:/tests/lib.sh" -f "$tests/$script:/tests/$script" \
-	$(carry tcprtt tcpconnlat tcpstates tcptop chrt setpriv wrk join cksum date env timeout nft \
-		conntrack unshare nsenter diff cmp) \
+	$(carry tcprtt tcpconnlat tcpstates tcplife tcptop tcptracer tcpsynbl stdbuf) \
+	$(carry chrt setpriv wrk join cksum date env timeout nft conntrack unshare nsenter diff cmp) \
+	$(find /usr/libexec/coreutils -name libstdbuf.so -printf '-f %p ') \
 	-e TCPTAPE=/usr/bin/tcptape -e TCPTAPE_RECORD=/usr/bin/tcptape-record \
 	-e LOAD=/usr/bin/load -e LINK=/usr/bin/link -e SEGMENT=/usr/bin/segment -e MOVE=/usr/bin/move "$@" -- sh "/tests/$script"
