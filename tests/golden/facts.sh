@@ -82,4 +82,21 @@ is "$t: reasons" "$(by $t reason)" \
 is "$t: segments refused" "$(tcptape $t inerrs | columns wrong | sort | uniq -c |
 	awk '{ printf "%s%s %s", s, $1, $2; s = ", " }')" "6 checksum, 2 header, 6 sequence"
 is "$t: owners" "$(tcptape $t drops | columns comm | grep -c load)" 12
+
+held() { # TRACE in|out PORT LAYER: the time there of segments with payload to that port, and in all others
+	tcptape "$1" delay "--$2" --data --dport "$3" | columns "$4" total_us | awk '{ print $1, $2 - $1 }'
+}
+t=tbf-hold
+is "$t: uploads" "$(held $t out 8080 qdisc_us | count)" 5
+is "$t: those that the qdisc did not hold for 26 to 44 ms" \
+	"$(held $t out 8080 qdisc_us | outside 26000 44000)" 0
+is "$t: those that others held too" "$(held $t out 8080 qdisc_us | cut -d' ' -f2 | outside 0 100)" 0
+is "$t: received in four parts each, none held" "$(held $t in 8080 driver_us | count) $(
+	tcptape $t delay --in --data --dport 8080 | columns total_us | outside 0 100)" "20 0"
+
+t=late-reader
+is "$t: requests" "$(held $t in 8080 queue_us | count)" 5
+is "$t: those not read after 50 ms" "$(held $t in 8080 queue_us | outside 49500 50500)" 0
+is "$t: those that others held too" "$(held $t in 8080 queue_us | cut -d' ' -f2 | outside 0 100)" 0
+is "$t: answers" "$(tcptape $t delay --in --data --sport 8080 | columns total_us | outside 0 100)" 0
 finish
