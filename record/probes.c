@@ -92,16 +92,22 @@ const struct rec_probe rec_probes[] = {
 	{"rx", "mac", REC_TP_BTF, "netif_receive_skb", 1, "rx__mac"},
 	{"rx", "ip/v4", REC_FENTRY, "ip_rcv_core", 2, "rx__ip_v4"},
 	{"rx", "ip/v4", REC_KPROBE, "ip_rcv_core", 2, "rx__ip_v4_kprobe"},
+	{"rx", "ip/v4", REC_NETFILTER, "ipv4/pre_routing", 0, "rx__ip_v4_nf"},
 	{"rx", "ip/v6", REC_FENTRY, "ip6_rcv_core", 3, "rx__ip_v6"},
 	{"rx", "ip/v6", REC_KPROBE, "ip6_rcv_core", 3, "rx__ip_v6_kprobe"},
+	{"rx", "ip/v6", REC_NETFILTER, "ipv6/pre_routing", 0, "rx__ip_v6_nf"},
 	{"rx", "deliver/v4", REC_FENTRY, "ip_local_deliver", 1, "rx__deliver_v4"},
 	{"rx", "deliver/v4", REC_KPROBE, "ip_local_deliver", 1, "rx__deliver_v4_kprobe"},
+	{"rx", "deliver/v4", REC_NETFILTER, "ipv4/local_in", 0, "rx__deliver_v4_nf"},
 	{"rx", "deliver/v6", REC_FENTRY, "ip6_input", 1, "rx__deliver_v6"},
 	{"rx", "deliver/v6", REC_KPROBE, "ip6_input", 1, "rx__deliver_v6_kprobe"},
+	{"rx", "deliver/v6", REC_NETFILTER, "ipv6/local_in", 0, "rx__deliver_v6_nf"},
 	{"rx", "tcp/v4", REC_FENTRY, "tcp_v4_rcv", 1, "rx__tcp_v4"},
 	{"rx", "tcp/v4", REC_KPROBE, "tcp_v4_rcv", 1, "rx__tcp_v4_kprobe"},
 	{"rx", "tcp/v6", REC_FENTRY, "tcp_v6_rcv", 1, "rx__tcp_v6"},
 	{"rx", "tcp/v6", REC_KPROBE, "tcp_v6_rcv", 1, "rx__tcp_v6_kprobe"},
+	/* after the socket was found, so only what has one */
+	{"rx", "tcp", REC_CGROUP_SKB, "ingress", 0, "rx__tcp_cgroup"},
 	/* a third argument from 5.17 to 7.1 */
 	{"rx", "backlog", REC_FENTRY, "tcp_add_backlog", 0, "rx__backlog"},
 	{"rx", "backlog", REC_KPROBE, "tcp_add_backlog", 0, "rx__backlog_kprobe"},
@@ -115,12 +121,16 @@ const struct rec_probe rec_probes[] = {
 	{"tx", "tcp", REC_KPROBE, "__tcp_transmit_skb", 5, "tx__tcp_kprobe"},
 	{"tx", "ip/v4", REC_FENTRY, "__ip_queue_xmit", 4, "tx__ip_v4"},
 	{"tx", "ip/v4", REC_KPROBE, "__ip_queue_xmit", 4, "tx__ip_v4_kprobe"},
+	{"tx", "ip/v4", REC_NETFILTER, "ipv4/local_out", 0, "tx__ip_v4_nf"},
 	{"tx", "ip/v6", REC_FENTRY, "inet6_csk_xmit", 3, "tx__ip_v6"},
 	{"tx", "ip/v6", REC_KPROBE, "inet6_csk_xmit", 3, "tx__ip_v6_kprobe"},
+	{"tx", "ip/v6", REC_NETFILTER, "ipv6/local_out", 0, "tx__ip_v6_nf"},
 	{"tx", "output/v4", REC_FENTRY, "ip_finish_output2", 3, "tx__output_v4"},
 	{"tx", "output/v4", REC_KPROBE, "ip_finish_output2", 3, "tx__output_v4_kprobe"},
+	{"tx", "output/v4", REC_NETFILTER, "ipv4/post_routing", 0, "tx__output_v4_nf"},
 	{"tx", "output/v6", REC_FENTRY, "ip6_finish_output2", 3, "tx__output_v6"},
 	{"tx", "output/v6", REC_KPROBE, "ip6_finish_output2", 3, "tx__output_v6_kprobe"},
+	{"tx", "output/v6", REC_NETFILTER, "ipv6/post_routing", 0, "tx__output_v6_nf"},
 	{"tx", "qdisc", REC_TP_BTF, "net_dev_queue", 1, "tx__qdisc"},
 	{"tx", "driver", REC_TP_BTF, "net_dev_start_xmit", 2, "tx__driver"},
 	{"tx", "sent", REC_TP_BTF, "net_dev_xmit", 4, "tx__sent"},
@@ -138,11 +148,24 @@ const struct rec_probe rec_probes[] = {
 	{"io_recv", "call", REC_FEXIT, "tcp_recvmsg", 6, "io_recv__6"},
 	{"io_recv", "splice", REC_FEXIT, "tcp_splice_read", 5, "io_recv__splice"},
 	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 3, "io_recv__zerocopy"},
+	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 2, "io_recv__mapped"},
 	/* ends are attached first: no begin without its end */
 	{"io_wait", "rx end", REC_FEXIT, "sk_wait_data", 3, "io_wait__rx_end"},
 	{"io_wait", "tx end", REC_FEXIT, "sk_stream_wait_memory", 2, "io_wait__tx_end"},
 	{"io_wait", "rx begin", REC_FENTRY, "sk_wait_data", 3, "io_wait__rx"},
 	{"io_wait", "tx begin", REC_FENTRY, "sk_stream_wait_memory", 2, "io_wait__tx"},
+};
+
+/* What a row sees less than the one before it would. */
+static const struct {
+	const char *program, *lacks;
+} lesser[] = {
+	{"rtt__kprobe", "values after the ACK (it has those before), samples out of timestamps"},
+	{"rtt__probe", "raw samples, values after the ACK (it has those before), handshakes and closing states"},
+	{"reset__2", "RSTs that no socket sends (closed ports), reasons"},
+	{"reset__v4", "reasons"},
+	{"drop__3", "the socket that was to receive the packet"},
+	{"drop__2", "reasons, the socket that was to receive the packet"},
 };
 /* clang-format on */
 
@@ -160,12 +183,17 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 		rec_choice_refuse(c, i, k->refused[p->method]);
 		return;
 	}
-	if (p->method == REC_SAMPLE || p->method == REC_ITER) {
+	if (*k->refused[p->method]) {
+		rec_choice_refuse(c, i, k->refused[p->method]);
+		return;
+	}
+	if (p->method != REC_TP_BTF && p->method != REC_FENTRY && p->method != REC_FEXIT &&
+	    p->method != REC_KPROBE) {
 		if (p->method == REC_SAMPLE && access(p->target, R_OK) < 0) {
 			snprintf(why, sizeof(why), "%s: %s", p->target, strerror(errno));
 			rec_choice_refuse(c, i, why);
 		}
-		return; /* an iterator: attaching it tells */
+		return; /* of the others attaching tells */
 	}
 	n_args = rec_kernel_n_args(k, p->method, p->target);
 	if (n_args < 0) {
@@ -340,4 +368,18 @@ void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf
 						 *rec_probes[i].part ? ": " : (used ? "; " : ""),
 						 why);
 	}
+}
+
+const char *rec_choice_lacks(const struct rec_choice *c, const char *event)
+{
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		if (strcmp(rec_probes[i].event, event) || !rec_choice_is_best(c, i))
+			continue;
+		for (size_t j = 0; j < sizeof(lesser) / sizeof(*lesser); j++) {
+			if (rec_probes[i].program &&
+			    !strcmp(rec_probes[i].program, lesser[j].program))
+				return lesser[j].lacks;
+		}
+	}
+	return "";
 }

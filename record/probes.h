@@ -25,7 +25,7 @@ struct rec_event { /* something that is recorded, and what a recording lacks wit
 struct rec_probe { /* one way to observe it */
 	const char *event, *part;
 	enum rec_method method;
-	const char *target;  /* tracepoint or function; REC_SAMPLE: a file that must be there */
+	const char *target;  /* tracepoint, function, hook; REC_SAMPLE: a file that must be there */
 	int n_args;	     /* that it must have; 0: any */
 	const char *program; /* in bpf/; REC_SAMPLE has none */
 };
@@ -78,5 +78,8 @@ void rec_choice_parts(const struct rec_choice *c, const char *event, char *buf, 
 
 /* Which parts have no hook, and why not (the best row's reason); "" if all have one. */
 void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf, size_t len);
+
+/* What the hooks in use see less than those preferred to them would; "" nothing. */
+const char *rec_choice_lacks(const struct rec_choice *c, const char *event);
 
 #endif
