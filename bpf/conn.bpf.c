@@ -54,7 +54,7 @@ int BPF_PROG(tcp_facts, struct sock *sk, int old_state, int new_state)
 	e = RESERVE(control, conn, tcp_facts);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	FILL_FACTS(e, sk, tp);
 	e->old_state = old_state;
 	SUBMIT(control, e);
