@@ -15,13 +15,13 @@ LOAD=$build/tests/load LINK=$build/tests/link SEGMENT=$build/tests/segment MOVE=
 export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT MOVE
 [ $# = 0 ] || shift
 [ $# -gt 0 ] || set -- listener-never-accepts listen-overflow client-closes-first server-closes-first http-20ms ipv6 \
-	drops io
+	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop
 
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 for scenario in "$@"; do
 	echo "$scenario"
-	VM_OUT=$out "$tests/vm/test.sh" trixie ../sample-traces/scenario.sh -d -t 120 \
+	VM_OUT=$out "$tests/vm/test.sh" trixie ../sample-traces/scenario.sh -d -t 600 \
 		-e SCENARIO=$scenario
 	install -m 644 "$out/$scenario.tcptape" "$here/"
 done
