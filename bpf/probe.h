@@ -234,12 +234,14 @@ static __always_inline void fill_task(struct ev_task *task)
 
 	if (has_cookies) {
 		struct task_struct *t = bpf_get_current_task_btf();
+		const uint64_t *from = (const void *)t->comm;
+		uint64_t *to = (void *)&task->comm;
 
 		task->cgroup = t->cgroups->dfl_cgrp->kn->id;
 		task->pid = t->tgid;
 		task->tid = t->pid;
-		*(uint64_t *)task->comm.s = *(const uint64_t *)t->comm;
-		*(uint64_t *)(task->comm.s + 8) = *(const uint64_t *)(t->comm + 8);
+		to[0] = from[0];
+		to[1] = from[1];
 		return;
 	}
 	id = bpf_get_current_pid_tgid();
