@@ -10,7 +10,7 @@
 #include "packet.h"
 
 static struct {
-	bool timestamp, all, count;
+	bool timestamp, all, count, no_stacks;
 	struct cells_filter filter;
 } opts;
 
@@ -22,6 +22,9 @@ static const struct opt_row rows[] = {
 	{'a', "all", NULL, OPT_FLAG, offsetof(__typeof__(opts), all),
 	 "also what a closing socket has left in its queues, though\n"
 	 "there is no payload in it (the FIN of the other side)"},
+	{'S', "no-stacks", NULL, OPT_FLAG, offsetof(__typeof__(opts), no_stacks),
+	 "leave out the call stacks, where they were recorded\n"
+	 "(tcptape-record --stacks)"},
 	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
 	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
 };
@@ -41,6 +44,7 @@ static const struct out_col columns[] = {
 	{"REASON", "reason", 20, false},
 	{"LOCATION", "location", 0, false},
 	CELLS_PACKET_REST_COLS,
+	STACKS_COL,
 };
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
@@ -49,11 +53,12 @@ static const struct out_col count_columns[] = {
 	{"PAYLOAD", "payload", -10, false},
 	{"REASON", "reason", 20, false},
 	{"LOCATION", "location", 0, false},
+	STACKS_COL,
 };
 
 struct tally {
 	uint64_t reason, location, n, payload;
-	const char *where;
+	const char *where, *stack;
 };
 
 struct drops {
@@ -112,14 +117,18 @@ static void print(struct drops *d, const struct packet *p)
 	}
 	cells_reason(d, p->reason, p->where);
 	cells_packet_rest(o, p);
+	cell_stack(o, p->stack);
 	out_end_row(o);
+	stack_lines(o, p->stack);
 }
 
 /* ---- counts ---- */
 
 static void count(struct drops *d, const struct packet *p)
 {
-	uint64_t id[2] = {p->reason, p->location}, key = map_hash(id, sizeof(id));
+	/* one string a stack: its address stands for it */
+	uint64_t id[] = {p->reason, p->location, (uintptr_t)p->stack},
+		 key = map_hash(id, sizeof(id));
 	struct tally *t = map_get(&d->tallies, key);
 
 	if (!t) {
@@ -132,6 +141,7 @@ static void count(struct drops *d, const struct packet *p)
 		t->reason = p->reason;
 		t->location = p->location;
 		t->where = p->where;
+		t->stack = p->stack;
 	}
 	t->n++;
 	t->payload += p->payload;
@@ -146,7 +156,9 @@ static int by_count(const void *a, const void *b)
 		return x->n > y->n ? -1 : 1;
 	if (x->reason != y->reason)
 		return x->reason < y->reason ? -1 : 1;
-	return x->location < y->location ? -1 : x->location > y->location;
+	if (x->location != y->location)
+		return x->location < y->location ? -1 : 1;
+	return strcmp(x->stack ? x->stack : "", y->stack ? y->stack : "");
 }
 
 static int print_counts(struct drops *d, struct fail *fail)
@@ -165,7 +177,9 @@ static int print_counts(struct drops *d, struct fail *fail)
 		out_u64(d->out, v[i]->n);
 		out_u64(d->out, v[i]->payload);
 		cells_reason(d, v[i]->reason, v[i]->where);
+		cell_stack(d->out, v[i]->stack);
 		out_end_row(d->out);
+		stack_lines(d->out, v[i]->stack);
 	}
 	free(v);
 	return 0;
@@ -196,7 +210,13 @@ static bool is_leftover(const struct drops *d, const struct packet *p)
 static int on_packet(void *ctx, const struct packet *p)
 {
 	struct drops *d = ctx;
+	struct packet bare;
 
+	if (opts.no_stacks) {
+		bare = *p;
+		bare.stack = NULL;
+		p = &bare;
+	}
 	if (!opts.all && is_leftover(d, p))
 		d->n_left_out++;
 	else if (opts.count)

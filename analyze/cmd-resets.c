@@ -8,9 +8,10 @@
 #include "cells.h"
 #include "cmd.h"
 #include "names.h"
+#include "stacks.h"
 
 static struct {
-	bool timestamp, verbose, sent, received;
+	bool timestamp, verbose, sent, received, no_stacks;
 	struct cells_filter filter;
 } opts;
 
@@ -22,6 +23,9 @@ static const struct opt_row rows[] = {
 	 "a column with the seconds since the start of the trace"},
 	{'v', "verbose", NULL, OPT_FLAG, offsetof(__typeof__(opts), verbose),
 	 "columns with the segment that provoked it, and the namespace"},
+	{'S', "no-stacks", NULL, OPT_FLAG, offsetof(__typeof__(opts), no_stacks),
+	 "leave out the call stacks, where they were recorded\n"
+	 "(tcptape-record --stacks)"},
 	{'L', "localport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.local_ports),
 	 "only these local ports: 80,443"},
 	{'D', "remoteport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.remote_ports),
@@ -45,6 +49,7 @@ static const struct out_col columns[] = {
 	{"ACK", "ack_seq", 10, true},
 	{"NETNS", "netns", 10, true},
 	{"CONN", "conn", 0, true},
+	STACKS_COL,
 };
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
@@ -56,6 +61,7 @@ struct resets {
 	struct conn_table conns; /* first: conn_track() */
 	struct cmd_run *run;
 	struct names reasons;
+	struct stacks stacks;
 };
 
 enum {
@@ -70,6 +76,7 @@ enum {
 	R_DIRECTION,
 	R_STATE,
 	R_ACTIVE,
+	R_STACK,
 	R_N
 };
 static const struct bind_field reset_fields[R_N] = {
@@ -84,6 +91,7 @@ static const struct bind_field reset_fields[R_N] = {
 	[R_DIRECTION] = {"direction", BIND_INT},
 	[R_STATE] = {"state", BIND_INT},
 	[R_ACTIVE] = {"active", BIND_INT},
+	[R_STACK] = {"stack", BIND_INT},
 };
 
 static void cell_flags(struct out *o, unsigned flags)
@@ -161,6 +169,8 @@ static int on_reset(void *ctx, const struct bind_row *row)
 	bool is_sent = bind_get(row, R_DIRECTION, 0) == SENT;
 	const struct conn *c = conn_find(&r->conns, row->sock);
 	uint64_t netns = bind_get(row, R_NETNS, 0);
+	const char *stack =
+		opts.no_stacks ? NULL : stacks_get(&r->stacks, bind_get(row, R_STACK, 0));
 	struct flow flow;
 	bool has_flow =
 		bind_has(row, R_FLOW) && bind_flow(row->tables, bind_get(row, R_FLOW, 0), &flow);
@@ -186,7 +196,17 @@ static int on_reset(void *ctx, const struct bind_row *row)
 	else
 		out_none(o);
 	cell_cookie(o, row->sock ? row->sock->cookie : 0);
+	cell_stack(o, stack);
 	out_end_row(o);
+	stack_lines(o, stack);
+	return 0;
+}
+
+static int on_stack(void *ctx, const struct bind_row *row)
+{
+	struct resets *r = ctx;
+
+	stacks_take(&r->stacks, row);
 	return 0;
 }
 
@@ -219,8 +239,8 @@ static int run(struct cmd_run *run)
 {
 	struct resets r = {.run = run};
 	struct out_col cols[N_COLUMNS];
-	struct bind binds[CONN_TRACK_N + 1];
-	struct input_job job = {.binds = binds, .n_binds = CONN_TRACK_N + 1, .ctx = &r};
+	struct bind binds[CONN_TRACK_N + 2];
+	struct input_job job = {.binds = binds, .n_binds = CONN_TRACK_N + 2, .ctx = &r};
 	int rc;
 
 	if (input_needs(run->in, "reset", "reset", run->fail))
@@ -231,16 +251,21 @@ static int run(struct cmd_run *run)
 	binds[CONN_TRACK_STATE].on = on_state;
 	binds[CONN_TRACK_N] = (struct bind){
 		.record = "reset", .fields = reset_fields, .n_fields = R_N, .on = on_reset};
+	binds[CONN_TRACK_N + 1] = (struct bind){.record = "snap_stack",
+						.fields = stack_fields,
+						.n_fields = STACK_N,
+						.on = on_stack};
 	notes(&r);
 	memcpy(cols, columns, sizeof(columns));
 	cols[COL_TIME_S].hidden = !opts.timestamp;
-	for (size_t i = N_COLUMNS - N_VERBOSE; i < N_COLUMNS; i++)
+	for (size_t i = N_COLUMNS - 1 - N_VERBOSE; i < N_COLUMNS - 1; i++) /* and the stack */
 		cols[i].hidden = !opts.verbose;
 	out_table(run->out, cols, N_COLUMNS);
 	rc = input_run(run->in, &job, run->fail);
-	if (!rc && r.conns.failed)
+	if (!rc && (r.conns.failed || r.stacks.failed))
 		rc = fail_nomem(run->fail);
 	names_fini(&r.reasons);
+	stacks_fini(&r.stacks);
 	conn_table_fini(&r.conns);
 	return rc;
 }

@@ -236,6 +236,30 @@ void out_str(struct out *o, const char *s)
 	out_strn(o, s, strlen(s));
 }
 
+void out_list(struct out *o, const char *s, char separator)
+{
+	const char separators[] = {separator, '\0'};
+	const struct out_col *col;
+	size_t start = 0;
+
+	if (!o->opts.json) {
+		out_str(o, s);
+		return;
+	}
+	col = cell_begin(o, &start);
+	if (col) {
+		json_open(&o->json, col->key, '[');
+		while (*s) {
+			size_t len = strcspn(s, separators);
+
+			json_str(&o->json, NULL, s, len);
+			s += len + (s[len] == separator);
+		}
+		json_close(&o->json, ']');
+	}
+	cell_end(o, col, start);
+}
+
 /* What was added since `start`, cut to a width of characters; + stands for the rest. */
 static void cut(struct text *t, size_t start, size_t width)
 {

@@ -46,7 +46,9 @@ void out_fixed(struct out *o, double v, unsigned decimals);
 void out_str(struct out *o, const char *s); /* may come from the trace */
 void out_strn(struct out *o, const char *s, size_t len);
 void out_str_cut(struct out *o, const char *s); /* in the text table no wider than its column */
-void out_const(struct out *o, const char *s);	/* in the text table only: "->" */
+/* Parts with `separator` between: in JSON an array, else a string. */
+void out_list(struct out *o, const char *s, char separator);
+void out_const(struct out *o, const char *s); /* in the text table only: "->" */
 void out_bool(struct out *o, bool v);
 
 /* Text table only: put this before or behind the next cell, to qualify it. */

@@ -20,6 +20,7 @@ enum {
 	PK_N_COMMON,
 	PK_REASON = PK_N_COMMON,
 	PK_LOCATION,
+	PK_STACK,
 	PK_N
 };
 
@@ -30,6 +31,7 @@ static const struct bind_field fields[PK_N] = {
 	[PK_PAYLOAD] = {"payload", BIND_INT}, [PK_FLAGS] = {"tcp_flags", BIND_INT},
 	[PK_STATE] = {"state", BIND_INT},     [PK_HEADERS] = {"headers", BIND_INT},
 	[PK_REASON] = {"reason", BIND_INT},   [PK_LOCATION] = {"location", BIND_INT},
+	[PK_STACK] = {"stack", BIND_INT},
 };
 
 enum { SYM_ID, SYM_NAME, SYM_N };
@@ -79,6 +81,7 @@ static int on_drop(void *ctx, const struct bind_row *row)
 	p.reason = bind_get(row, PK_REASON, 0);
 	p.location = bind_get(row, PK_LOCATION, 0);
 	p.where = p.location ? map_get(&r->ps->places, p.location) : NULL;
+	p.stack = stacks_get(&r->ps->stacks, bind_get(row, PK_STACK, 0));
 	r->ps->nameless |= !p.where;
 	return hand_over(r, &p);
 }
@@ -108,6 +111,14 @@ static int on_symbol(void *ctx, const struct bind_row *row)
 		free(copy);
 		r->ps->failed = true;
 	}
+	return 0;
+}
+
+static int on_stack(void *ctx, const struct bind_row *row)
+{
+	const struct reading *r = ctx;
+
+	stacks_take(&r->ps->stacks, row);
 	return 0;
 }
 
@@ -172,9 +183,13 @@ int packets_run(struct packets *ps, struct cmd_run *run, const struct cells_filt
 		 .fields = conn_state_fields,
 		 .n_fields = 1,
 		 .on = on_destroy},
+		{.record = "snap_stack",
+		 .fields = stack_fields,
+		 .n_fields = STACK_N,
+		 .on = on_stack},
 		{.record = "bad_csum", .fields = fields, .n_fields = PK_N_COMMON, .on = on_csum},
 	};
-	struct input_job job = {.binds = binds, .n_binds = want_csum ? 6 : 5, .ctx = &r};
+	struct input_job job = {.binds = binds, .n_binds = want_csum ? 7 : 6, .ctx = &r};
 
 	ps->in = run->in;
 	if (names_init(&ps->reasons, input_schema(run->in), "drop_reason") ||
@@ -183,7 +198,7 @@ int packets_run(struct packets *ps, struct cmd_run *run, const struct cells_filt
 	if (input_run(run->in, &job, run->fail))
 		return -1;
 	note_nameless(ps, run->out);
-	return ps->failed || ps->conns.failed ? fail_nomem(run->fail) : 0;
+	return ps->failed || ps->stacks.failed || ps->conns.failed ? fail_nomem(run->fail) : 0;
 }
 
 void packets_fini(struct packets *ps)
@@ -191,6 +206,7 @@ void packets_fini(struct packets *ps)
 	for (size_t i = 0; i < ps->places.cap; i++)
 		free(ps->places.slots[i].value);
 	map_fini(&ps->places);
+	stacks_fini(&ps->stacks);
 	conn_table_fini(&ps->conns);
 	names_fini(&ps->reasons);
 	names_fini(&ps->subsystems);

@@ -10,6 +10,7 @@
 #include "cells.h"
 #include "cmd.h"
 #include "names.h"
+#include "stacks.h"
 
 struct packet {
 	uint64_t ts_ns;
@@ -23,6 +24,7 @@ struct packet {
 	uint32_t netns, ifindex, seq, len, payload;
 	uint64_t reason, location;
 	const char *where; /* "symbol+offset", NULL: not known */
+	const char *stack; /* as stacks_get; NULL: not recorded */
 };
 
 struct packets {
@@ -30,6 +32,7 @@ struct packets {
 	struct conn_table conns;
 	struct names reasons, subsystems;
 	struct map places; /* id -> char * that we own */
+	struct stacks stacks;
 	int (*on)(void *ctx, const struct packet *p);
 	void *ctx;
 	bool failed, nameless; /* a place without a name was met */

@@ -73,7 +73,7 @@ static __always_inline void take_no_sock(struct ev_reset *e, uint32_t netns)
 }
 
 /* sk, skb: either may be NULL, not both. */
-static __always_inline int sent(struct sock *sk, struct sk_buff *skb, uint16_t reason)
+static __always_inline int sent(void *ctx, struct sock *sk, struct sk_buff *skb, uint16_t reason)
 {
 	struct segment s = {};
 	struct ev_reset *e;
@@ -83,7 +83,7 @@ static __always_inline int sent(struct sock *sk, struct sk_buff *skb, uint16_t r
 		if (s.tcp_flags & FLAG_RST) /* the functions begin with this check */
 			return 0;
 	}
-	e = RESERVE(control, reset, reset);
+	e = RESERVE_STACK(control, reset, reset);
 	if (!e)
 		return 0;
 	if (sk)
@@ -101,6 +101,7 @@ static __always_inline int sent(struct sock *sk, struct sk_buff *skb, uint16_t r
 	}
 	e->reason = reason;
 	e->direction = SENT;
+	TAKE_STACK(ctx, e);
 	SUBMIT(control, e);
 	return 0;
 }
@@ -109,32 +110,32 @@ static __always_inline int sent(struct sock *sk, struct sk_buff *skb, uint16_t r
 SEC("?tp_btf/tcp_send_reset")
 int BPF_PROG(reset__3, struct sock *sk, struct sk_buff *skb, uint32_t reason)
 {
-	return sent(sk, skb, reason);
+	return sent(ctx, sk, skb, reason);
 }
 
 /* Before, this tracepoint knows only RSTs of a full socket; the functions know all. */
 SEC("?tp_btf/tcp_send_reset")
 int BPF_PROG(reset__2, struct sock *sk, struct sk_buff *skb)
 {
-	return sent(sk, skb, NO_REASON);
+	return sent(ctx, sk, skb, NO_REASON);
 }
 
 SEC("?fentry/tcp_v4_send_reset")
 int BPF_PROG(reset__v4, struct sock *sk, struct sk_buff *skb)
 {
-	return sent(sk, skb, NO_REASON);
+	return sent(ctx, sk, skb, NO_REASON);
 }
 
 SEC("?fentry/tcp_v6_send_reset")
 int BPF_PROG(reset__v6, struct sock *sk, struct sk_buff *skb)
 {
-	return sent(sk, skb, NO_REASON);
+	return sent(ctx, sk, skb, NO_REASON);
 }
 
 SEC("?fentry/tcp_send_active_reset")
 int BPF_PROG(reset__active, struct sock *sk)
 {
-	return sent(sk, NULL, NO_REASON);
+	return sent(ctx, sk, NULL, NO_REASON);
 }
 
 /*
@@ -144,7 +145,7 @@ int BPF_PROG(reset__active, struct sock *sk)
 SEC("?tp_btf/tcp_receive_reset")
 int BPF_PROG(reset__received, struct sock *sk)
 {
-	struct ev_reset *e = RESERVE(control, reset, reset);
+	struct ev_reset *e = RESERVE_STACK(control, reset, reset);
 
 	if (!e)
 		return 0;
@@ -155,6 +156,7 @@ int BPF_PROG(reset__received, struct sock *sk)
 	e->active = 0;
 	e->reason = NO_REASON;
 	e->direction = RECEIVED;
+	TAKE_STACK(ctx, e);
 	SUBMIT(control, e);
 	return 0;
 }

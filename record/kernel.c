@@ -59,6 +59,17 @@ static const struct bpf_insn cookie[] = {
 	{.code = BPF_JMP | BPF_EXIT},
 };
 
+/* bpf_get_stack(ctx, 8 bytes of its own stack, 8, 0) */
+static const struct bpf_insn stack[] = {
+	{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10},
+	{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -8},
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = 8},
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4},
+	{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_get_stack},
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+	{.code = BPF_JMP | BPF_EXIT},
+};
+
 #define N_INSNS(program) (sizeof(program) / sizeof(*(program)))
 
 /* 0 if a tiny program loads there, else -errno. */
@@ -92,13 +103,17 @@ static int try_methods(struct rec_kernel *k, struct rec_error *err)
 {
 	static const char state[] = "inet_sock_set_state";
 	int tp = try_load(k, REC_TP_BTF, state, nothing, N_INSNS(nothing));
-	int fexit = try_load(k, REC_FEXIT, "tcp_v4_connect", nothing, N_INSNS(nothing));
+	int fexit = try_load(k, REC_FEXIT, "tcp_v4_connect", nothing, N_INSNS(nothing)), r;
 
 	if (rec_fail_is_fatal(-tp) || rec_fail_is_fatal(-fexit))
 		return rec_fail(err, "loading BPF programs: %s",
 				strerror(rec_fail_is_fatal(-tp) ? -tp : -fexit));
 	k->tried = tp != -EPERM && tp != -EACCES;
 	k->has_cookies = !try_load(k, REC_TP_BTF, state, cookie, N_INSNS(cookie));
+	r = try_load(k, REC_TP_BTF, state, stack, N_INSNS(stack));
+	if (r < 0)
+		snprintf(k->no_stacks, sizeof(k->no_stacks),
+			 "this kernel gives tracing programs no call stacks (%s)", strerror(-r));
 	if (k->tried && tp < 0)
 		snprintf(k->refused[REC_TP_BTF], sizeof(k->refused[0]),
 			 "this kernel refuses BTF tracepoint programs (%s)", strerror(-tp));

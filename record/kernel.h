@@ -25,8 +25,9 @@ enum rec_method {
 
 struct rec_kernel {
 	struct btf *btf;
-	bool tried;	  /* false: no privilege to load programs, so only BTF is known */
-	bool has_cookies; /* bpf_get_socket_cookie in tracing programs: since Linux 5.12 */
+	bool tried;	    /* false: no privilege to load programs, so only BTF is known */
+	bool has_cookies;   /* bpf_get_socket_cookie in tracing programs: since Linux 5.12 */
+	char no_stacks[96]; /* why tracing programs cannot have call stacks; "" they can */
 	char refused[REC_N_METHODS][96]; /* why a method cannot work; "" it can */
 };
 

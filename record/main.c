@@ -80,6 +80,8 @@ static int list(void)
 	printf("%-17s %-8s %-28s %s\n", "EVENT", "GROUP", "HOOK", "STATUS");
 	for (size_t i = 0; i < rec_n_events; i++)
 		list_event(&rec_events[i], &c, tried);
+	if (tried && *c.no_stacks)
+		printf("--stacks: absent: %s\n", c.no_stacks);
 	if (!tried)
 		printf("Judged by the kernel's type information only; as root, each probe is "
 		       "tried.\n");
@@ -154,6 +156,8 @@ static void summary(struct rec_session *s, const struct rec_options *o)
 		fprintf(stderr, "  sockets at the start: %zu\n", f.n_socks);
 	if (*trouble)
 		fprintf(stderr, "  %s\n", trouble);
+	if (o->stacks && *rec_session_choice(s)->no_stacks)
+		fprintf(stderr, "  --stacks: %s\n", rec_session_choice(s)->no_stacks);
 	print_absent(o, rec_session_choice(s));
 }
 

@@ -13,6 +13,8 @@
 #include "object.h"
 #include "tape_bpf.skel.h"
 
+#define MIN_RING (64u << 10) /* bytes; a power of two, as all of a ring's sizes */
+
 /*
  * libbpf says which program failed to load only in its messages, and its callback has no context
  * pointer, so this is the one piece of state outside a struct.
@@ -55,21 +57,35 @@ static uint32_t kernel_hz(void)
 	return (uint32_t)((1000000000 + tick.tv_nsec / 2) / tick.tv_nsec);
 }
 
-static void set_sizes(struct rec_object *o, uint64_t bulk_bytes)
+/*
+ * As many rings as processors that are online, up to REC_MAX_SPLIT and while each stays large
+ * enough for a burst; they share the bytes, so a split costs no memory. Numbers are taken modulo:
+ * a virtual machine may have 4 processors and 128 possible ones.
+ */
+static unsigned choose_split(uint64_t bulk_bytes)
 {
-	struct bpf_map *rings[TAPE_N_RINGS] = {
-		[TAPE_RING_control] = o->skel->maps.control,
-		[TAPE_RING_bulk] = o->skel->maps.bulk,
-	};
+	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned split = 1;
 
-	o->ring_bytes[TAPE_RING_control] = bulk_bytes / 2;
-	o->ring_bytes[TAPE_RING_bulk] = bulk_bytes;
-	for (int i = 0; i < TAPE_N_RINGS; i++) {
-		bpf_map__set_max_entries(rings[i], (uint32_t)o->ring_bytes[i]);
+	while (split < REC_MAX_SPLIT && (long)split < n_cpus &&
+	       bulk_bytes / (2 * split) >= 2 * MIN_RING)
+		split *= 2;
+	return split;
+}
+
+static void set_sizes(struct rec_object *o, const struct rec_choice *c, uint64_t bulk_bytes)
+{
+	o->split = choose_split(bulk_bytes);
+	o->ring_bytes[TAPE_RING_control] = bulk_bytes / 2 / o->split;
+	o->ring_bytes[TAPE_RING_bulk] = bulk_bytes / o->split;
+	for (int i = 0; i < TAPE_N_RINGS; i++)
 		o->skel->rodata->ring_quarter[i] = o->ring_bytes[i] / 4;
-	}
+	o->skel->rodata->ring_mask = o->split - 1;
+	bpf_map__set_max_entries(o->skel->maps.control, o->split);
+	bpf_map__set_max_entries(o->skel->maps.bulk, o->split);
 	bpf_map__set_max_entries(o->skel->maps.lost, o->n_cpus);
 	o->skel->rodata->hz = kernel_hz();
+	o->skel->rodata->record_stacks = c->stacks && !*c->no_stacks;
 }
 
 /* Refuse the row whose program libbpf complained of. -1 if it is none of ours. */
@@ -122,6 +138,30 @@ static int attach_all(struct rec_object *o, struct rec_choice *c, uint32_t group
 	return 0;
 }
 
+static int make_rings(struct rec_object *o, struct rec_error *err)
+{
+	int maps[TAPE_N_RINGS] = {
+		[TAPE_RING_control] = bpf_map__fd(o->skel->maps.control),
+		[TAPE_RING_bulk] = bpf_map__fd(o->skel->maps.bulk),
+	};
+
+	for (; o->n_rings < TAPE_N_RINGS * o->split; o->n_rings++) {
+		unsigned kind = o->n_rings / o->split;
+		uint32_t i = o->n_rings % o->split, size = (uint32_t)o->ring_bytes[kind];
+		int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, size, NULL);
+
+		if (fd < 0)
+			return rec_fail(err, "making a ring buffer of %u KiB: %s", size / 1024,
+					strerror(errno));
+		o->ring_fd[o->n_rings] = fd;
+		if (bpf_map_update_elem(maps[kind], &i, &fd, BPF_ANY) < 0) {
+			close(fd);
+			return rec_fail(err, "setting up a ring buffer: %s", strerror(errno));
+		}
+	}
+	return 0;
+}
+
 static int map_lost(struct rec_object *o, struct rec_error *err)
 {
 	size_t len = o->n_cpus * sizeof(struct tape_lost);
@@ -158,7 +198,7 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	o->skel = tape_bpf__open();
 	if (!o->skel)
 		return rec_fail(err, "reading the BPF programs: %s", strerror(errno));
-	set_sizes(o, bulk_bytes);
+	set_sizes(o, c, bulk_bytes);
 	o->skel->rodata->has_cookies = c->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++) {
 		if (rec_probes[i].program)
@@ -180,14 +220,13 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	if (r)
 		return rec_fail(err, "loading BPF programs (buffers of %llu KiB): %s",
 				(unsigned long long)bulk_bytes * 3 / 2048, strerror(-r));
+	if (make_rings(o, err) < 0)
+		return -1;
 	r = attach_all(o, c, groups, err);
 	if (r)
 		return r;
 	if (attach_iter(o, err) < 0)
 		return -1;
-	for (int i = 0; i < TAPE_N_RINGS; i++)
-		o->ring_fd[i] = bpf_map__fd(i == TAPE_RING_bulk ? o->skel->maps.bulk
-								: o->skel->maps.control);
 	return map_lost(o, err);
 }
 
@@ -240,6 +279,8 @@ void rec_object_close(struct rec_object *o)
 	bpf_link__destroy(o->iter);
 	if (o->lost)
 		munmap((void *)(uintptr_t)o->lost, o->n_cpus * sizeof(struct tape_lost));
+	for (; o->n_rings; o->n_rings--)
+		close(o->ring_fd[o->n_rings - 1]);
 	tape_bpf__destroy(o->skel);
 	o->iter = NULL;
 	o->lost = NULL;

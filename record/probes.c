@@ -28,6 +28,14 @@ const struct rec_event rec_events[] = {
 		"a listener's queues at each new connection, and each overflow"},
 	{"nic_queue", TAPE_GROUP_nic, "packets and bytes of each queue of an interface"},
 	{"nic_stat", TAPE_GROUP_nic, "the counters of interfaces and their drivers"},
+	{"rx", TAPE_GROUP_rx, "when received packets pass these layers"},
+	{"rx_copy", TAPE_GROUP_rx, "when received bytes are copied to the application"},
+	{"tx", TAPE_GROUP_tx, "when packets to be sent pass these layers"},
+	{"tx_write", TAPE_GROUP_tx, "what the application hands to TCP, and when"},
+	{"io_send", TAPE_GROUP_io, "what applications send: bytes, process"},
+	{"io_recv", TAPE_GROUP_io,
+		"what applications receive (partly: by splice and TCP_ZEROCOPY_RECEIVE only)"},
+	{"io_wait", TAPE_GROUP_io, "how long a thread sleeps in a call that sends or receives"},
 };
 
 const struct rec_probe rec_probes[] = {
@@ -75,6 +83,66 @@ const struct rec_probe rec_probes[] = {
 	{"nic_queue", "tx", REC_TP_BTF, "net_dev_start_xmit", 2, "nic_queue__tx"},
 	{"nic_queue", "rx", REC_TP_BTF, "netif_receive_skb", 1, "nic_queue__rx"},
 	{"nic_stat", "", REC_SAMPLE, "/proc/net/dev", 0, NULL},
+	/* the ways by which a packet comes to the stack: each is taken by other drivers */
+	{"rx", "driver/gro", REC_TP_BTF, "napi_gro_receive_entry", 1, "rx__driver_gro"},
+	{"rx", "driver/frags", REC_TP_BTF, "napi_gro_frags_entry", 1, "rx__driver_frags"},
+	{"rx", "driver/backlog", REC_TP_BTF, "netif_rx", 1, "rx__driver_backlog"},
+	{"rx", "driver/one", REC_TP_BTF, "netif_receive_skb_entry", 1, "rx__driver_one"},
+	{"rx", "driver/list", REC_TP_BTF, "netif_receive_skb_list_entry", 1, "rx__driver_list"},
+	{"rx", "mac", REC_TP_BTF, "netif_receive_skb", 1, "rx__mac"},
+	{"rx", "ip/v4", REC_FENTRY, "ip_rcv_core", 2, "rx__ip_v4"},
+	{"rx", "ip/v4", REC_KPROBE, "ip_rcv_core", 2, "rx__ip_v4_kprobe"},
+	{"rx", "ip/v6", REC_FENTRY, "ip6_rcv_core", 3, "rx__ip_v6"},
+	{"rx", "ip/v6", REC_KPROBE, "ip6_rcv_core", 3, "rx__ip_v6_kprobe"},
+	{"rx", "deliver/v4", REC_FENTRY, "ip_local_deliver", 1, "rx__deliver_v4"},
+	{"rx", "deliver/v4", REC_KPROBE, "ip_local_deliver", 1, "rx__deliver_v4_kprobe"},
+	{"rx", "deliver/v6", REC_FENTRY, "ip6_input", 1, "rx__deliver_v6"},
+	{"rx", "deliver/v6", REC_KPROBE, "ip6_input", 1, "rx__deliver_v6_kprobe"},
+	{"rx", "tcp/v4", REC_FENTRY, "tcp_v4_rcv", 1, "rx__tcp_v4"},
+	{"rx", "tcp/v4", REC_KPROBE, "tcp_v4_rcv", 1, "rx__tcp_v4_kprobe"},
+	{"rx", "tcp/v6", REC_FENTRY, "tcp_v6_rcv", 1, "rx__tcp_v6"},
+	{"rx", "tcp/v6", REC_KPROBE, "tcp_v6_rcv", 1, "rx__tcp_v6_kprobe"},
+	/* a third argument from 5.17 to 7.1 */
+	{"rx", "backlog", REC_FENTRY, "tcp_add_backlog", 0, "rx__backlog"},
+	{"rx", "backlog", REC_KPROBE, "tcp_add_backlog", 0, "rx__backlog_kprobe"},
+	{"rx", "established", REC_TP_BTF, "tcp_probe", 2, "rx__established"},
+	{"rx", "queue", REC_FENTRY, "tcp_queue_rcv", 3, "rx__queue"},
+	{"rx", "queue", REC_KPROBE, "tcp_queue_rcv", 3, "rx__queue_kprobe"},
+	{"rx", "queue", REC_TP_BTF, "sk_data_ready", 1, "rx__queue_ready"}, /* no packet */
+	{"rx", "done", REC_FEXIT, "tcp_rcv_established", 2, "rx__done"},
+	{"rx_copy", "", REC_TP_BTF, "skb_copy_datagram_iovec", 2, "rx_copy"},
+	{"tx", "tcp", REC_FENTRY, "__tcp_transmit_skb", 5, "tx__tcp"},
+	{"tx", "tcp", REC_KPROBE, "__tcp_transmit_skb", 5, "tx__tcp_kprobe"},
+	{"tx", "ip/v4", REC_FENTRY, "__ip_queue_xmit", 4, "tx__ip_v4"},
+	{"tx", "ip/v4", REC_KPROBE, "__ip_queue_xmit", 4, "tx__ip_v4_kprobe"},
+	{"tx", "ip/v6", REC_FENTRY, "inet6_csk_xmit", 3, "tx__ip_v6"},
+	{"tx", "ip/v6", REC_KPROBE, "inet6_csk_xmit", 3, "tx__ip_v6_kprobe"},
+	{"tx", "output/v4", REC_FENTRY, "ip_finish_output2", 3, "tx__output_v4"},
+	{"tx", "output/v4", REC_KPROBE, "ip_finish_output2", 3, "tx__output_v4_kprobe"},
+	{"tx", "output/v6", REC_FENTRY, "ip6_finish_output2", 3, "tx__output_v6"},
+	{"tx", "output/v6", REC_KPROBE, "ip6_finish_output2", 3, "tx__output_v6_kprobe"},
+	{"tx", "qdisc", REC_TP_BTF, "net_dev_queue", 1, "tx__qdisc"},
+	{"tx", "driver", REC_TP_BTF, "net_dev_start_xmit", 2, "tx__driver"},
+	{"tx", "sent", REC_TP_BTF, "net_dev_xmit", 4, "tx__sent"},
+	{"tx", "complete", REC_TP_BTF, "consume_skb", 0, "tx__complete"},
+	{"tx_write", "", REC_FENTRY, "tcp_sendmsg", 3, "tx_write__fentry"},
+	{"tx_write", "", REC_KPROBE, "tcp_sendmsg", 3, "tx_write__kprobe"},
+	/* once for each buffer that a call fills */
+	{"tx_write", "", REC_TP_BTF, "tcp_sendmsg_locked", 4, "tx_write__locked"},
+	/* since 6.3 a tracepoint for all; tcp_sendpage ended with 6.5 */
+	{"io_send", "call", REC_TP_BTF, "sock_send_length", 3, "io_send__call"},
+	{"io_send", "call/msg", REC_FEXIT, "tcp_sendmsg", 3, "io_send__msg"},
+	{"io_send", "call/page", REC_FEXIT, "tcp_sendpage", 5, "io_send__page"},
+	{"io_recv", "call", REC_TP_BTF, "sock_recv_length", 3, "io_recv__call"},
+	{"io_recv", "call", REC_FEXIT, "tcp_recvmsg", 5, "io_recv__5"},
+	{"io_recv", "call", REC_FEXIT, "tcp_recvmsg", 6, "io_recv__6"},
+	{"io_recv", "splice", REC_FEXIT, "tcp_splice_read", 5, "io_recv__splice"},
+	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 3, "io_recv__zerocopy"},
+	/* ends are attached first: no begin without its end */
+	{"io_wait", "rx end", REC_FEXIT, "sk_wait_data", 3, "io_wait__rx_end"},
+	{"io_wait", "tx end", REC_FEXIT, "sk_stream_wait_memory", 2, "io_wait__tx_end"},
+	{"io_wait", "rx begin", REC_FENTRY, "sk_wait_data", 3, "io_wait__rx"},
+	{"io_wait", "tx begin", REC_FENTRY, "sk_stream_wait_memory", 2, "io_wait__tx"},
 };
 
 /* What a row sees less than the one before it would. */
@@ -124,6 +192,7 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k)
 {
 	memset(c, 0, sizeof(*c));
+	memcpy(c->no_stacks, k->no_stacks, sizeof(c->no_stacks));
 	snprintf(c->no_iter, sizeof(c->no_iter), "%s", k->refused[REC_ITER]);
 	c->has_cookies = k->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++)

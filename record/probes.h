@@ -35,13 +35,15 @@ extern const size_t rec_n_events;
 extern const struct rec_probe rec_probes[];
 extern const size_t rec_n_probes;
 
-#define REC_MAX_PROBES 64
+#define REC_MAX_PROBES 128
 
 enum rec_probe_state { REC_PROBE_POSSIBLE, REC_PROBE_ATTACHED, REC_PROBE_IMPOSSIBLE };
 
 struct rec_choice { /* what is known of each row of rec_probes */
 	enum rec_probe_state state[REC_MAX_PROBES];
 	char why[REC_MAX_PROBES][112]; /* of IMPOSSIBLE */
+	bool stacks;		       /* --stacks */
+	char no_stacks[96];	       /* why call stacks cannot be had; "" they can */
 	char no_iter[96];	       /* why there are no iterators at all; "" there are */
 	bool has_cookies;	       /* the kernel tells programs the cookies of sockets */
 };

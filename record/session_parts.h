@@ -16,6 +16,7 @@
 #include "sampler.h"
 #include "session.h"
 #include "snapshot.h"
+#include "stacks.h"
 #include "symbols.h"
 
 struct rec_session {
@@ -25,7 +26,7 @@ struct rec_session {
 	struct rec_command command;
 	bool command_started;
 	struct rec_object object;
-	struct rec_ring rings[TAPE_N_RINGS];
+	struct rec_ring rings[REC_MAX_RINGS];
 	struct rec_sampler sampler;
 	struct rec_drain drain;
 	struct rec_loss loss;
@@ -33,6 +34,7 @@ struct rec_session {
 	uint64_t conn_lost;		  /* that generation knows of */
 	struct rec_places places;
 	struct rec_symbols symbols;
+	struct rec_stacks stacks;
 	char *names; /* lines of the schema that this kernel gives; NULL none */
 	struct rec_snapshot_result snapshot;
 	struct tape_writer *writer;

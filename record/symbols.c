@@ -167,6 +167,17 @@ static size_t describe(const struct rec_symbols *s, uint64_t address, char *buf,
 				*module ? " " : "", module);
 }
 
+size_t rec_symbols_name(struct rec_symbols *s, uint64_t address, char *buf, size_t len)
+{
+	size_t n;
+
+	if (!s->is_read)
+		read_symbols(s);
+	n = describe(s, address, buf, len);
+	s->n_unknown += !n;
+	return n;
+}
+
 /* ---- numbers ---- */
 
 static int write_row(struct rec_symbols *s, uint64_t address, uint64_t id, struct tape_writer *w,
@@ -178,10 +189,7 @@ static int write_row(struct rec_symbols *s, uint64_t address, uint64_t id, struc
 		.id = id,
 	};
 
-	if (!s->is_read)
-		read_symbols(s);
-	row.name = (struct ev_str){name, describe(s, address, name, sizeof(name))};
-	s->n_unknown += !row.name.len;
+	row.name = (struct ev_str){name, rec_symbols_name(s, address, name, sizeof(name))};
 	return tape_writer_event(w, &row.head, err);
 }
 

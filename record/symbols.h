@@ -42,6 +42,9 @@ void rec_symbols_fini(struct rec_symbols *s);
 int rec_symbols_see(struct rec_symbols *s, struct ev_head *record, struct tape_writer *w,
 		    struct tape_error *err);
 
+/* "symbol+offset [module]" of an address, its length; 0 and "" if it has no name. */
+size_t rec_symbols_name(struct rec_symbols *s, uint64_t address, char *buf, size_t len);
+
 /* The same for one address: its number in *ret, 0 if there is no more room. */
 int rec_symbols_id(struct rec_symbols *s, uint64_t address, struct tape_writer *w, uint64_t *ret,
 		   struct tape_error *err);

@@ -40,8 +40,8 @@ carry() { # PROGRAM...: as options for run.sh
 exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf \
 	-f "$TCPTAPE:/usr/bin/tcptape" -f "$TCPTAPE_RECORD:/usr/bin/tcptape-record" \
 	-f "$LOAD:/usr/bin/load" -f "$LINK:/usr/bin/link" \
-	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} \
+	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} ${MOVE:+-f "$MOVE:/usr/bin/move"} \
 	-f "$tests/lib.sh:/tests/lib.sh" -f "$tests/$script:/tests/$script" \
-	$(carry tcprtt tcpconnlat tcpstates chrt setpriv wrk join cksum date env timeout nft) \
+	$(carry tcprtt tcpconnlat tcpstates tcptop chrt setpriv wrk join cksum date env timeout nft) \
 	-e TCPTAPE=/usr/bin/tcptape -e TCPTAPE_RECORD=/usr/bin/tcptape-record \
-	-e LOAD=/usr/bin/load -e LINK=/usr/bin/link -e SEGMENT=/usr/bin/segment "$@" -- sh "/tests/$script"
+	-e LOAD=/usr/bin/load -e LINK=/usr/bin/link -e SEGMENT=/usr/bin/segment -e MOVE=/usr/bin/move "$@" -- sh "/tests/$script"
