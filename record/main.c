@@ -57,7 +57,7 @@ static double per(double a, double b)
 static void list_event(const struct rec_event *e, const struct rec_choice *c, bool tried)
 {
 	const char *lacks = rec_choice_lacks(c, e->name);
-	char hooks[512], why[512];
+	char hooks[1024], why[512];
 
 	rec_choice_hooks(c, e->name, hooks, sizeof(hooks));
 	rec_choice_reasons(c, e->name, why, sizeof(why));

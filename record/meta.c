@@ -164,7 +164,7 @@ void rec_meta_options(struct rec_meta *m, const struct rec_options *o)
 
 static void add_event(struct rec_meta *m, const struct rec_choice *c, const char *event)
 {
-	char key[64], value[512];
+	char key[64], value[1024];
 
 	rec_choice_hooks(c, event, value, sizeof(value));
 	snprintf(key, sizeof(key), "probe.%s", event);
