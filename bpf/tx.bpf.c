@@ -400,3 +400,23 @@ int BPF_PROG(tx__complete, struct sk_buff *skb)
 		return 0;
 	return at(skb, skb->dev, LAYER_COMPLETE);
 }
+
+/* ---- where functions cannot be traced ---- */
+
+/*
+ * The first of all at LOCAL_OUT, the last one at POST_ROUTING but for the one that confirms
+ * connections, so behind NAT; in the namespace that the link belongs to. At LOCAL_OUT skb->dev is
+ * not set yet.
+ */
+#define AT_NETFILTER(NAME, LAYER)                                                                  \
+	SEC("?netfilter")                                                                          \
+	int tx__##NAME##_nf(struct bpf_nf_ctx *ctx)                                                \
+	{                                                                                          \
+		at(ctx->skb, ctx->state->out, LAYER);                                              \
+		return PASS;                                                                       \
+	}
+
+AT_NETFILTER(ip_v4, LAYER_IP)
+AT_NETFILTER(ip_v6, LAYER_IP)
+AT_NETFILTER(output_v4, LAYER_OUTPUT)
+AT_NETFILTER(output_v6, LAYER_OUTPUT)

@@ -57,7 +57,7 @@ static double per(double a, double b)
 static void list_event(const struct rec_event *e, const struct rec_choice *c, bool tried)
 {
 	const char *lacks = rec_choice_lacks(c, e->name);
-	char hooks[1024], why[512];
+	char hooks[REC_HOOKS_LEN], why[REC_HOOKS_LEN];
 
 	rec_choice_hooks(c, e->name, hooks, sizeof(hooks));
 	rec_choice_reasons(c, e->name, why, sizeof(why));
@@ -107,7 +107,7 @@ static void on_tick(void *ctx, const struct rec_figures *f)
 
 static void print_absent(const struct rec_options *o, const struct rec_choice *c)
 {
-	char why[512];
+	char why[REC_HOOKS_LEN];
 
 	for (size_t i = 0; i < rec_n_events; i++) {
 		const struct rec_event *e = &rec_events[i];
