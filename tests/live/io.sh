@@ -5,6 +5,7 @@
 # returned, whatever kind of call; EAGAIN and errors; and the time that a thread slept in one.
 # What a kernel has no hook for must show as such: splice and mapped receives without fexit, MPTCP
 # before 6.3, sleeps.
+# proves: io_send io_recv io_wait
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

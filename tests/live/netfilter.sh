@@ -5,6 +5,7 @@
 # are told to refuse): netfilter links in each network namespace, and cgroup_skb. Counts per layer
 # are those of /proc/net/snmp, of ss and of an nft rule; times stand in the order of the layers; a
 # namespace that appears is covered, and ends as it would without the recorder.
+# proves: rx tx
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
