@@ -15,8 +15,7 @@
 struct bpf_link;
 struct tape_bpf;
 
-#define REC_MAX_SPLIT 16
-#define REC_MAX_RINGS (TAPE_N_RINGS * REC_MAX_SPLIT)
+#define REC_MAX_RINGS (TAPE_N_RINGS * TAPE_RING_SLOTS)
 
 struct rec_object {
 	struct tape_bpf *skel;
