@@ -129,6 +129,12 @@ int BPF_PROG(io_recv__zerocopy, struct sock *sk, struct tcp_zerocopy_receive *zc
 	return received(sk, ret < 0 ? ret : n, 0, CALL_ZEROCOPY);
 }
 
+SEC("?fexit/tcp_zerocopy_receive") /* before 5.11 */
+int BPF_PROG(io_recv__mapped, struct sock *sk, struct tcp_zerocopy_receive *zc, int ret)
+{
+	return received(sk, ret < 0 ? ret : (int)zc->length, 0, CALL_ZEROCOPY);
+}
+
 static __always_inline int waits(struct sock *sk, uint16_t direction, uint16_t edge, int ret)
 {
 	struct ev_io_wait *e;

@@ -159,7 +159,7 @@ static __always_inline int at_socket(struct sock *sk, struct sk_buff *skb, enum 
 	e = RESERVE(bulk, rx, rx);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	e->packet.flow = e->sock.flow;
 	fill_cb(&e->packet, skb);
 	e->packet.ack_seq = e->packet.tcp_flags & TCP_FLAG_ACK ? CB(skb, ack_seq) : 0;
@@ -209,7 +209,7 @@ static __always_inline int at_socket_only(struct sock *sk, enum layer layer)
 	e = RESERVE(bulk, rx, rx);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	__builtin_memset(&e->packet, 0, sizeof(e->packet));
 	e->netns = e->sock.netns;
 	e->rcv_nxt = tp->rcv_nxt;

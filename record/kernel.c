@@ -15,8 +15,7 @@
 const char *rec_method_name(enum rec_method m)
 {
 	static const char *const names[REC_N_METHODS] = {
-		"tp_btf", "fexit",  "kprobe",	 "fentry",
-		"iter",	  "sample", "netfilter", "cgroup_skb",
+		"tp_btf", "fexit", "kprobe", "fentry", "iter", "sample", "netfilter", "cgroup_skb",
 	};
 
 	return names[m];

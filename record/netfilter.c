@@ -16,7 +16,8 @@
 #include "netfilter.h"
 #include "netns.h"
 
-#define CHECK_NS 150000000ull  /* less than the session's timer, so that each of its rounds counts \
+#define CHECK_NS                                                                                   \
+	150000000ull	       /* less than the session's timer, so that each of its rounds counts \
 				*/
 #define CHECK_MAX 128	       /* namespaces looked at in a round: about 2 us each */
 #define NAME_LOOKS 5	       /* rounds, after /run/netns has changed: mounts come later */

@@ -148,11 +148,24 @@ const struct rec_probe rec_probes[] = {
 	{"io_recv", "call", REC_FEXIT, "tcp_recvmsg", 6, "io_recv__6"},
 	{"io_recv", "splice", REC_FEXIT, "tcp_splice_read", 5, "io_recv__splice"},
 	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 3, "io_recv__zerocopy"},
+	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 2, "io_recv__mapped"},
 	/* ends are attached first: no begin without its end */
 	{"io_wait", "rx end", REC_FEXIT, "sk_wait_data", 3, "io_wait__rx_end"},
 	{"io_wait", "tx end", REC_FEXIT, "sk_stream_wait_memory", 2, "io_wait__tx_end"},
 	{"io_wait", "rx begin", REC_FENTRY, "sk_wait_data", 3, "io_wait__rx"},
 	{"io_wait", "tx begin", REC_FENTRY, "sk_stream_wait_memory", 2, "io_wait__tx"},
+};
+
+/* What a row sees less than the one before it would. */
+static const struct {
+	const char *program, *lacks;
+} lesser[] = {
+	{"rtt__kprobe", "values after the ACK (it has those before), samples out of timestamps"},
+	{"rtt__probe", "raw samples, values after the ACK (it has those before), handshakes and closing states"},
+	{"reset__2", "RSTs that no socket sends (closed ports), reasons"},
+	{"reset__v4", "reasons"},
+	{"drop__3", "the socket that was to receive the packet"},
+	{"drop__2", "reasons, the socket that was to receive the packet"},
 };
 /* clang-format on */
 
@@ -273,8 +286,33 @@ void rec_choice_hooks(const struct rec_choice *c, const char *event, char *buf, 
 		const struct rec_probe *p = &rec_probes[i];
 
 		if (!strcmp(p->event, event) && rec_choice_is_best(c, i))
-			used += (size_t)snprintf(buf + used, len - used, "%s%s:%s", used ? " " : "",
+			used += (size_t)snprintf(buf + used, len - used, "%s%s%s%s:%s",
+						 used ? " " : "", p->part, *p->part ? "=" : "",
 						 rec_method_name(p->method), p->target);
+	}
+}
+
+static bool has_word(const char *list, const char *word, size_t len)
+{
+	for (const char *p = list; *p; p += strcspn(p, " "), p += strspn(p, " "))
+		if (strcspn(p, " ") == len && !memcmp(p, word, len))
+			return true;
+	return false;
+}
+
+void rec_choice_parts(const struct rec_choice *c, const char *event, char *buf, size_t len)
+{
+	size_t used = 0;
+
+	*buf = '\0';
+	for (size_t i = 0; i < rec_n_probes && used < len; i++) {
+		const struct rec_probe *p = &rec_probes[i];
+		size_t n = strcspn(p->part, "/");
+
+		if (n && !strcmp(p->event, event) && rec_choice_is_best(c, i) &&
+		    !has_word(buf, p->part, n))
+			used += (size_t)snprintf(buf + used, len - used, "%s%.*s", used ? " " : "",
+						 (int)n, p->part);
 	}
 }
 
@@ -298,21 +336,50 @@ static const char *why_lost(const struct rec_choice *c, size_t i)
 	return *why ? why : "the function's arguments are not of a form that is known";
 }
 
+/* The same, but NULL if row i is of another event. */
+static const char *why_lost_of(const struct rec_choice *c, const char *event, size_t i)
+{
+	return strcmp(rec_probes[i].event, event) ? NULL : why_lost(c, i);
+}
+
+/* Parts that are lost for the same reason stand together: "ip/v4, ip/v6: no kprobes; queue: ..." */
 void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf, size_t len)
 {
-	const char *last = "";
-	size_t used = 0;
+	const char *why, *other;
+	size_t used = 0, i, j;
 
 	*buf = '\0';
-	for (size_t i = 0; i < rec_n_probes && used < len; i++) {
-		const char *why;
-
-		if (strcmp(rec_probes[i].event, event))
-			continue;
-		why = why_lost(c, i);
-		if (!why || !strcmp(last, why))
-			continue; /* not lost, or two parts for the same reason */
-		last = why;
-		used += (size_t)snprintf(buf + used, len - used, "%s%s", used ? "; " : "", why);
+	for (i = 0; i < rec_n_probes && used < len; i++) {
+		why = why_lost_of(c, event, i);
+		for (j = 0; why && j < i; j++) {
+			other = why_lost_of(c, event, j);
+			if (other && !strcmp(why, other))
+				why = NULL; /* told */
+		}
+		for (j = i; why && j < rec_n_probes && used < len; j++) {
+			other = why_lost_of(c, event, j);
+			if (other && !strcmp(why, other) && *rec_probes[j].part)
+				used += (size_t)snprintf(buf + used, len - used, "%s%s",
+							 j > i ? ", " : (used ? "; " : ""),
+							 rec_probes[j].part);
+		}
+		if (why && used < len)
+			used += (size_t)snprintf(buf + used, len - used, "%s%s",
+						 *rec_probes[i].part ? ": " : (used ? "; " : ""),
+						 why);
 	}
+}
+
+const char *rec_choice_lacks(const struct rec_choice *c, const char *event)
+{
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		if (strcmp(rec_probes[i].event, event) || !rec_choice_is_best(c, i))
+			continue;
+		for (size_t j = 0; j < sizeof(lesser) / sizeof(*lesser); j++) {
+			if (rec_probes[i].program &&
+			    !strcmp(rec_probes[i].program, lesser[j].program))
+				return lesser[j].lacks;
+		}
+	}
+	return "";
 }
