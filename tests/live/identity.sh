@@ -12,21 +12,22 @@ set -eu
 need_recorder
 need nft ss
 n=60
+port=$((20000 + $$ % 10000)) # another run of this test has the same addresses
 
 make_namespaces
 join_by_veth
 in_b sysctl -qw net.ipv4.tcp_syncookies=0 2>/dev/null || :
-serve echo -f 10.9.0.2 17301
+serve echo -f 10.9.0.2 $port
 echo=$pid
 # one that is older than the recording and outlives most of it
-start held ip netns exec "$A" "$LOAD" client -w 600000 10.9.0.2 17301
+start held ip netns exec "$A" "$LOAD" client -w 600000 10.9.0.2 $port
 held=$pid
 wait_line held '^connect'
 held_port=$(awk '$1 == "connect" { print $3 }' "$tmp/held.out")
 record "$tmp/t.tcptape" -e conn,retrans,listen
 
-in_a "$LOAD" client -n $n 10.9.0.2 17301 >"$tmp/client"
-cookies() { in_b ss -tlneH "sport = 17301" 2>/dev/null; }
+in_a "$LOAD" client -n $n 10.9.0.2 $port >"$tmp/client"
+cookies() { in_b ss -tlneH "sport = $port" 2>/dev/null; }
 cookies >"$tmp/ss"
 in_a ss -tne >"$tmp/ss.all" 2>&1 # gives a cookie to everything that has none
 in_b ss -tne >>"$tmp/ss.all" 2>&1
@@ -34,9 +35,9 @@ in_b ss -tne >>"$tmp/ss.all" 2>&1
 in_a nft -f - <<-EOF_NFT
 	add table ip t
 	add chain ip t i { type filter hook input priority 0; }
-	add rule ip t i tcp sport 17301 tcp flags & (syn | ack) == (syn | ack) counter drop
+	add rule ip t i tcp sport $port tcp flags & (syn | ack) == (syn | ack) counter drop
 	EOF_NFT
-start late ip netns exec "$A" "$LOAD" client 10.9.0.2 17301
+start late ip netns exec "$A" "$LOAD" client 10.9.0.2 $port
 late=$pid
 two_dropped() { in_a nft list chain ip t i | grep -Eq 'packets ([2-9]|[1-9][0-9]) '; }
 check "two SYN-ACKs are dropped" wait_for 20 two_dropped
@@ -51,7 +52,7 @@ stop "$(cat "$tmp/record.pid")"
 is "the recorder ends with" "$status" 0
 contains "nothing was lost" "$tmp/record.err" ' 0 lost'
 
-filter='port 17301 and net 10.9.0.0/24'
+filter="port $port and net 10.9.0.0/24"
 dump() { # EVENT COLUMN...
 	event=$1
 	shift

@@ -1,1 +1,0 @@
-tcptape-record --list; echo rc=$?; ulimit -l; uname -r
