@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Every command of the analyzer on a whole trace, as a user would run it who was sent that file. What
- * stands behind the checksums matters most, so most inputs get right ones first: the last byte
+ * Every command of the analyzer on a whole trace, as a user would run it who was sent that file.
+ * What stands behind the checksums matters most, so most inputs get right ones first: the last byte
  * of the input says how it is read. The sample traces are the first inputs.
  */
 #define _GNU_SOURCE

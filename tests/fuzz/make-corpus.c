@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * make-corpus DIRECTORY [TRACE...]: the first inputs of every target, in DIRECTORY/reader, schema,
- * codec; of the traces, in DIRECTORY/commands. They are unpacked (no zstd), so that changes of single
- * bytes reach the columns.
+ * codec; of the traces, in DIRECTORY/commands. They are unpacked (no zstd), so that changes of
+ * single bytes reach the columns.
  */
 #include <stdio.h>
 #include <stdlib.h>
