@@ -115,6 +115,15 @@ drops) # a firewall, a closed port, a queue that is full; segments that no TCP w
 	in_b awk '/^Tcp:/ { if (!n++) split($0, name); else for (i = 2; i <= NF; i++)
 		if (name[i] ~ /^In.*Err/) print name[i], $i }' /proc/net/snmp
 	;;
+io) # five connections on loopback, each moved by other calls; two sleep 400 ms in one
+	join_by_veth
+	begin conn,io
+	in_a "$MOVE" -s 100000 plain 127.0.0.1 >>"$tmp/client"
+	in_a "$MOVE" -s 200000 slow ::1 >>"$tmp/client"
+	in_a "$MOVE" -s 300000 full 127.0.0.1 >>"$tmp/client"
+	in_a "$MOVE" -s 50000 peek ::1 >>"$tmp/client"
+	in_a "$MOVE" -s 40000 splice ::1 >>"$tmp/client"
+	;;
 loss) # 2 % of all packets in either direction, 5 ms each way; requests of 14 segments, and single ones
 	join_by_veth 5ms
 	for ns in "$A" "$B"; do

@@ -297,6 +297,27 @@ counters() {
 		{ for (i = 2; i <= n; i++) print name[i], $i; group = "" }'
 }
 
+# Events rx and tx that have a packet, a line each: TIME EVENT.LAYER NETNS SRC SPORT DST DPORT SEQ ACK
+# PAYLOAD SEGS FLAGS COOKIE; the ends as on the wire.
+packets() { # TRACE
+	"$TCPTAPE" dump --json --no-snapshot -e rx,tx "$1" | awk '
+		function of(s, key) {
+			if (!match(s, "\"" key "\":(\"[^\"]*\"|[0-9-]+)")) return "-"
+			s = substr(s, RSTART + length(key) + 3, RLENGTH - length(key) - 3)
+			gsub("\"", "", s)
+			return s
+		}
+		(at = index($0, "\"packet\":{")) {
+			p = substr($0, at)
+			l = of(p, "laddr") " " of(p, "lport")
+			r = of(p, "raddr") " " of(p, "rport")
+			ev = of($0, "event")
+			print of($0, "ts_ns"), ev "." of(p, "layer"), of(p, "netns"),
+				ev == "rx" ? r " " l : l " " r, of(p, "seq"), of(p, "ack_seq"),
+				of(p, "payload"), of(p, "segs"), of(p, "tcp_flags"), of($0, "cookie")
+		}'
+}
+
 median() { # of the numbers on standard input
 	sort -n | awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'
 }

@@ -14,6 +14,7 @@
 #      known. tcpstates prints 0.000, tcptape "-".
 #   4. MS is measured by two programs at one tracepoint: at most 1 ms apart.
 # Order is compared per connection only: tcpstates reads one buffer a CPU.
+# proves: tcp_state
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
