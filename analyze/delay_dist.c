@@ -204,6 +204,8 @@ static bool is_missed(const struct segment *s, uint32_t recorded, unsigned layer
 {
 	if (detours(s->dir) & SEG_BIT(layer))
 		return false;
+	if (s->dir == SEG_OUT && layer == SEG_OUT_SENT)
+		return false; /* devices without hardware complete nothing */
 	if (s->dir == SEG_OUT && layer == SEG_OUT_WRITE)
 		return s->payload && !(s->marks & SEG_AGAIN);
 	if (s->dir == SEG_IN && layer == SEG_IN_QUEUE)

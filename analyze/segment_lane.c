@@ -10,6 +10,8 @@
 #include "segment_parts.h"
 
 #define IDLE_NS (60 * NS_PER_S)
+#define MAX_IDLE 65536 /* lanes; above, the oldest without segments goes earlier */
+#define FEW 64
 /* A trace from an enemy may have its segments in any order: no search goes further than that. */
 #define MAX_STEPS 4096
 
@@ -94,6 +96,7 @@ static void lane_free(struct segments *s, struct lane *l)
 	if (l->cookie && map_get(&s->cookies[l->dir], l->cookie) == l)
 		map_del(&s->cookies[l->dir], l->cookie);
 	unlink_lane(s, l);
+	s->n_lanes--;
 	s->n_writes -= l->n_writes;
 	free(l->writes);
 	free(l);
@@ -106,15 +109,28 @@ static void adopt(struct segments *s, struct lane *l, uint64_t cookie)
 		s->failed = true;
 }
 
+static void make_room(struct segments *s)
+{
+	struct lane *l = s->oldest;
+
+	for (unsigned i = 0; i < FEW && l && (l->n_units || l->n_writes); i++)
+		l = l->next;
+	if (s->n_lanes >= MAX_IDLE && l && !l->n_units && !l->n_writes)
+		lane_free(s, l);
+}
+
 static struct lane *lane_new(struct segments *s, enum seg_dir dir, uint64_t cookie,
 			     const struct flow *flow, uint32_t netns)
 {
-	struct lane *l = calloc(1, sizeof(*l));
+	struct lane *l;
 
+	make_room(s);
+	l = calloc(1, sizeof(*l));
 	if (!l) {
 		s->failed = true;
 		return NULL;
 	}
+	s->n_lanes++;
 	l->dir = (uint8_t)dir;
 	l->netns = netns;
 	use(s, l);

@@ -121,7 +121,7 @@ struct segments {
 	size_t n_slabs;
 	struct on_cpu *cpus[MAX_CPUS];
 	struct segments_stats stats;
-	uint64_t now_ns, swept_ns, n_writes;
+	uint64_t now_ns, swept_ns, n_writes, n_lanes;
 	unsigned at_tcp; /* the last layer up to TCP that is recorded of what is received */
 	bool failed;
 	int stopped; /* what `on` returned */

@@ -85,11 +85,21 @@ static struct seg_bytes bytes_of(const struct bind_row *row)
 				  .seq = (uint32_t)bind_get(row, BY_SEQ, 0)};
 }
 
+/* Who reads or writes has the connection, as far as nothing surer is known. */
+static void learn_owner(struct segment_read *r, const struct bind_row *row)
+{
+	struct conn *c = row->task ? conn_find(&r->conns, row->sock) : NULL;
+
+	if (c)
+		conn_own(c, row->task, false);
+}
+
 static int on_copy(void *ctx, const struct bind_row *row)
 {
 	struct segment_read *r = ctx;
 	struct seg_bytes bytes = bytes_of(row);
 
+	learn_owner(r, row);
 	return segments_copy(r->segments, &bytes);
 }
 
@@ -98,6 +108,7 @@ static int on_write(void *ctx, const struct bind_row *row)
 	struct segment_read *r = ctx;
 	struct seg_bytes bytes = bytes_of(row);
 
+	learn_owner(r, row);
 	return segments_write(r->segments, &bytes);
 }
 

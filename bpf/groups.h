@@ -10,6 +10,9 @@
 /* Events that must not be lost go to `control`, so that a flood of packets cannot evict them. */
 enum tape_ring { TAPE_RING_control, TAPE_RING_bulk, TAPE_N_RINGS };
 
+/* Of each kind; a processor writes to the ring in slot number % slots. A ring may be in several. */
+#define TAPE_RING_SLOTS 16
+
 /* clang-format off */
 /* GROUP(name, ring, on by default) */
 #define TAPE_GROUPS(GROUP) \

@@ -119,20 +119,32 @@ int BPF_PROG(io_recv__splice, struct socket *sock, void *ppos, void *pipe, unsig
 	return received(sock->sk, ret, 0, CALL_SPLICE);
 }
 
-/* getsockopt(TCP_ZEROCOPY_RECEIVE): pages that were mapped, and bytes that were copied instead. */
-SEC("?fexit/tcp_zerocopy_receive")
-int BPF_PROG(io_recv__zerocopy, struct sock *sk, struct tcp_zerocopy_receive *zc, void *tss,
-	     int ret)
+/*
+ * getsockopt(TCP_ZEROCOPY_RECEIVE): pages that were mapped, and bytes that were copied instead
+ * (since 5.11, and in later releases of 5.10).
+ */
+static __always_inline int mapped(struct sock *sk, struct tcp_zerocopy_receive *zc, int ret)
 {
-	int copied = zc->copybuf_len, n = zc->length + (copied > 0 ? copied : 0);
+	int copied = 0;
 
-	return received(sk, ret < 0 ? ret : n, 0, CALL_ZEROCOPY);
+	if (bpf_core_field_exists(zc->copybuf_len))
+		copied = zc->copybuf_len;
+	if (ret >= 0)
+		ret = zc->length + (copied > 0 ? copied : 0);
+	return received(sk, ret, 0, CALL_ZEROCOPY);
 }
 
-SEC("?fexit/tcp_zerocopy_receive") /* before 5.11 */
-int BPF_PROG(io_recv__mapped, struct sock *sk, struct tcp_zerocopy_receive *zc, int ret)
+SEC("?fexit/tcp_zerocopy_receive")
+int BPF_PROG(io_recv__zerocopy_3, struct sock *sk, struct tcp_zerocopy_receive *zc, void *tss,
+	     int ret)
 {
-	return received(sk, ret < 0 ? ret : (int)zc->length, 0, CALL_ZEROCOPY);
+	return mapped(sk, zc, ret);
+}
+
+SEC("?fexit/tcp_zerocopy_receive") /* 5.10 */
+int BPF_PROG(io_recv__zerocopy_2, struct sock *sk, struct tcp_zerocopy_receive *zc, int ret)
+{
+	return mapped(sk, zc, ret);
 }
 
 static __always_inline int waits(struct sock *sk, uint16_t direction, uint16_t edge, int ret)

@@ -29,7 +29,7 @@ struct ring {
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
+	__uint(max_entries, TAPE_RING_SLOTS);
 	__type(key, uint32_t);
 	__array(values, struct ring);
 } control SEC(".maps") __weak, bulk SEC(".maps") __weak;
@@ -43,11 +43,7 @@ struct {
 	__type(value, struct tape_lost);
 } lost SEC(".maps") __weak;
 
-/*
- * Set by the recorder: the number of rings of a kind - 1, and a quarter of the bytes of each, by
- * kind. The number of rings and that of bytes are powers of two.
- */
-const volatile uint32_t ring_mask SEC(".rodata") __weak = 0;
+/* A quarter of the bytes of each ring, by kind, set by the recorder. A power of two. */
 const volatile uint64_t ring_quarter[TAPE_N_RINGS] SEC(".rodata") __weak = {1 << 20, 1 << 21};
 
 /* Timer ticks a second, set by the recorder. */
@@ -69,7 +65,7 @@ static __noinline void count_lost(uint32_t group)
 
 static __always_inline void *ring_of(void *rings, uint32_t cpu)
 {
-	uint32_t i = cpu & ring_mask;
+	uint32_t i = cpu % TAPE_RING_SLOTS;
 
 	return bpf_map_lookup_elem(rings, &i);
 }
@@ -234,12 +230,14 @@ static __always_inline void fill_task(struct ev_task *task)
 
 	if (has_cookies) {
 		struct task_struct *t = bpf_get_current_task_btf();
+		const uint64_t *from = (const void *)t->comm;
+		uint64_t *to = (void *)&task->comm;
 
 		task->cgroup = t->cgroups->dfl_cgrp->kn->id;
 		task->pid = t->tgid;
 		task->tid = t->pid;
-		*(uint64_t *)task->comm.s = *(const uint64_t *)t->comm;
-		*(uint64_t *)(task->comm.s + 8) = *(const uint64_t *)(t->comm + 8);
+		to[0] = from[0];
+		to[1] = from[1];
 		return;
 	}
 	id = bpf_get_current_pid_tgid();

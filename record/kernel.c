@@ -136,6 +136,11 @@ static int try_methods(struct rec_kernel *k, struct rec_error *err)
 	return 0;
 }
 
+static bool is_word(const char *at, size_t len, const char *word)
+{
+	return strlen(word) == len && !strncmp(at, word, len);
+}
+
 /* For tests (CONTRIBUTING.md): a list of methods to go without, as on a kernel that refuses them.
  */
 static int refuse_by_environment(struct rec_kernel *k, struct rec_error *err)
@@ -144,16 +149,18 @@ static int refuse_by_environment(struct rec_kernel *k, struct rec_error *err)
 
 	for (; at && *at; at += *at == ',') {
 		size_t len = strcspn(at, ",");
-		int m = 0;
+		bool any = false;
 
-		while (m < REC_N_METHODS &&
-		       (strlen(rec_method_name(m)) != len || strncmp(at, rec_method_name(m), len)))
-			m++;
-		if (m == REC_N_METHODS)
+		for (int m = 0; m < REC_N_METHODS; m++) {
+			if (!is_word(at, len, rec_method_name(m)) && !is_word(at, len, "all"))
+				continue;
+			any = true;
+			snprintf(k->refused[m], sizeof(k->refused[m]),
+				 "%s refused by TCPTAPE_REFUSE", rec_method_name(m));
+		}
+		if (!any)
 			return rec_fail(err, "TCPTAPE_REFUSE: there is no method '%.*s'", (int)len,
 					at);
-		snprintf(k->refused[m], sizeof(k->refused[m]), "%s refused by TCPTAPE_REFUSE",
-			 rec_method_name(m));
 		at += len;
 	}
 	return 0;

@@ -229,6 +229,7 @@ static void let_go(struct rec_netfilter *nf, const struct rec_netns_list *l)
 		snprintf(ns->path, sizeof(ns->path), "%s", found->path);
 		nf->netns[n++] = *ns;
 	}
+	nf->n_gone += nf->n_netns - n;
 	nf->n_netns = n;
 }
 
@@ -303,12 +304,13 @@ static bool names_have_changed(struct rec_netfilter *nf)
 	return changed;
 }
 
-void rec_netfilter_check(struct rec_netfilter *nf, uint64_t now_ns, unsigned n_met)
+bool rec_netfilter_check(struct rec_netfilter *nf, uint64_t now_ns, uint64_t n_met)
 {
 	uint64_t cpu = rec_thread_cpu_ns();
 
 	if (!nf->any || now_ns < nf->check_ns)
-		return;
+		return false;
+	nf->n_gone = 0;
 	nf->check_ns = now_ns + CHECK_NS;
 	if (names_have_changed(nf))
 		nf->n_name_looks = NAME_LOOKS;
@@ -316,11 +318,12 @@ void rec_netfilter_check(struct rec_netfilter *nf, uint64_t now_ns, unsigned n_m
 		nf->n_name_looks--;
 		look_at_names(nf);
 	}
-	nf->stale |= one_has_gone(nf) || n_met > nf->n_met || now_ns > nf->look_ns + LOOK_NS;
+	nf->stale |= one_has_gone(nf) || n_met != nf->n_met || now_ns > nf->look_ns + LOOK_NS;
 	nf->n_met = n_met;
 	if (!nf->stale || now_ns < nf->look_ns)
-		return;
+		return false;
 	nf->stale = false;
 	rec_netfilter_look(nf);
 	nf->look_ns = now_ns + MAX_SHARE * (rec_thread_cpu_ns() - cpu);
+	return nf->n_gone;
 }

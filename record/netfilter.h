@@ -24,10 +24,11 @@ struct rec_netfilter {
 	int progs[REC_NETFILTER_HOOKS]; /* by hook; not owned; -1: none there */
 	bool any;
 	struct rec_netfilter_netns *netns; /* [0] is our own */
-	size_t n_netns, cap_netns;
+	size_t n_netns, cap_netns, n_gone;
 	int home;	   /* descriptor of our own namespace */
 	size_t next_check; /* index in netns */
-	unsigned n_met, n_name_looks;
+	uint64_t n_met;
+	unsigned n_name_looks;
 	bool stale;		    /* look at all, processes included */
 	int64_t names_ns;	    /* when a name in /run/netns was made or removed */
 	uint64_t check_ns, look_ns; /* not before */
@@ -46,9 +47,9 @@ int rec_netfilter_attach(struct rec_netfilter *nf, const char *target, int prog_
 void rec_netfilter_look(struct rec_netfilter *nf);
 
 /*
- * To be called some times a second: looks if a namespace has gone or come. n_met: namespaces that
- * events have told of and nobody has looked for so far.
+ * To be called some times a second: looks if a namespace has gone or come. n_met: how many
+ * namespaces events have told of so far. True: a namespace has been let go.
  */
-void rec_netfilter_check(struct rec_netfilter *nf, uint64_t now_ns, unsigned n_met);
+bool rec_netfilter_check(struct rec_netfilter *nf, uint64_t now_ns, uint64_t n_met);
 
 #endif

@@ -62,7 +62,7 @@ static uint32_t kernel_hz(void)
 }
 
 /*
- * As many rings as processors that are online, up to REC_MAX_SPLIT and while each stays large
+ * As many rings as processors that are online, as far as there are slots and while each stays large
  * enough for a burst; they share the bytes, so a split costs no memory. Numbers are taken modulo:
  * a virtual machine may have 4 processors and 128 possible ones.
  */
@@ -71,7 +71,7 @@ static unsigned choose_split(uint64_t bulk_bytes)
 	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned split = 1;
 
-	while (split < REC_MAX_SPLIT && (long)split < n_cpus &&
+	while (split < TAPE_RING_SLOTS && (long)split < n_cpus &&
 	       bulk_bytes / (2 * split) >= 2 * MIN_RING)
 		split *= 2;
 	return split;
@@ -84,9 +84,6 @@ static void set_sizes(struct rec_object *o, const struct rec_choice *c, uint64_t
 	o->ring_bytes[TAPE_RING_bulk] = bulk_bytes / o->split;
 	for (int i = 0; i < TAPE_N_RINGS; i++)
 		o->skel->rodata->ring_quarter[i] = o->ring_bytes[i] / 4;
-	o->skel->rodata->ring_mask = o->split - 1;
-	bpf_map__set_max_entries(o->skel->maps.control, o->split);
-	bpf_map__set_max_entries(o->skel->maps.bulk, o->split);
 	bpf_map__set_max_entries(o->skel->maps.lost, o->n_cpus);
 	o->skel->rodata->hz = kernel_hz();
 	o->skel->rodata->record_stacks = c->stacks && !*c->no_stacks;
@@ -176,16 +173,19 @@ static int make_rings(struct rec_object *o, struct rec_error *err)
 
 	for (; o->n_rings < TAPE_N_RINGS * o->split; o->n_rings++) {
 		unsigned kind = o->n_rings / o->split;
-		uint32_t i = o->n_rings % o->split, size = (uint32_t)o->ring_bytes[kind];
+		uint32_t size = (uint32_t)o->ring_bytes[kind];
 		int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, size, NULL);
 
 		if (fd < 0)
 			return rec_fail(err, "making a ring buffer of %u KiB: %s", size / 1024,
 					strerror(errno));
 		o->ring_fd[o->n_rings] = fd;
-		if (bpf_map_update_elem(maps[kind], &i, &fd, BPF_ANY) < 0) {
+		for (uint32_t i = o->n_rings % o->split; i < TAPE_RING_SLOTS; i += o->split) {
+			if (bpf_map_update_elem(maps[kind], &i, &fd, BPF_ANY) == 0)
+				continue;
+			rec_fail(err, "setting up a ring buffer: %s", strerror(errno));
 			close(fd);
-			return rec_fail(err, "setting up a ring buffer: %s", strerror(errno));
+			return -1;
 		}
 	}
 	return 0;

@@ -15,8 +15,7 @@
 struct bpf_link;
 struct tape_bpf;
 
-#define REC_MAX_SPLIT 16
-#define REC_MAX_RINGS (TAPE_N_RINGS * REC_MAX_SPLIT)
+#define REC_MAX_RINGS (TAPE_N_RINGS * TAPE_RING_SLOTS)
 
 struct rec_object {
 	struct tape_bpf *skel;
@@ -25,8 +24,8 @@ struct rec_object {
 	int prog_fd[REC_MAX_PROBES]; /* -1 where it never was; stays open after detaching */
 	struct bpf_link *iter;	     /* of the snapshot; NULL: none */
 	int ring_fd[REC_MAX_RINGS]; /* n_rings of them: `split` of each kind, in the kinds' order */
-	unsigned n_rings, split; /* split: a power of two; a processor has its number modulo it */
-	int nic_fd;		 /* of the map nic_counts */
+	unsigned n_rings, split;    /* split: a power of two */
+	int nic_fd;		    /* of the map nic_counts */
 	uint64_t ring_bytes[TAPE_N_RINGS]; /* of one ring of the kind */
 	const struct tape_lost *lost;	   /* [n_cpus], in memory shared with the kernel */
 	unsigned n_cpus;		   /* possible ones */

@@ -321,7 +321,10 @@ void rec_options_help(char *buf, size_t len)
 	       "usage: tcptape-record [options] [-- COMMAND ARG...]\n\n"
 	       "Records what the kernel's TCP does into one file, for tcptape to analyze, until\n"
 	       "SIGINT or SIGTERM, for a duration, or while COMMAND runs. Needs root, or the\n"
-	       "capabilities CAP_BPF and CAP_PERFMON.\n\noptions:\n");
+	       "capabilities CAP_BPF and CAP_PERFMON; CAP_NET_ADMIN too for hooks that --list "
+	       "calls\n"
+	       "netfilter or cgroup_skb, CAP_SYS_ADMIN for other network "
+	       "namespaces.\n\noptions:\n");
 	for (size_t i = 0; i < N_ROWS; i++)
 		help_row(buf, len, &rows[i]);
 	append(buf, len, "\nevent groups (* default):");

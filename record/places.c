@@ -90,8 +90,10 @@ static int write_netns(uint32_t inode, const struct rec_netns *ns, struct tape_w
 static void see_netns(struct rec_places *p, uint32_t netns)
 {
 	if (netns && netns != p->netns.last && p->n_pending < REC_PLACES_PENDING &&
-	    set_add(&p->netns, netns))
+	    set_add(&p->netns, netns)) {
 		p->pending[p->n_pending++] = netns;
+		p->n_met++;
+	}
 }
 
 int rec_places_see(struct rec_places *p, const struct ev_head *record, struct tape_writer *w,
@@ -126,6 +128,11 @@ int rec_places_add_netns(struct rec_places *p, const struct rec_netns_list *l,
 			return r;
 	}
 	return 0;
+}
+
+void rec_places_forget_netns(struct rec_places *p)
+{
+	memset(&p->netns, 0, sizeof(p->netns));
 }
 
 int rec_places_resolve(struct rec_places *p, struct tape_writer *w, struct tape_error *err)

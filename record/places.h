@@ -27,6 +27,7 @@ struct rec_places {
 	struct rec_id_set cgroups, netns;
 	uint32_t pending[REC_PLACES_PENDING]; /* network namespaces without a row so far */
 	unsigned n_pending;
+	uint64_t n_met; /* namespaces, since the start */
 	uint16_t sock_at[256], task_at[256],
 		netns_at[256]; /* by event id: offset in the record, 0 none */
 };
@@ -41,6 +42,12 @@ int rec_places_see(struct rec_places *p, const struct ev_head *record, struct ta
 /* A row for each namespace of the list that has none. */
 int rec_places_add_netns(struct rec_places *p, const struct rec_netns_list *l,
 			 struct tape_writer *w, struct tape_error *err);
+
+/*
+ * A namespace has ended: its number may be given to another one, so that all count as not met.
+ * Rows may repeat.
+ */
+void rec_places_forget_netns(struct rec_places *p);
 
 /* Find the namespaces that were met since the call before: reads /proc if there are any. */
 int rec_places_resolve(struct rec_places *p, struct tape_writer *w, struct tape_error *err);

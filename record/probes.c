@@ -147,8 +147,8 @@ const struct rec_probe rec_probes[] = {
 	{"io_recv", "call", REC_FEXIT, "tcp_recvmsg", 5, "io_recv__5"},
 	{"io_recv", "call", REC_FEXIT, "tcp_recvmsg", 6, "io_recv__6"},
 	{"io_recv", "splice", REC_FEXIT, "tcp_splice_read", 5, "io_recv__splice"},
-	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 3, "io_recv__zerocopy"},
-	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 2, "io_recv__mapped"},
+	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 3, "io_recv__zerocopy_3"},
+	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 2, "io_recv__zerocopy_2"},
 	/* ends are attached first: no begin without its end */
 	{"io_wait", "rx end", REC_FEXIT, "sk_wait_data", 3, "io_wait__rx_end"},
 	{"io_wait", "tx end", REC_FEXIT, "sk_stream_wait_memory", 2, "io_wait__tx_end"},

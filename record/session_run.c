@@ -305,7 +305,8 @@ static int record(struct rec_session *s, rec_tick_fn *tick, void *ctx)
 			rec_sampler_take(&s->sampler, false);
 		if (rec_now_ns() >= s->drain_at && drain(s) < 0)
 			return -1;
-		rec_netfilter_check(&s->object.netfilter, rec_now_ns(), s->places.n_pending);
+		if (rec_netfilter_check(&s->object.netfilter, rec_now_ns(), s->places.n_met))
+			rec_places_forget_netns(&s->places);
 		if (rec_now_ns() >= s->tick_at && every_second(s, tick, ctx) < 0)
 			return -1;
 	}

@@ -15,7 +15,7 @@ LOAD=$build/tests/load LINK=$build/tests/link SEGMENT=$build/tests/segment MOVE=
 export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT MOVE
 [ $# = 0 ] || shift
 [ $# -gt 0 ] || set -- listener-never-accepts listen-overflow client-closes-first server-closes-first http-20ms ipv6 \
-	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop
+	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop tbf-hold late-reader
 
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

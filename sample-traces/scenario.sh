@@ -196,6 +196,22 @@ firewall-drop) # a rule drops all that comes for port 8082; another connection w
 	in_b nft list chain ip t i
 	moved 'SynRetrans|RetransSegs|Timeouts'
 	;;
+tbf-hold) # a queue of 1 Mbit/s in front of five uploads of 5000 bytes; no pacing, no loss probes
+	join_by_veth
+	serve server -s 5000 10.9.0.2 8080
+	in_a sh -c 'echo reno >/proc/sys/net/ipv4/tcp_congestion_control
+		echo 0 >/proc/sys/net/ipv4/tcp_early_retrans'
+	begin conn,rx,tx
+	tc -n "$A" qdisc add dev veth0 root tbf rate 1mbit burst 2000 limit 100k
+	client -n 5 -s 5000 10.9.0.2 8080
+	tc -n "$A" -s qdisc show dev veth0
+	;;
+late-reader) # a server that waits 50 ms before each read, over IPv6
+	join_by_veth
+	serve server -s 3000 -a 4000 -w 50 fd09::2 8080
+	begin conn,rx,tx
+	client -c 5 -s 3000 -a 4000 fd09::2 8080
+	;;
 esac
 sleep 1
 stop "$(cat "$tmp/record.pid")"

@@ -117,4 +117,21 @@ between "$t: and of the sender whose receiver does, by its own clock 400" \
 	"$(end mv-tx | awk '$2 == 300000 { print $4 }')" 359 401
 is "$t: addresses" "$(tcptape $t top --by remote | columns raddr rx_bytes | sort | tr '\n' ' ')" \
 	"127.0.0.1 400000 ::1 290000 "
+
+held() { # TRACE in|out PORT LAYER: the time there of segments with payload to that port, and in all others
+	tcptape "$1" delay "--$2" --data --dport "$3" | columns "$4" total_us | awk '{ print $1, $2 - $1 }'
+}
+t=tbf-hold
+is "$t: uploads" "$(held $t out 8080 qdisc_us | count)" 5
+is "$t: those that the qdisc did not hold for 26 to 44 ms" \
+	"$(held $t out 8080 qdisc_us | outside 26000 44000)" 0
+is "$t: those that others held too" "$(held $t out 8080 qdisc_us | cut -d' ' -f2 | outside 0 100)" 0
+is "$t: received in four parts each, none held" "$(held $t in 8080 driver_us | count) $(
+	tcptape $t delay --in --data --dport 8080 | columns total_us | outside 0 100)" "20 0"
+
+t=late-reader
+is "$t: requests" "$(held $t in 8080 queue_us | count)" 5
+is "$t: those not read after 50 ms" "$(held $t in 8080 queue_us | outside 49500 50500)" 0
+is "$t: those that others held too" "$(held $t in 8080 queue_us | cut -d' ' -f2 | outside 0 100)" 0
+is "$t: answers" "$(tcptape $t delay --in --data --sport 8080 | columns total_us | outside 0 100)" 0
 finish

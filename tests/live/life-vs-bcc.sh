@@ -17,6 +17,7 @@
 #      interrupted by the last segment. So they are compared for clients, and for servers that closed last.
 #   5. What tcplife did not see from its beginning to its end it does not print (bcc#3292): tcptape
 #      tells what is open at the end.
+# proves: tcp_destroy
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -7,6 +7,7 @@
 # GSO, VLAN tags, retransmissions and clones are told.
 #
 # Layers whose hook is a function need fentry or kprobes; without them (host) they are left out.
+# proves: rx rx_copy tx tx_write
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -37,6 +37,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -353,7 +354,7 @@ static void recv_mapped(struct end *e)
 		if (CALL(e, getsockopt(e->fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len)) < 0)
 			break; /* EIO: the end */
 		e->bytes += zc.length;
-		if (len == sizeof(zc) && zc.copybuf_len > 0) /* before 5.11 there is none */
+		if (len > offsetof(struct tcp_zerocopy_receive, copybuf_len) && zc.copybuf_len > 0)
 			e->bytes += zc.copybuf_len;
 		if (zc.length)
 			madvise(p, room, MADV_DONTNEED);

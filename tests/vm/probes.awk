@@ -13,8 +13,10 @@ $1 == "EVENT" || NF < 4 { next }
 		order[++n_events] = event
 		group[event] = $2
 	}
-	for (i = 3; i <= NF && $i ~ /^([a-z_]+:[^ ]+|-)$/; i++) {
+	# METHOD:TARGET, or PART=METHOD:TARGET
+	for (i = 3; i <= NF && $i ~ /^(([^ =:]+=)?[a-z_]+:[^ ]+|-)$/; i++) {
 		if ($i == "-") continue
+		sub(/^[^ =:]+=/, "", $i)
 		key = event SUBSEP $i
 		if (!(key in seen)) {
 			seen[key] = 1

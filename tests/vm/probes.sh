@@ -23,7 +23,7 @@ export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT
 
 suites='bullseye bookworm trixie trixie-backports-6.18 sid'
 for suite in $suites; do
-	[ -s "$lists/$suite" ] || "$here/test.sh" "$suite" vm/list.sh -d -t 120 >"$lists/$suite"
+	[ -s "$lists/$suite" ] || "$here/test.sh" "$suite" vm/list.sh -t 300 >"$lists/$suite"
 done
 [ -s "$lists/host" ] || sh "$here/list.sh" >"$lists/host"
 
