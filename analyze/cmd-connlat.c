@@ -63,8 +63,6 @@ struct connlat {
 	struct cmd_run *run;
 	struct conn_table conns;
 	bool hold; /* connect_error events tell the errno of local errors */
-	const struct conn **pending;
-	size_t n_pending;
 };
 
 struct attempt {
@@ -235,33 +233,19 @@ static int on_destroy(void *ctx, const struct bind_row *row)
 
 /* ---- what is pending at the end ---- */
 
-static int collect(void *ctx, const struct conn *c)
+static bool is_pending(const struct conn *c)
 {
-	struct connlat *l = ctx;
-
-	if (c->connect_ns || (c->marks & MARK_HELD))
-		l->pending[l->n_pending++] = c;
-	return 0;
-}
-
-static int by_start(const void *a, const void *b)
-{
-	const struct conn *x = *(const struct conn *const *)a, *y = *(const struct conn *const *)b;
-
-	if (x->born_ns != y->born_ns)
-		return x->born_ns < y->born_ns ? -1 : 1;
-	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+	return c->connect_ns || (c->marks & MARK_HELD);
 }
 
 static int print_pending(struct connlat *l)
 {
-	l->pending = calloc(l->conns.map.n + 1, sizeof(*l->pending));
-	if (!l->pending)
+	const struct conn **pending = conn_sorted(&l->conns, is_pending);
+
+	if (!pending)
 		return fail_nomem(l->run->fail);
-	conn_each(&l->conns, collect, l);
-	qsort(l->pending, l->n_pending, sizeof(*l->pending), by_start);
-	for (size_t i = 0; i < l->n_pending; i++) {
-		const struct conn *c = l->pending[i];
+	for (size_t i = 0; pending[i]; i++) {
+		const struct conn *c = pending[i];
 		struct attempt a = {
 			.conn = c,
 			.flow = c->has_flow ? &c->flow : NULL,
@@ -275,7 +259,7 @@ static int print_pending(struct connlat *l)
 			a.end_ns = a.start_ns;
 		print(l, &a);
 	}
-	free(l->pending);
+	free(pending);
 	return 0;
 }
 

@@ -115,8 +115,6 @@ struct life {
 	struct cmd_run *run;
 	struct conn_table conns;
 	struct map facts; /* cookie -> struct facts that we own */
-	const struct conn **open;
-	size_t n_open;
 	bool has_destroy, failed;
 };
 
@@ -382,33 +380,19 @@ static int on_snapshot(void *ctx, const struct bind_row *row)
 
 /* ---- what lives at the end ---- */
 
-static int collect(void *ctx, const struct conn *c)
+static bool is_left(const struct conn *c)
 {
-	struct life *l = ctx;
-
-	if (conn_state_is_open(c->state) || (c->marks & MARK_ENDED))
-		l->open[l->n_open++] = c;
-	return 0;
-}
-
-static int by_age(const void *a, const void *b)
-{
-	const struct conn *x = *(const struct conn *const *)a, *y = *(const struct conn *const *)b;
-
-	if (x->known_ns != y->known_ns)
-		return x->known_ns < y->known_ns ? -1 : 1;
-	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+	return conn_state_is_open(c->state) || (c->marks & MARK_ENDED);
 }
 
 static int print_open(struct life *l)
 {
-	l->open = calloc(l->conns.map.n + 1, sizeof(*l->open));
-	if (!l->open)
+	const struct conn **left = conn_sorted(&l->conns, is_left);
+
+	if (!left)
 		return fail_nomem(l->run->fail);
-	conn_each(&l->conns, collect, l);
-	qsort(l->open, l->n_open, sizeof(*l->open), by_age);
-	for (size_t i = 0; i < l->n_open; i++) {
-		const struct conn *c = l->open[i];
+	for (size_t i = 0; left[i]; i++) {
+		const struct conn *c = left[i];
 
 		if (c->marks & MARK_ENDED)
 			end_without_totals(l, c);
@@ -416,7 +400,7 @@ static int print_open(struct life *l)
 			print(l, c, NULL, input_last(l->run->in),
 			      c->connect_ns ? OUTCOME_PENDING : OUTCOME_OPEN);
 	}
-	free(l->open);
+	free(left);
 	return 0;
 }
 

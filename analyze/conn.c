@@ -94,14 +94,35 @@ void conn_own(struct conn *c, const struct task *task, bool sure)
 	memcpy(c->comm, task->comm, sizeof(c->comm));
 }
 
-int conn_each(const struct conn_table *t, int (*visit)(void *ctx, const struct conn *c), void *ctx)
+static uint64_t began(const struct conn *c)
 {
-	int rc = 0;
+	return c->born_ns ? c->born_ns : c->known_ns;
+}
 
-	for (size_t i = 0; !rc && i < t->map.cap; i++)
-		if (t->map.slots[i].value)
-			rc = visit(ctx, t->map.slots[i].value);
-	return rc;
+static int by_age(const void *a, const void *b)
+{
+	const struct conn *x = *(const struct conn *const *)a, *y = *(const struct conn *const *)b;
+
+	if (began(x) != began(y))
+		return began(x) < began(y) ? -1 : 1;
+	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+}
+
+const struct conn **conn_sorted(const struct conn_table *t, bool (*wanted)(const struct conn *c))
+{
+	const struct conn **ret = calloc(t->map.n + 1, sizeof(*ret));
+	size_t n = 0;
+
+	if (!ret)
+		return NULL;
+	for (size_t i = 0; i < t->map.cap; i++) {
+		const struct conn *c = t->map.slots[i].value;
+
+		if (c && wanted(c))
+			ret[n++] = c;
+	}
+	qsort(ret, n, sizeof(*ret), by_age);
+	return ret;
 }
 
 /* ---- state changes ---- */

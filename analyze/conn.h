@@ -71,8 +71,11 @@ void conn_drop(struct conn_table *t, struct conn *c);
 /* This task has it. The first one known stays, unless `sure` (it connected or accepted). */
 void conn_own(struct conn *c, const struct task *task, bool sure);
 
-/* Visit all; returns the first that is not 0. visit must not change the table. */
-int conn_each(const struct conn_table *t, int (*visit)(void *ctx, const struct conn *c), void *ctx);
+/*
+ * Those that `wanted` says yes to, oldest first (by the first SYN, else by when they were first
+ * known), then NULL. The caller frees the array, not what it points to; NULL: no memory.
+ */
+const struct conn **conn_sorted(const struct conn_table *t, bool (*wanted)(const struct conn *c));
 
 /* ---- state changes ---- */
 

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make.sh [BUILD [NAME...]]: record the sample traces (or those) anew, with the recorder in BUILD (default build/), each
-# in a VM of its own with Debian's 6.12 kernel: that has all hooks, a neutral host name, nobody
-# else's connections, and netem. README.md says what each holds; the golden tests
+# make.sh [BUILD [NAME...]]: record the sample traces (or those) anew, with the recorder in BUILD (default build/), one
+# after the other in namespaces of their own, in a VM with Debian's 6.12 kernel: that has all hooks, a
+# neutral host name, nobody else's connections, and netem. README.md says what each holds; the golden tests
 # (tests/golden/run.sh --update) have to be read again afterwards.
 set -eu
 
@@ -19,10 +19,6 @@ export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT MOVE
 
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-for scenario in "$@"; do
-	echo "$scenario"
-	VM_OUT=$out "$tests/vm/test.sh" trixie ../sample-traces/scenario.sh -d -t 600 \
-		-e SCENARIO=$scenario
-	install -m 644 "$out/$scenario.tcptape" "$here/"
-done
+VM_OUT=$out "$tests/vm/test.sh" trixie ../sample-traces/scenario.sh -d -t 600 -e SCENARIO="$*"
+for scenario in "$@"; do install -m 644 "$out/$scenario.tcptape" "$here/"; done
 ls -l "$here"/*.tcptape

@@ -1,7 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# scenario.sh: the guest's part of make.sh: record $SCENARIO into /out.
+# scenario.sh: the guest's part of make.sh: record $SCENARIO into /out; of several names one after the other.
 set -eu
+case $SCENARIO in
+*' '*)
+	for name in $SCENARIO; do
+		echo "== $name"
+		SCENARIO=$name sh "$0"
+	done
+	exit
+	;;
+esac
 # shellcheck source=tests/lib.sh
 . /tests/lib.sh
 trace=/out/$SCENARIO.tcptape

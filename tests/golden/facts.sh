@@ -83,6 +83,26 @@ is "$t: segments refused" "$(tcptape $t inerrs | columns wrong | sort | uniq -c 
 	awk '{ printf "%s%s %s", s, $1, $2; s = ", " }')" "6 checksum, 2 header, 6 sequence"
 is "$t: owners" "$(tcptape $t drops | columns comm | grep -c load)" 12
 
+of() { # TRACE COMMAND COLUMN...: how many of each
+	t=$1 command=$2
+	shift 2
+	tcptape "$t" $command 2>"$tmp/notes" | columns "$@" | sort | uniq -c |
+		awk '{ $1 = $1; printf "%s%s", s, $0; s = ", " }'
+}
+is "loss: segments sent again" "$(of loss retrans laddr cause)" \
+	"1 10.9.0.1 TLP, 7 10.9.0.1 fast, 2 10.9.0.2 TLP"
+is "synack-loss: SYNs and SYN-ACKs sent again" "$(of synack-loss retrans laddr type state)" \
+	"2 10.9.0.1 R SYN_SENT, 3 10.9.0.2 S NEW_SYN_RECV"
+between "synack-loss: the connect, ms" "$(tcptape synack-loss connlat | columns lat_ms)" 2030.9 2031.1
+is "closed-port: connects" "$(connects closed-port)" "2 ok, 5 refused"
+is "closed-port: resets" "$(of closed-port resets direction state)" \
+	"5 received SYN_SENT, 5 sent -"
+is "closed-port: drops" "$(of closed-port drops reason ip)" "3 NO_SOCKET 4, 2 NO_SOCKET 6"
+is "bad-checksum: refused" "$(of bad-checksum inerrs wrong)" "9 checksum"
+is "bad-checksum: sent again" "$(of bad-checksum retrans laddr)" "9 10.9.0.1"
+is "invalid-seq: refused" "$(of invalid-seq inerrs wrong)" "7 sequence"
+is "firewall-drop: dropped" "$(of firewall-drop drops reason dport)" "4 NETFILTER_DROP 8082"
+is "firewall-drop: sent again" "$(of firewall-drop retrans state cause)" "3 SYN_SENT RTO"
 t=io
 end() { # COMM: what that thread of each connection moved, and how long it slept
 	tcptape $t top | columns comm rx_bytes tx_bytes rx_wait_ms tx_wait_ms | sed -n "s/^$1 //p" | sort -n
