@@ -108,7 +108,11 @@ struct sock_common {
 	unsigned long skc_flags;
 };
 
-struct socket;
+struct sock;
+
+struct socket {
+	struct sock *sk;
+};
 
 struct sock {
 	struct sock_common __sk_common;
@@ -242,6 +246,25 @@ struct proto_accept_arg;
 
 struct inode {
 	unsigned long i_ino;
+	__u16 i_mode;
+};
+
+struct file {
+	struct inode *f_inode;
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct task_struct {
+	struct files_struct *files;
 };
 
 struct socket_alloc {
@@ -260,6 +283,13 @@ struct bpf_iter__tcp {
 };
 
 #pragma clang attribute pop
+
+/* include/trace/syscall.h; as perf hands it to programs (kernel/trace/trace_syscalls.c). */
+struct sys_exit_ctx {
+	__u64 common;
+	int nr;
+	__s64 ret;
+};
 
 /* connect()'s argument; part of the ABI, so it needs no CO-RE. */
 struct sockaddr_in {

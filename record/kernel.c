@@ -14,7 +14,7 @@
 const char *rec_method_name(enum rec_method m)
 {
 	static const char *const names[REC_N_METHODS] = {
-		"tp_btf", "fexit", "kprobe", "fentry", "iter", "sample",
+		"tp_btf", "fexit", "kprobe", "fentry", "iter", "sample", "kretprobe", "tracepoint",
 	};
 
 	return names[m];
@@ -122,9 +122,12 @@ static int try_methods(struct rec_kernel *k, struct rec_error *err)
 	if (k->tried && fexit < 0) /* the same trampoline */
 		snprintf(k->refused[REC_FENTRY], sizeof(k->refused[0]),
 			 "this kernel refuses fentry programs (%s)", strerror(-fexit));
-	if (!kprobes_exist())
+	if (!kprobes_exist()) {
 		snprintf(k->refused[REC_KPROBE], sizeof(k->refused[0]),
 			 "this kernel has no kprobes");
+		snprintf(k->refused[REC_KRETPROBE], sizeof(k->refused[0]),
+			 "this kernel has no kprobes");
+	}
 	return 0;
 }
 

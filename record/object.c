@@ -11,6 +11,7 @@
 
 #include "object.h"
 #include "tape_bpf.skel.h"
+#include "tracepoint.h"
 
 /*
  * libbpf says which program failed to load only in its messages, and its callback has no context
@@ -93,6 +94,30 @@ static int refuse_failed(struct rec_object *o, struct rec_choice *c, int e)
 	return -1;
 }
 
+/* NULL, and errno. */
+static struct bpf_link *attach(const struct rec_object *o, size_t probe)
+{
+	struct bpf_program *program = program_of(o, probe);
+	struct bpf_link *link;
+	int fd;
+
+	if (rec_probes[probe].method != REC_TRACEPOINT)
+		return bpf_program__attach(program);
+	fd = rec_tracepoint_open(rec_probes[probe].target);
+	if (fd < 0) {
+		errno = -fd;
+		return NULL;
+	}
+	link = bpf_program__attach_perf_event(program, fd);
+	if (!link) {
+		int e = errno;
+
+		close(fd);
+		errno = e;
+	}
+	return link; /* which closes fd */
+}
+
 /* As try_open. */
 static int attach_all(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 		      struct rec_error *err)
@@ -106,7 +131,7 @@ static int attach_all(struct rec_object *o, struct rec_choice *c, uint32_t group
 			c->state[i] = REC_PROBE_ATTACHED;
 			continue;
 		}
-		o->links[i] = bpf_program__attach(program_of(o, i));
+		o->links[i] = attach(o, i);
 		if (o->links[i]) {
 			c->state[i] = REC_PROBE_ATTACHED;
 			o->prog_fd[i] = bpf_program__fd(program_of(o, i));
