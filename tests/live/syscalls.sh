@@ -44,8 +44,10 @@ try() { # METHOD REFUSED [OPTION]: the same must be seen by it
 	method=$1
 	export TCPTAPE_REFUSE="$2"
 	shift 2
-	from=$(n_accepts)
 	record "$tmp/$method.tcptape" -e conn "$@"
+	# kretprobe does not see the return of the accept() in which the server waits already
+	warm=$(in_a "$LOAD" client 10.9.0.2 17431 | awk '$1 == "connect" { print $3 }')
+	from=$(n_accepts)
 	scenario
 	accepted() { [ "$(n_accepts)" = $((from + 5)) ]; }
 	check "$method: the server has accepted all" wait_for 10 accepted
@@ -60,7 +62,7 @@ try() { # METHOD REFUSED [OPTION]: the same must be seen by it
 		sort >"$tmp/accepts"
 
 	is "$method: accepted, by whom" "$(awk -v pid="$server" '$5 == pid { print $3, $4 }' "$tmp/accepts" |
-		sort)" "$(cat "$tmp/truth")"
+		grep -v " $warm\$" | sort)" "$(cat "$tmp/truth")"
 	"$TCPTAPE" dump --json "$t" | grep '"connect_error"' >"$tmp/errors" || :
 
 	is "$method: no route, IPv4" "$(grep -c '"daddr":"192.0.2.1".*"dport":17432' "$tmp/errors")" 1
