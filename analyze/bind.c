@@ -20,6 +20,7 @@ static bool is_of_kind(const struct tape_schema *s, const struct tape_field *f, 
 	case BIND_ADDR: return f->type == TAPE_ADDR;
 	case BIND_SOCK: return is_ref_to(s, f, "sock");
 	case BIND_TASK: return is_ref_to(s, f, "task");
+	case BIND_PACKET: return is_ref_to(s, f, "packet");
 	case BIND_FLOW: return f->type == TAPE_DREF;
 	case BIND_STR: return f->type == TAPE_STR;
 	case BIND_COMM: return f->type == TAPE_COMM;
@@ -31,7 +32,8 @@ void bind_schema(struct bind *b, const struct tape_schema *schema)
 {
 	b->rec = tape_schema_record_by_name(schema, b->record);
 	b->ends_socket = !strcmp(b->record, "tcp_destroy");
-	b->sock_field = b->task_field = b->flow_field = b->daddr_field = b->dport_field = -1;
+	b->sock_field = b->task_field = b->packet_field = b->flow_field = -1;
+	b->daddr_field = b->dport_field = -1;
 	if (b->rec && b->rec->is_table)
 		b->rec = NULL;
 	for (unsigned i = 0; i < b->n_fields; i++) {
@@ -45,6 +47,8 @@ void bind_schema(struct bind *b, const struct tape_schema *schema)
 			b->sock_field = (int)i;
 		if (f->kind == BIND_TASK)
 			b->task_field = (int)i;
+		if (f->kind == BIND_PACKET)
+			b->packet_field = (int)i;
 		if (f->kind == BIND_FLOW)
 			b->flow_field = (int)i;
 		if (!strcmp(f->name, "daddr") && f->kind == BIND_ADDR)
@@ -86,6 +90,7 @@ void bind_tables_fini(struct bind_tables *t)
 {
 	free(t->socks);
 	free(t->tasks);
+	free(t->packets);
 	*t = (struct bind_tables){0};
 }
 
@@ -203,8 +208,8 @@ static int load_tasks(struct bind_tables *t, const struct tape_schema *schema,
 	const struct tape_record *rec = tape_schema_record_by_name(schema, "task");
 	uint32_t n = rec ? tape_chunk_rows(chunk, rec->id) : 0;
 	int rc = room((void **)&t->tasks, &t->cap_tasks, n, sizeof(*t->tasks), err);
-	struct tape_column pid, tid, comm;
-	bool has_pid, has_tid, has_comm;
+	struct tape_column pid, tid, comm, cgroup;
+	bool has_pid, has_tid, has_comm, has_cgroup;
 
 	t->n_tasks = 0;
 	if (rc || !n)
@@ -215,6 +220,9 @@ static int load_tasks(struct bind_tables *t, const struct tape_schema *schema,
 		rc = table_column(chunk, rec, "tid", TAPE_U64, &tid, err);
 	has_tid = rc > 0;
 	if (rc >= 0)
+		rc = table_column(chunk, rec, "cgroup", TAPE_U64, &cgroup, err);
+	has_cgroup = rc > 0;
+	if (rc >= 0)
 		rc = table_column(chunk, rec, "comm", TAPE_COMM, &comm, err);
 	has_comm = rc > 0;
 	if (rc < 0)
@@ -223,6 +231,7 @@ static int load_tasks(struct bind_tables *t, const struct tape_schema *schema,
 		struct task *k = &t->tasks[i];
 
 		*k = (struct task){0};
+		k->cgroup = has_cgroup ? tape_column_get(&cgroup, i) : 0;
 		k->pid = has_pid ? (uint32_t)tape_column_get(&pid, i) : 0;
 		k->tid = has_tid ? (uint32_t)tape_column_get(&tid, i) : 0;
 		if (has_comm)
@@ -233,6 +242,64 @@ static int load_tasks(struct bind_tables *t, const struct tape_schema *schema,
 	return 0;
 }
 
+/* Integer columns of table packet. */
+enum { WIRE_SEQ, WIRE_ACK, WIRE_PAYLOAD, WIRE_SEGS, WIRE_FLAGS, WIRE_VLAN, WIRE_HEADERS, WIRE_N };
+static const char *const wire_names[WIRE_N] = {
+	[WIRE_SEQ] = "seq",	    [WIRE_ACK] = "ack_seq",	[WIRE_PAYLOAD] = "payload",
+	[WIRE_SEGS] = "segs",	    [WIRE_FLAGS] = "tcp_flags", [WIRE_VLAN] = "vlan",
+	[WIRE_HEADERS] = "headers",
+};
+
+static void fill_packet(struct wire *w, const struct tape_column cols[WIRE_N],
+			const bool have[WIRE_N], uint32_t k)
+{
+	uint64_t v[WIRE_N];
+
+	for (unsigned i = 0; i < WIRE_N; i++)
+		v[i] = have[i] ? tape_column_get(&cols[i], k) : 0;
+	w->seq = (uint32_t)v[WIRE_SEQ];
+	w->ack_seq = (uint32_t)v[WIRE_ACK];
+	w->payload = (uint32_t)v[WIRE_PAYLOAD];
+	w->segs = (uint16_t)v[WIRE_SEGS];
+	w->tcp_flags = (uint16_t)v[WIRE_FLAGS];
+	w->vlan = (uint16_t)v[WIRE_VLAN];
+	w->headers = (uint16_t)v[WIRE_HEADERS];
+}
+
+static int load_packets(struct bind_tables *t, const struct tape_schema *schema,
+			struct tape_chunk *chunk, struct tape_error *err)
+{
+	const struct tape_record *rec = tape_schema_record_by_name(schema, "packet");
+	bool known = t->want_packets && rec && rec->is_table;
+	uint32_t n = known ? tape_chunk_rows(chunk, rec->id) : 0;
+	struct tape_column cols[WIRE_N], ref;
+	bool have[WIRE_N], has_flow;
+	int rc = room((void **)&t->packets, &t->cap_packets, n, sizeof(*t->packets), err);
+
+	t->n_packets = 0;
+	if (rc || !n)
+		return rc;
+	for (unsigned i = 0; rc >= 0 && i < WIRE_N; i++) {
+		rc = table_column(chunk, rec, wire_names[i], TAPE_U64, &cols[i], err);
+		have[i] = rc > 0;
+	}
+	if (rc >= 0)
+		rc = table_column(chunk, rec, "flow", TAPE_DREF, &ref, err);
+	if (rc < 0)
+		return rc;
+	has_flow = rc > 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct wire *w = &t->packets[i];
+
+		*w = (struct wire){0};
+		fill_packet(w, cols, have, i);
+		if (has_flow)
+			w->has_flow = bind_flow(t, tape_column_get(&ref, i), &w->flow);
+	}
+	t->n_packets = n;
+	return 0;
+}
+
 int bind_tables_load(struct bind_tables *t, const struct tape_schema *schema,
 		     struct tape_chunk *chunk, struct tape_error *err)
 {
@@ -240,5 +307,7 @@ int bind_tables_load(struct bind_tables *t, const struct tape_schema *schema,
 
 	if (!rc)
 		rc = load_socks(t, schema, chunk, err);
-	return rc ? rc : load_tasks(t, schema, chunk, err);
+	if (!rc)
+		rc = load_tasks(t, schema, chunk, err);
+	return rc ? rc : load_packets(t, schema, chunk, err);
 }

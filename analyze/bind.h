@@ -3,7 +3,7 @@
  * Columns by name. A command names the record types and fields that it uses; they are looked up in
  * the schema of the file, once, and their columns decoded once a chunk. A field that the file does
  * not have, or has as something else, is "not recorded", which is not the same as 0: ask bind_has.
- * The tables of a chunk (sockets, tasks) are decoded here too, into plain arrays.
+ * The tables of a chunk (sockets, tasks, packets) are decoded here too, into plain arrays.
  */
 #ifndef ANA_BIND_H
 #define ANA_BIND_H
@@ -28,12 +28,34 @@ struct sock {		 /* a row of table sock */
 	bool selected; /* by the options of the user (select.h) */
 };
 
-struct task { /* a row of table task */
+struct task {		 /* a row of table task */
+	uint64_t cgroup; /* 0: not recorded */
 	uint32_t pid, tid;
 	char comm[EV_COMM_LEN + 1]; /* may hold anything */
 };
 
-enum bind_kind { BIND_INT, BIND_ADDR, BIND_SOCK, BIND_TASK, BIND_FLOW, BIND_STR, BIND_COMM };
+/* What was read of a packet (its field `headers`). */
+#define BIND_PACKET_IP 1
+#define BIND_PACKET_TCP 2
+#define BIND_PACKET_OF_SOCK 4 /* out of the socket instead */
+
+struct wire { /* a row of table packet; fields that are not recorded are 0 */
+	struct flow flow;
+	bool has_flow;
+	uint32_t seq, ack_seq, payload;
+	uint16_t segs, tcp_flags, vlan, headers;
+};
+
+enum bind_kind {
+	BIND_INT,
+	BIND_ADDR,
+	BIND_SOCK,
+	BIND_TASK,
+	BIND_FLOW,
+	BIND_STR,
+	BIND_COMM,
+	BIND_PACKET,
+};
 
 struct bind_field {
 	const char *name;
@@ -54,9 +76,10 @@ struct bind {
 	const struct tape_record *rec; /* NULL: the file knows no such record */
 	int index[BIND_MAX_FIELDS];    /* -1: not recorded */
 	int sock_field, task_field;    /* which of the fields they are, -1 none */
-	int flow_field;		       /* a packet's own addresses */
-	bool ends_socket;	       /* tcp_destroy: nothing of that socket follows */
-	int daddr_field, dport_field;  /* the remote end that was asked for */
+	int packet_field;
+	int flow_field;		      /* a packet's own addresses */
+	bool ends_socket;	      /* tcp_destroy: nothing of that socket follows */
+	int daddr_field, dport_field; /* the remote end that was asked for */
 	struct tape_column cols[BIND_MAX_FIELDS];
 	bool have[BIND_MAX_FIELDS];
 	uint32_t n_rows;
@@ -71,6 +94,7 @@ struct bind_row { /* one event, while `on` runs */
 	bool stale;		 /* a snapshot from before the window: it may have changed since */
 	const struct sock *sock; /* NULL: none, or not recorded */
 	const struct task *task;
+	const struct wire *packet;
 	const struct bind_tables *tables;
 };
 
@@ -130,12 +154,14 @@ struct bind_flows { /* columns of table flow, as the chunk has them */
 	uint32_t n;
 };
 
-/* The sockets and tasks of one chunk. Reused from chunk to chunk. */
+/* The sockets, tasks and packets of one chunk. Reused from chunk to chunk. */
 struct bind_tables {
 	struct bind_flows flows;
 	struct sock *socks;
 	struct task *tasks;
-	uint32_t n_socks, n_tasks, cap_socks, cap_tasks;
+	struct wire *packets; /* decoded only if want_packets */
+	uint32_t n_socks, n_tasks, n_packets, cap_socks, cap_tasks, cap_packets;
+	bool want_packets; /* set by the caller, before a chunk is loaded */
 };
 
 void bind_tables_fini(struct bind_tables *t);
@@ -153,6 +179,10 @@ static inline const struct sock *bind_sock(const struct bind_tables *t, uint64_t
 static inline const struct task *bind_task(const struct bind_tables *t, uint64_t ref)
 {
 	return ref && ref <= t->n_tasks ? &t->tasks[ref - 1] : NULL;
+}
+static inline const struct wire *bind_packet(const struct bind_tables *t, uint64_t ref)
+{
+	return ref && ref <= t->n_packets ? &t->packets[ref - 1] : NULL;
 }
 
 #endif

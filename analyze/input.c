@@ -2,6 +2,7 @@
 #include "input.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,24 @@ const char *input_hooks(struct input *in, const char *event)
 	return meta_has_probe(meta, n, event, &hooks) == META_YES ? hooks : NULL;
 }
 
+const char *input_lost_part(struct input *in, const char *event)
+{
+	char key[64];
+	size_t n;
+	const struct tape_meta *meta = tape_reader_meta(in->reader, &n);
+
+	snprintf(key, sizeof(key), "absent.%s", event);
+	return input_hooks(in, event) ? meta_get(meta, n, key) : NULL;
+}
+
+const char *input_meta(struct input *in, const char *key)
+{
+	size_t n;
+	const struct tape_meta *meta = tape_reader_meta(in->reader, &n);
+
+	return meta_get(meta, n, key);
+}
+
 int input_needs(struct input *in, const char *group, const char *record, struct fail *fail)
 {
 	size_t n;
@@ -116,7 +135,7 @@ int input_needs(struct input *in, const char *group, const char *record, struct 
 				"%s: the trace has no events of group %s; record it with: "
 				"tcptape-record -e +%s",
 				in->path, group, group);
-	if (input_has_probe(in, record, &why) == META_NO)
+	if (record && input_has_probe(in, record, &why) == META_NO)
 		return fail_set(fail, STATUS_LACKS,
 				"%s: the trace has no %s events (%s); they belong to: "
 				"tcptape-record -e +%s",
@@ -355,6 +374,13 @@ static const struct sock *row_sock(const struct input *in, const struct bind *b,
 	return bind_sock(&in->tables, tape_column_get(&b->cols[b->sock_field], k));
 }
 
+static const struct wire *row_packet(const struct input *in, const struct bind *b, uint32_t k)
+{
+	if (b->packet_field < 0 || !b->have[b->packet_field])
+		return NULL;
+	return bind_packet(&in->tables, tape_column_get(&b->cols[b->packet_field], k));
+}
+
 static const struct task *row_task(const struct input *in, const struct bind *b, uint32_t k)
 {
 	if (b->task_field < 0 || !b->have[b->task_field])
@@ -366,7 +392,7 @@ static const struct task *row_task(const struct input *in, const struct bind *b,
  * Snapshots come through the window whatever its limits: a connection that exists at --from is
  * known by what existed before.
  */
-static bool row_wanted(struct input *in, struct bind_row *row)
+static bool row_wanted(struct input *in, const struct input_job *job, struct bind_row *row)
 {
 	uint64_t ts = row->snapshot ? in->from_ns : row->ts_ns;
 	const struct bind *b = row->bind;
@@ -377,9 +403,15 @@ static bool row_wanted(struct input *in, struct bind_row *row)
 	row->stale = row->snapshot && row->ts_ns < in->from_ns;
 	if (row->snapshot && b->sock_field < 0 && b->task_field < 0)
 		return true; /* a fact about the machine, of no connection */
+	if (job->all_rows) {
+		select_learn(&in->select, sock, row->task);
+		return true;
+	}
 	if (b->flow_field >= 0 && b->have[b->flow_field] &&
 	    bind_flow(&in->tables, tape_column_get(&b->cols[b->flow_field], row->k), &flow))
 		sock = input_packet(in, sock, &flow, &room);
+	else if (row->packet && row->packet->has_flow)
+		sock = input_packet(in, sock, &row->packet->flow, &room);
 	return input_wants(in, ts, sock, row->task);
 }
 
@@ -406,11 +438,12 @@ static int deliver_rows(struct input *in, const struct input_job *job, struct ta
 		row.cpu = c.has_cpu ? (uint32_t)tape_column_get(&c.cpu, i) : 0;
 		row.sock = row_sock(in, b, row.k);
 		row.task = row_task(in, b, row.k);
+		row.packet = row_packet(in, b, row.k);
 		if (b->daddr_field >= 0 && b->dport_field >= 0)
 			row.sock =
 				input_asked(in, row.sock, bind_addr(&row, (unsigned)b->daddr_field),
 					    bind_get(&row, (unsigned)b->dport_field, 0), &asked);
-		if (!row_wanted(in, &row))
+		if (!row_wanted(in, job, &row))
 			; /* but it may end */
 		else if (job->tcp_only && row.sock && row.sock->protocol == BIND_MPTCP)
 			in->has_mptcp = true;
@@ -470,11 +503,20 @@ static int deliver(struct input *in, const struct input_job *job, struct tape_ch
 
 static void start_job(struct input *in, const struct input_job *job)
 {
+	uint64_t margin = job->margin_ns;
+
+	if (in->windowed && margin)
+		tape_reader_window(in->reader, in->from_ns > margin ? in->from_ns - margin : 0,
+				   in->to_ns < UINT64_MAX - margin ? in->to_ns + margin
+								   : UINT64_MAX);
+	in->tables.want_packets = false;
 	memset(in->by_type, NO_BIND, sizeof(in->by_type));
 	for (unsigned i = 0; i < job->n_binds; i++) {
 		bind_schema(&job->binds[i], input_schema(in));
 		if (job->binds[i].rec)
 			in->by_type[job->binds[i].rec->id] = (uint8_t)i;
+		if (job->binds[i].packet_field >= 0)
+			in->tables.want_packets = true;
 	}
 }
 

@@ -60,6 +60,11 @@ enum meta_answer input_has_probe(struct input *in, const char *event, const char
 /* The hooks that an event had in this recording ("tp_btf:tcp_probe"), NULL if it does not say. */
 const char *input_hooks(struct input *in, const char *event);
 
+/* Why an event that was recorded lacks some of its hooks; NULL: it has all. */
+const char *input_lost_part(struct input *in, const char *event);
+/* The first META line of that key, NULL if there is none. */
+const char *input_meta(struct input *in, const char *key);
+
 struct input_job {
 	struct bind *binds;
 	unsigned n_binds;
@@ -71,6 +76,12 @@ struct input_job {
 	/* Behind each chunk: nothing earlier than floor_ns follows. May be NULL. */
 	int (*on_chunk)(void *ctx, uint64_t floor_ns);
 	bool tcp_only; /* leave out MPTCP sockets: their subflows are the connections */
+	/*
+	 * All rows, whether chosen or not, and of files also those up to margin_ns outside the
+	 * window: for commands that join events first, and then ask input_wants about the whole.
+	 */
+	bool all_rows;
+	uint64_t margin_ns;
 	/* Instead of binds: each chunk, and its tables. */
 	int (*on_raw)(void *ctx, struct tape_chunk *chunk, const struct bind_tables *tables);
 	void *ctx;

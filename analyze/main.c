@@ -13,8 +13,9 @@
 #include "cmd.h"
 
 static const struct cmd *const commands[] = {
-	&cmd_info,  &cmd_dump,	 &cmd_rtt,     &cmd_connlat, &cmd_states, &cmd_events, &cmd_life,
-	&cmd_drops, &cmd_inerrs, &cmd_retrans, &cmd_resets,  &cmd_listen, &cmd_nic,
+	&cmd_info, &cmd_dump,  &cmd_rtt,    &cmd_connlat, &cmd_states, &cmd_events,
+	&cmd_life, &cmd_drops, &cmd_inerrs, &cmd_retrans, &cmd_resets, &cmd_listen,
+	&cmd_nic,  &cmd_top,   &cmd_delay,  &cmd_verify,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Socket fields -> record fields. probe.h includes this twice: once with plain loads through typed
- * pointers (about 1 ns each; tracepoints, fentry, fexit, iterators), once through
- * bpf_probe_read_kernel (about 25 ns each), for kprobes, where the verifier knows no types.
+ * Fields of sockets and buffers -> record fields. probe.h includes this twice: once with plain
+ * loads through typed pointers (about 1 ns each; tracepoints, fentry, fexit, iterators), once
+ * through bpf_probe_read_kernel (about 25 ns each), for kprobes, where the verifier knows no types.
  *
  * GET(p, member) reads p->member, GET2(p, a, b) reads p->a->b, GET_ADDR copies 16 bytes, GET_BITS
  * reads a bit field: its p must be a variable, as the macro adds the whole path's offset to it.
@@ -102,6 +102,55 @@ static __always_inline void FILL(loss_probe)(struct ev_loss_probe *e, struct tcp
 	e->ca_state = GET_BITS(tp, inet_conn.icsk_ca_state);
 	e->state = GET(tp, inet_conn.icsk_inet.sk.__sk_common.skc_state);
 	e->outstanding = GET(tp, tlp_high_seq) != 0;
+}
+
+/* vlan_proto may be stale until 6.1, which has a bit beside it. */
+static __always_inline void FILL(skb)(struct skb_view *v, struct sk_buff *skb)
+{
+	bool tagged;
+
+	v->head = GET(skb, head);
+	v->data = (uint32_t)(GET(skb, data) - v->head);
+	v->tail = GET(skb, tail);
+	v->end = GET(skb, end);
+	v->len = GET(skb, len);
+	v->protocol = bpf_ntohs(GET(skb, protocol));
+	v->network_header = GET(skb, network_header);
+	v->mac_header = GET(skb, mac_header);
+	if (bpf_core_field_exists(skb->vlan_present))
+		tagged = GET_BITS(skb, vlan_present);
+	else
+		tagged = GET(skb, vlan_proto) != 0;
+	v->vlan = tagged ? GET(skb, vlan_tci) & VLAN_ID : NO_VLAN;
+	v->cloned = GET_BITS(skb, cloned);
+}
+
+/* A segment that a socket sends or has received, by its control block; not flow and segs. */
+static __always_inline void FILL(cb)(struct ev_packet *p, struct sk_buff *skb)
+{
+	struct tcp_skb_cb *cb = (struct tcp_skb_cb *)skb->cb;
+	uint16_t flags = GET_BITS(cb, tcp_flags); /* not only bits: 1 byte until 6.16, then 2 */
+
+	p->seq = GET(cb, seq);
+	p->payload =
+		GET(cb, end_seq) - p->seq - !!(flags & TCP_FLAG_SYN) - !!(flags & TCP_FLAG_FIN);
+	p->tcp_flags = flags;
+	p->vlan = NO_VLAN;
+	p->headers = OF_SOCKET;
+}
+
+/* All of a tx_write event but its head, sock, task and size. */
+static __always_inline void FILL(tx_write)(struct ev_tx_write *e, struct tcp_sock *tp)
+{
+	e->write_seq = GET(tp, write_seq);
+	e->snd_una = GET(tp, snd_una);
+	e->snd_nxt = GET(tp, snd_nxt);
+	e->snd_wnd = GET(tp, snd_wnd);
+	e->cwnd = GET(tp, snd_cwnd);
+	e->in_flight = FILL(in_flight)(tp);
+	e->mss = GET(tp, mss_cache);
+	e->state = GET(tp, inet_conn.icsk_inet.sk.__sk_common.skc_state);
+	e->nonagle = GET_BITS(tp, nonagle);
 }
 
 #undef GET

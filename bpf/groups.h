@@ -22,7 +22,8 @@ enum tape_ring { TAPE_RING_control, TAPE_RING_bulk, TAPE_N_RINGS };
 	GROUP(listen, control, 1) \
 	GROUP(nic, control, 1) \
 	GROUP(rx, bulk, 0) \
-	GROUP(tx, bulk, 0)
+	GROUP(tx, bulk, 0) \
+	GROUP(io, bulk, 0)
 /* clang-format on */
 
 enum tape_group {

@@ -27,6 +27,7 @@ enum { false, true };
 /* include/uapi/linux/bpf.h */
 #define BPF_MAP_TYPE_ARRAY 2
 #define BPF_MAP_TYPE_PERCPU_HASH 5
+#define BPF_MAP_TYPE_ARRAY_OF_MAPS 12
 #define BPF_NOEXIST 1
 #define BPF_MAP_TYPE_RINGBUF 27
 #define BPF_F_MMAPABLE (1u << 10)
@@ -46,6 +47,8 @@ enum {
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { ETH_P_IP = 0x0800, ETH_P_8021Q = 0x8100, ETH_P_IPV6 = 0x86dd, ETH_P_8021AD = 0x88a8 };
 enum { SOCK_STREAM = 1 };
+enum { PACKET_OUTGOING = 4 };					/* include/uapi/linux/if_packet.h */
+enum { TCP_FLAG_FIN = 1, TCP_FLAG_SYN = 2, TCP_FLAG_ACK = 16 }; /* TCPHDR_*, include/net/tcp.h */
 enum { IPPROTO_TCP = 6, IPPROTO_MPTCP = 262 };
 enum { SOCK_DONE = 1 }; /* enum sock_flags, include/net/sock.h: bit number in sk_flags */
 
@@ -108,11 +111,7 @@ struct sock_common {
 	unsigned long skc_flags;
 };
 
-struct sock;
-
-struct socket {
-	struct sock *sk;
-};
+struct socket;
 
 struct sock {
 	struct sock_common __sk_common;
@@ -126,6 +125,10 @@ struct sock {
 	__u16 sk_protocol, sk_type;
 	kuid_t sk_uid;
 	struct socket *sk_socket;
+};
+
+struct socket {
+	struct sock *sk;
 };
 
 struct inet_sock {
@@ -182,7 +185,8 @@ struct tcp_sock {
 	struct minmax rtt_min;
 	__u32 srtt_us, mdev_us, rttvar_us;
 	__u32 snd_una, snd_nxt, snd_cwnd, snd_ssthresh, mss_cache;
-	__u32 write_seq, tlp_high_seq;
+	__u32 write_seq, tlp_high_seq, rcv_nxt, copied_seq;
+	__u64 tcp_wstamp_ns, tcp_clock_cache;
 	__u32 packets_out, sacked_out, lost_out, retrans_out;
 	__u32 delivered, lost, total_retrans;
 	__u64 bytes_sent, bytes_acked, bytes_received, bytes_retrans;
@@ -211,20 +215,37 @@ struct sk_buff {
 	unsigned int len, tail;
 	int skb_iif;
 	__u32 mark;
-	__be16 protocol;
+	__be16 protocol, vlan_proto;
+	__u16 vlan_tci;
+	__u8 vlan_present : 1, cloned : 1, pkt_type : 3;
 	__u16 network_header, transport_header, queue_mapping, mac_header;
+	__u64 skb_mstamp_ns;
 	unsigned int end; /* an offset from head on 64-bit machines */
 	unsigned char *head, *data;
 };
 
+struct napi_gro_cb {
+	void *frag0;
+	unsigned int frag0_len;
+};
+
 struct skb_shared_info {
-	unsigned short gso_segs;
+	unsigned short gso_size, gso_segs;
 };
 
 struct tcp_skb_cb {
 	__u32 seq, end_seq, ack_seq;
 	__u16 tcp_gso_segs;
 	__u16 tcp_flags; /* 1 byte until 6.16 */
+	__u8 sacked;
+};
+
+struct iov_iter {
+	unsigned long count;
+};
+
+struct msghdr {
+	struct iov_iter msg_iter;
 };
 
 struct request_sock {
@@ -243,6 +264,11 @@ struct rate_sample {
 };
 
 struct proto_accept_arg;
+
+struct tcp_zerocopy_receive { /* include/uapi/linux/tcp.h */
+	__u32 length;
+	__s32 copybuf_len;
+};
 
 struct inode {
 	unsigned long i_ino;

@@ -18,15 +18,21 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-struct {
+struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 22);
-} control SEC(".maps") __weak;
+	__uint(max_entries, 1 << 16); /* the recorder makes the real ones */
+};
 
+/*
+ * Several rings of each kind, as processors that write to one ring wait for one another: the cache
+ * line with the ring's lock and position goes from one to the next with each record.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 23);
-} bulk SEC(".maps") __weak;
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__array(values, struct ring);
+} control SEC(".maps") __weak, bulk SEC(".maps") __weak;
 
 /* One element a possible CPU, read by the recorder through mmap. */
 struct {
@@ -37,7 +43,11 @@ struct {
 	__type(value, struct tape_lost);
 } lost SEC(".maps") __weak;
 
-/* A quarter of each ring's bytes, set by the recorder. A power of two. */
+/*
+ * Set by the recorder: the number of rings of a kind - 1, and a quarter of the bytes of each, by
+ * kind. The number of rings and that of bytes are powers of two.
+ */
+const volatile uint32_t ring_mask SEC(".rodata") __weak = 0;
 const volatile uint64_t ring_quarter[TAPE_N_RINGS] SEC(".rodata") __weak = {1 << 20, 1 << 21};
 
 /* Timer ticks a second, set by the recorder. */
@@ -57,25 +67,34 @@ static __noinline void count_lost(uint32_t group)
 		__sync_fetch_and_add(&l->n[group], 1);
 }
 
+static __always_inline void *ring_of(void *rings, uint32_t cpu)
+{
+	uint32_t i = cpu & ring_mask;
+
+	return bpf_map_lookup_elem(rings, &i);
+}
+
 /* The time is taken before the ring's lock is waited for. */
-static __always_inline void *reserve(void *ring, uint32_t group, uint16_t type, uint32_t size)
+static __always_inline void *reserve(void *rings, uint32_t group, uint16_t type, uint32_t size)
 {
 	uint64_t now = bpf_ktime_get_ns();
-	struct ev_head *head = bpf_ringbuf_reserve(ring, size, 0);
+	uint32_t cpu = bpf_get_smp_processor_id();
+	void *ring = ring_of(rings, cpu);
+	struct ev_head *head = ring ? bpf_ringbuf_reserve(ring, size, 0) : NULL;
 
 	if (!head) {
 		count_lost(group);
 		return NULL;
 	}
 	head->ts_ns = now;
-	head->cpu = bpf_get_smp_processor_id();
+	head->cpu = cpu;
 	head->type = type;
 	head->size = size;
 	return head;
 }
 
-#define RESERVE(ring, group, name)                                                                 \
-	((struct ev_##name *)reserve(&ring, TAPE_GROUP_##group, EV_##name,                         \
+#define RESERVE(kind, group, name)                                                                 \
+	((struct ev_##name *)reserve(&kind, TAPE_GROUP_##group, EV_##name,                         \
 				     sizeof(struct ev_##name)))
 
 /* --stacks, set by the recorder; false: the verifier leaves the code out. */
@@ -103,24 +122,28 @@ static __always_inline uint64_t take_stack(void *ctx, void *frames)
  * reader, so only one record in 8 looks, picked by bits of its time: hundreds of records lie in a
  * band, and if all fail to look there are the next band and the timer.
  */
-static __always_inline bool should_wake(void *ring, enum tape_ring id, uint64_t ts_ns)
+static __always_inline bool should_wake(void *rings, enum tape_ring kind, struct ev_head *head)
 {
-	uint64_t quarter = ring_quarter[id], used;
+	uint64_t quarter = ring_quarter[kind], used;
+	void *ring;
 
-	if (ts_ns >> 6 & 7) /* coarser than the steps of any clock in use */
+	if (head->ts_ns >> 6 & 7) /* coarser than the steps of any clock in use */
+		return false;
+	ring = ring_of(rings, head->cpu);
+	if (!ring)
 		return false;
 	used = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 	return used >= quarter && (used & (quarter - 1)) < quarter / 16;
 }
 
-static __always_inline void submit(void *ring, enum tape_ring id, struct ev_head *head)
+static __always_inline void submit(void *rings, enum tape_ring kind, struct ev_head *head)
 {
-	bool wake = should_wake(ring, id, head->ts_ns);
+	bool wake = should_wake(rings, kind, head);
 
 	bpf_ringbuf_submit(head, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
-#define SUBMIT(ring, record) submit(&ring, TAPE_RING_##ring, &(record)->head)
+#define SUBMIT(kind, record) submit(&kind, TAPE_RING_##kind, &(record)->head)
 
 static __always_inline bool is_tcp(struct sock *sk)
 {
@@ -144,20 +167,48 @@ static __always_inline uint64_t cookie_of(void *sk)
 	return ((struct sock *)sk)->__sk_common.skc_cookie.counter;
 }
 
-/* IPv4 as ::ffff:a.b.c.d. addr must be 8-byte aligned, as all in records are. */
-static __always_inline void map_v4(struct ev_addr *addr, __be32 v4)
+/*
+ * A member of a segment's control block, by plain loads. libbpf makes the load as wide as the
+ * kernel's member: tcp_flags has 1 byte until 6.16.
+ */
+#define CB(skb, member) (((struct tcp_skb_cb *)(skb)->cb)->member)
+
+/*
+ * IPv4 as ::ffff:a.b.c.d. Addresses stand 8-byte aligned in all records. Here as below: through a
+ * member of struct ev_addr, which is an array of bytes, clang would store byte by byte.
+ */
+static __always_inline void map_v4(void *addr, __be32 v4)
 {
-	*(uint64_t *)addr->b = 0;
-	*(uint32_t *)(addr->b + 8) = bpf_htonl(0xffff);
-	*(uint32_t *)(addr->b + 12) = v4;
+	uint64_t *zero = addr;
+	uint32_t *words = addr;
+
+	*zero = 0;
+	words[2] = bpf_htonl(0xffff);
+	words[3] = v4;
 }
 
 /* The verifier lets wide loads pass within one array (btf_struct_walk). */
-static __always_inline void copy_addr(struct ev_addr *to, const __u8 *from)
+static __always_inline void copy_addr(void *addr, const void *u6_addr8)
 {
-	*(uint64_t *)to->b = *(const uint64_t *)from;
-	*(uint64_t *)(to->b + 8) = *(const uint64_t *)(from + 8);
+	const uint64_t *from = u6_addr8;
+	uint64_t *to = addr;
+
+	to[0] = from[0];
+	to[1] = from[1];
 }
+
+/* What packet.h needs of a buffer; offsets are from head. */
+struct skb_view {
+	const unsigned char *head;
+	uint32_t data, tail, end, len;
+	uint16_t protocol; /* host byte order */
+	uint16_t network_header, mac_header;
+	uint16_t vlan; /* id of the tag beside the packet; NO_VLAN none */
+	bool cloned;
+};
+
+enum { NO_VLAN = 0xffff, VLAN_ID = 0xfff };
+enum { HAVE_IP = 1, HAVE_TCP = 2, OF_SOCKET = 4 }; /* ev_packet.headers */
 
 #define FILL(name) fill_##name
 #define GET(p, member) ((p)->member)

@@ -9,12 +9,6 @@
 #define ENOBUFS 105
 
 /*
- * A member of the segment's control block. libbpf makes the load as wide as the kernel's member:
- * tcp_flags has 1 byte until 6.16.
- */
-#define CB(skb, member) (((struct tcp_skb_cb *)(skb)->cb)->member)
-
-/*
  * __tcp_retransmit_skb, after the segment went out: in softirq (an ACK), in a timer, or in the
  * owner's context when it works off its backlog. retrans_out and, at a timeout, icsk_rto are
  * changed only afterwards. err: what tcp_transmit_skb returned; before 6.18 the hook fires for 0

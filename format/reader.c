@@ -482,6 +482,7 @@ const struct tape_damage *tape_reader_damage(const struct tape_reader *r, size_t
 void tape_reader_end(const struct tape_reader *r, struct tape_end *ret)
 {
 	*ret = r->facts.end;
+	ret->truncated_at = ret->truncated ? r->src.pos : 0;
 }
 
 void tape_reader_window(struct tape_reader *r, uint64_t from_ns, uint64_t to_ns)
@@ -522,6 +523,14 @@ int tape_reader_next_header(struct tape_reader *r, struct tape_chunk **ret, stru
 {
 	r->header_only = r->src.seekable;
 	return next(r, ret, err);
+}
+
+const struct tape_index_entry *tape_reader_index(struct tape_reader *r, size_t *n)
+{
+	if (!r->index_tried)
+		load_index(r);
+	*n = r->n_index;
+	return r->index;
 }
 
 int tape_reader_rewind(struct tape_reader *r, struct tape_error *err)

@@ -16,6 +16,7 @@
 
 #include "chunk.h"
 #include "error.h"
+#include "index.h"
 #include "schema.h"
 #include "writer.h" /* struct tape_meta, tape_clock, tape_loss */
 
@@ -37,6 +38,7 @@ struct tape_damage {
 struct tape_end {
 	bool closed;			 /* END was there */
 	bool truncated;			 /* the last block was incomplete */
+	uint64_t truncated_at;		 /* there the data that cannot be used begins */
 	uint64_t end_ns, n_events, lost; /* as END has it; lost else from the last chunk */
 };
 
@@ -73,6 +75,12 @@ int tape_reader_next(struct tape_reader *r, struct tape_chunk **ret, struct tape
 
 /* As tape_reader_next, but only the header is read: no column can be decoded. Files only. */
 int tape_reader_next_header(struct tape_reader *r, struct tape_chunk **ret, struct tape_error *err);
+
+/*
+ * The entries of a closed file's INDEX, of *n chunks, valid until close; NULL: none, or damaged.
+ * They are a hint: only their order and bounds were checked.
+ */
+const struct tape_index_entry *tape_reader_index(struct tape_reader *r, size_t *n);
 
 /* Go back to the first chunk, to read once more. Files only. */
 int tape_reader_rewind(struct tape_reader *r, struct tape_error *err);

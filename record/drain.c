@@ -44,30 +44,54 @@ static bool fill(struct rec_drain *d, struct rec_source *s, struct rec_queue *q)
 	return full;
 }
 
-/* The queue whose first record is the earliest of all; NULL if all are empty. */
-static struct rec_queue *earliest(struct rec_drain *d)
+/* The time of the first record that waits, the end of time if none does. */
+static uint64_t first_ns(const struct rec_queue *q)
 {
-	struct rec_queue *best = NULL;
+	return rec_queue_len(q) ? rec_queue_at(q, 0)->ts_ns : UINT64_MAX;
+}
 
-	for (unsigned i = 0; i < d->n; i++) {
-		struct rec_queue *q = &d->queues[i];
+/* The index of the smallest of n times; *ret_next: the smallest of the others. */
+static unsigned earliest(const uint64_t *times, unsigned n, uint64_t *ret_next)
+{
+	uint64_t best_ns = UINT64_MAX, next_ns = UINT64_MAX;
+	unsigned best = 0;
 
-		if (rec_queue_len(q) &&
-		    (!best || rec_queue_at(q, 0)->ts_ns < rec_queue_at(best, 0)->ts_ns))
-			best = q;
+	for (unsigned i = 0; i < n; i++) {
+		if (times[i] < best_ns) {
+			next_ns = best_ns;
+			best_ns = times[i];
+			best = i;
+		} else if (times[i] < next_ns) {
+			next_ns = times[i];
+		}
 	}
+	*ret_next = next_ns;
 	return best;
 }
 
+/*
+ * What is earlier than limit_ns, in the order of time: from the queue with the earliest record as
+ * many as are earlier than the others' first, and again.
+ */
 static int hand_on(struct rec_drain *d, uint64_t limit_ns, uint64_t *n)
 {
-	struct rec_queue *q;
+	uint64_t times[REC_MAX_SOURCES], next_ns;
 
-	for (; (q = earliest(d)) && rec_queue_at(q, 0)->ts_ns < limit_ns; ++*n) {
-		int r = d->sink(d->ctx, rec_queue_pop(q), q);
+	for (unsigned i = 0; i < d->n; i++)
+		times[i] = first_ns(&d->queues[i]);
+	while (d->n) {
+		unsigned i = earliest(times, d->n, &next_ns);
+		struct rec_queue *q = &d->queues[i];
 
-		if (r < 0)
-			return r;
+		if (times[i] >= limit_ns)
+			break;
+		for (; times[i] <= next_ns && times[i] < limit_ns; ++*n) {
+			int r = d->sink(d->ctx, rec_queue_pop(q), q);
+
+			if (r < 0)
+				return r;
+			times[i] = first_ns(q);
+		}
 	}
 	if (limit_ns > d->floor_ns && limit_ns != UINT64_MAX)
 		d->floor_ns = limit_ns;

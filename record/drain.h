@@ -13,7 +13,7 @@
 
 #include "queue.h"
 
-#define REC_MAX_SOURCES 16
+#define REC_MAX_SOURCES 40
 
 /* Where records come from: a BPF ring, or an array in a test. */
 struct rec_source {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "kernel.h"
+#include "memlock.h"
 
 const char *rec_method_name(enum rec_method m)
 {
@@ -156,6 +157,9 @@ static int refuse_by_environment(struct rec_kernel *k, struct rec_error *err)
 
 int rec_kernel_open(struct rec_kernel *k, struct rec_error *err)
 {
+	struct rec_memlock limit;
+	int r;
+
 	*k = (struct rec_kernel){0};
 	libbpf_set_print(NULL); /* what it would say, we say */
 	k->btf = btf__load_vmlinux_btf();
@@ -164,10 +168,13 @@ int rec_kernel_open(struct rec_kernel *k, struct rec_error *err)
 	if (!k->btf)
 		return rec_fail(err,
 				"this kernel gives no type information in "
-				"/sys/kernel/btf/vmlinux (%s): tcptape-record needs Linux 6.1 "
+				"/sys/kernel/btf/vmlinux (%s): tcptape-record needs Linux 5.10 "
 				"or later with CONFIG_DEBUG_INFO_BTF",
 				strerror(errno));
-	if (try_methods(k, err) < 0 || refuse_by_environment(k, err) < 0) {
+	limit = rec_memlock_raise();
+	r = try_methods(k, err);
+	rec_memlock_restore(&limit);
+	if (r < 0 || refuse_by_environment(k, err) < 0) {
 		rec_kernel_close(k);
 		return -1;
 	}

@@ -191,8 +191,10 @@ void rec_meta_probes(struct rec_meta *m, const struct rec_options *o, const stru
 	rec_meta_add(m, "groups", "%s", groups);
 	rec_meta_add(m, "cpus", "%u", obj->n_cpus);
 	rec_meta_add(m, "buffer.control", "%llu",
-		     (unsigned long long)obj->ring_bytes[TAPE_RING_control]);
-	rec_meta_add(m, "buffer.bulk", "%llu", (unsigned long long)obj->ring_bytes[TAPE_RING_bulk]);
+		     (unsigned long long)obj->ring_bytes[TAPE_RING_control] * obj->split);
+	rec_meta_add(m, "buffer.bulk", "%llu",
+		     (unsigned long long)obj->ring_bytes[TAPE_RING_bulk] * obj->split);
+	rec_meta_add(m, "buffer.split", "%u", obj->split);
 	for (size_t i = 0; i < rec_n_events; i++) {
 		if (o->groups >> rec_events[i].group & 1)
 			add_event(m, c, rec_events[i].name);

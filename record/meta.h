@@ -13,7 +13,8 @@
  *   note                  --note
  *   option.NAME           each option as it was given (option.output, option.events, ...)
  *   groups                what is recorded, as conn,rtt
- *   buffer.control, buffer.bulk   bytes of the rings
+ *   buffer.control, buffer.bulk   bytes of the rings, all of a kind together
+ *   buffer.split          rings of each kind
  *   probe.EVENT           the hooks in use: "fexit:tcp_v4_connect fexit:tcp_v6_connect"
  *   absent.EVENT          why the event, or a part of it, has no hook
  *   loss.recursion        "counted", or "unknown" where the kernel does not count

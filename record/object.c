@@ -9,9 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "memlock.h"
 #include "object.h"
 #include "tape_bpf.skel.h"
 #include "tracepoint.h"
+
+#define MIN_RING (64u << 10) /* bytes; a power of two, as all of a ring's sizes */
 
 /*
  * libbpf says which program failed to load only in its messages, and its callback has no context
@@ -55,19 +58,32 @@ static uint32_t kernel_hz(void)
 	return (uint32_t)((1000000000 + tick.tv_nsec / 2) / tick.tv_nsec);
 }
 
+/*
+ * As many rings as processors that are online, up to REC_MAX_SPLIT and while each stays large
+ * enough for a burst; they share the bytes, so a split costs no memory. Numbers are taken modulo:
+ * a virtual machine may have 4 processors and 128 possible ones.
+ */
+static unsigned choose_split(uint64_t bulk_bytes)
+{
+	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned split = 1;
+
+	while (split < REC_MAX_SPLIT && (long)split < n_cpus &&
+	       bulk_bytes / (2 * split) >= 2 * MIN_RING)
+		split *= 2;
+	return split;
+}
+
 static void set_sizes(struct rec_object *o, const struct rec_choice *c, uint64_t bulk_bytes)
 {
-	struct bpf_map *rings[TAPE_N_RINGS] = {
-		[TAPE_RING_control] = o->skel->maps.control,
-		[TAPE_RING_bulk] = o->skel->maps.bulk,
-	};
-
-	o->ring_bytes[TAPE_RING_control] = bulk_bytes / 2;
-	o->ring_bytes[TAPE_RING_bulk] = bulk_bytes;
-	for (int i = 0; i < TAPE_N_RINGS; i++) {
-		bpf_map__set_max_entries(rings[i], (uint32_t)o->ring_bytes[i]);
+	o->split = choose_split(bulk_bytes);
+	o->ring_bytes[TAPE_RING_control] = bulk_bytes / 2 / o->split;
+	o->ring_bytes[TAPE_RING_bulk] = bulk_bytes / o->split;
+	for (int i = 0; i < TAPE_N_RINGS; i++)
 		o->skel->rodata->ring_quarter[i] = o->ring_bytes[i] / 4;
-	}
+	o->skel->rodata->ring_mask = o->split - 1;
+	bpf_map__set_max_entries(o->skel->maps.control, o->split);
+	bpf_map__set_max_entries(o->skel->maps.bulk, o->split);
 	bpf_map__set_max_entries(o->skel->maps.lost, o->n_cpus);
 	o->skel->rodata->hz = kernel_hz();
 	o->skel->rodata->record_stacks = c->stacks && !*c->no_stacks;
@@ -147,6 +163,30 @@ static int attach_all(struct rec_object *o, struct rec_choice *c, uint32_t group
 	return 0;
 }
 
+static int make_rings(struct rec_object *o, struct rec_error *err)
+{
+	int maps[TAPE_N_RINGS] = {
+		[TAPE_RING_control] = bpf_map__fd(o->skel->maps.control),
+		[TAPE_RING_bulk] = bpf_map__fd(o->skel->maps.bulk),
+	};
+
+	for (; o->n_rings < TAPE_N_RINGS * o->split; o->n_rings++) {
+		unsigned kind = o->n_rings / o->split;
+		uint32_t i = o->n_rings % o->split, size = (uint32_t)o->ring_bytes[kind];
+		int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, size, NULL);
+
+		if (fd < 0)
+			return rec_fail(err, "making a ring buffer of %u KiB: %s", size / 1024,
+					strerror(errno));
+		o->ring_fd[o->n_rings] = fd;
+		if (bpf_map_update_elem(maps[kind], &i, &fd, BPF_ANY) < 0) {
+			close(fd);
+			return rec_fail(err, "setting up a ring buffer: %s", strerror(errno));
+		}
+	}
+	return 0;
+}
+
 static int map_lost(struct rec_object *o, struct rec_error *err)
 {
 	size_t len = o->n_cpus * sizeof(struct tape_lost);
@@ -196,22 +236,27 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 		r = -EMFILE;
 	if (r && !rec_fail_is_fatal(-r) && !refuse_failed(o, c, -r))
 		return 1;
+	if (r == -EPERM && !c->has_cookies) /* before 5.12, and tiny programs were let in */
+		return rec_fail(err,
+				"loading BPF programs (buffers of %llu KiB): %s; they count as "
+				"locked memory on this kernel (ulimit -l), and without "
+				"CAP_SYS_RESOURCE that limit cannot be raised",
+				(unsigned long long)bulk_bytes * 3 / 2048, strerror(-r));
 	if (r)
 		return rec_fail(err, "loading BPF programs (buffers of %llu KiB): %s",
 				(unsigned long long)bulk_bytes * 3 / 2048, strerror(-r));
+	if (make_rings(o, err) < 0)
+		return -1;
 	r = attach_all(o, c, groups, err);
 	if (r)
 		return r;
 	if (attach_iter(o, err) < 0)
 		return -1;
-	for (int i = 0; i < TAPE_N_RINGS; i++)
-		o->ring_fd[i] = bpf_map__fd(i == TAPE_RING_bulk ? o->skel->maps.bulk
-								: o->skel->maps.control);
 	return map_lost(o, err);
 }
 
-int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
-		    uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
+static int open_best(struct rec_object *o, struct rec_choice *c, uint32_t groups,
+		     uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
 {
 	int n_cpus, r;
 
@@ -235,6 +280,16 @@ int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	return r;
 }
 
+int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
+		    uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
+{
+	struct rec_memlock limit = rec_memlock_raise();
+	int r = open_best(o, c, groups, bulk_bytes, snapshot, err);
+
+	rec_memlock_restore(&limit);
+	return r;
+}
+
 void rec_object_detach(struct rec_object *o)
 {
 	for (size_t i = 0; i < rec_n_probes; i++) {
@@ -249,6 +304,8 @@ void rec_object_close(struct rec_object *o)
 	bpf_link__destroy(o->iter);
 	if (o->lost)
 		munmap((void *)(uintptr_t)o->lost, o->n_cpus * sizeof(struct tape_lost));
+	for (; o->n_rings; o->n_rings--)
+		close(o->ring_fd[o->n_rings - 1]);
 	tape_bpf__destroy(o->skel);
 	o->iter = NULL;
 	o->lost = NULL;

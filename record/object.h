@@ -14,17 +14,21 @@
 struct bpf_link;
 struct tape_bpf;
 
+#define REC_MAX_SPLIT 16
+#define REC_MAX_RINGS (TAPE_N_RINGS * REC_MAX_SPLIT)
+
 struct rec_object {
 	struct tape_bpf *skel;
 	struct bpf_link *links[REC_MAX_PROBES]; /* NULL where the row is not attached */
 	int prog_fd[REC_MAX_PROBES]; /* -1 where it never was; stays open after detaching */
 	struct bpf_link *iter;	     /* of the snapshot; NULL: none */
-	int ring_fd[TAPE_N_RINGS];
-	int nic_fd; /* of the map nic_counts */
-	uint64_t ring_bytes[TAPE_N_RINGS];
-	const struct tape_lost *lost; /* [n_cpus], in memory shared with the kernel */
-	unsigned n_cpus;	      /* possible ones */
-	char iter_why[160];	      /* why iter is NULL */
+	int ring_fd[REC_MAX_RINGS]; /* n_rings of them: `split` of each kind, in the kinds' order */
+	unsigned n_rings, split; /* split: a power of two; a processor has its number modulo it */
+	int nic_fd;		 /* of the map nic_counts */
+	uint64_t ring_bytes[TAPE_N_RINGS]; /* of one ring of the kind */
+	const struct tape_lost *lost;	   /* [n_cpus], in memory shared with the kernel */
+	unsigned n_cpus;		   /* possible ones */
+	char iter_why[160];		   /* why iter is NULL */
 };
 
 /*

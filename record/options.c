@@ -24,9 +24,6 @@ static const struct group_row {
 #undef GROUP
 };
 
-/* Groups that a later version will have: a clearer answer than "unknown". */
-static const char *const planned[] = {"io", "rx", "tx"};
-
 const char *rec_group_name(enum tape_group g)
 {
 	return groups[g].name;
@@ -59,11 +56,6 @@ static int no_such_group(const char *name, size_t len, struct rec_error *err)
 
 	for (int i = 0; i < TAPE_N_GROUPS; i++)
 		append(have, sizeof(have), "%s%s", i ? ", " : "", groups[i].name);
-	for (size_t i = 0; i < sizeof(planned) / sizeof(*planned); i++) {
-		if (strlen(planned[i]) == len && !memcmp(planned[i], name, len))
-			return rec_fail(err, "-e: this version cannot record '%s' yet; it has: %s",
-					planned[i], have);
-	}
 	return rec_fail(err, "-e: no event group '%.*s'; there are: %s, all" HINT,
 			len > 40 ? 40 : (int)len, name, have);
 }
@@ -190,8 +182,9 @@ static const struct option_row rows[] = {
 		"set", set_events, 0},
 	{'d', "duration", "SECONDS", "record only so long; fractions are allowed; COMMAND is then\n"
 		"waited for, and may be ended by a signal, which is passed on", set_duration, 0},
-	{0, "buffer", "SIZE", "kernel memory for rtt (later rx, tx, io), as 64M; half as much more\n"
-		"for the other groups; rounded up to a power of two; default 8M", set_buffer, 0},
+	{0, "buffer", "SIZE", "kernel memory for rtt, rx, tx and io, as 64M; half as much more for\n"
+		"the other groups; shared out among processors; rounded up to a\n"
+		"power of two; default 8M", set_buffer, 0},
 	{0, "interval", "SECONDS", "between samples of counters, listen and nic; fractions are allowed;\n"
 		"default 1", set_interval, 0},
 	{0, "level", "N", "zstd level, 1 to 19; default 3", set_level, 0},

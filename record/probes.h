@@ -36,7 +36,7 @@ extern const size_t rec_n_events;
 extern const struct rec_probe rec_probes[];
 extern const size_t rec_n_probes;
 
-#define REC_MAX_PROBES 64
+#define REC_MAX_PROBES 128
 
 enum rec_probe_state { REC_PROBE_POSSIBLE, REC_PROBE_ATTACHED, REC_PROBE_IMPOSSIBLE };
 

@@ -78,7 +78,7 @@ void rec_session_free(struct rec_session *s)
 	rec_command_cancel(&s->command);
 	tape_writer_free(s->writer);
 	rec_output_close(&s->out, false, &ignored);
-	for (int i = 0; i < TAPE_N_RINGS; i++)
+	for (unsigned i = 0; i < s->object.n_rings; i++)
 		rec_ring_close(&s->rings[i]);
 	rec_drain_fini(&s->drain);
 	rec_sampler_fini(&s->sampler);
@@ -111,7 +111,7 @@ void rec_session_figures(struct rec_session *s, struct rec_figures *ret)
 	ret->cpu_ns = rec_own_cpu_ns() - s->cpu_start_ns;
 	ret->rss_kb = rss_kb();
 	for (int i = 0; i < TAPE_N_RINGS; i++)
-		ret->mapped_bytes += 2 * s->object.ring_bytes[i];
+		ret->mapped_bytes += 2 * s->object.ring_bytes[i] * s->object.split;
 	ret->n_socks = s->snapshot.n_socks;
 	rec_loss_run_time(&s->loss, &ret->bpf_ns, &ret->bpf_runs);
 }

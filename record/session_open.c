@@ -20,6 +20,7 @@
 
 #define HOLD_NS 10000000ull
 #define QUEUE_BYTES (1u << 20) /* a ring; 10 ms of more than half a million events a second */
+#define MIN_QUEUE_BYTES (256u << 10)
 
 static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *ahead)
 {
@@ -69,12 +70,19 @@ static int need_privilege(struct rec_error *err)
 
 static int open_rings(struct rec_session *s, struct rec_error *err)
 {
+	const struct rec_object *o = &s->object;
+	size_t queue_bytes = 2 * QUEUE_BYTES / o->split;
+
+	if (queue_bytes > QUEUE_BYTES)
+		queue_bytes = QUEUE_BYTES;
+	if (queue_bytes < MIN_QUEUE_BYTES)
+		queue_bytes = MIN_QUEUE_BYTES;
 	rec_drain_init(&s->drain, HOLD_NS, on_event, s);
-	for (int i = 0; i < TAPE_N_RINGS; i++) {
-		if (rec_ring_open(&s->rings[i], s->object.ring_fd[i], s->object.ring_bytes[i],
-				  err) < 0)
+	for (unsigned i = 0; i < o->n_rings; i++) {
+		if (rec_ring_open(&s->rings[i], o->ring_fd[i], o->ring_bytes[i / o->split], err) <
+		    0)
 			return -1;
-		if (rec_drain_add(&s->drain, &s->rings[i].source, QUEUE_BYTES) < 0)
+		if (rec_drain_add(&s->drain, &s->rings[i].source, queue_bytes) < 0)
 			return rec_fail(err, "no memory for the hold-back buffer");
 	}
 	if (rec_drain_add(&s->drain, &s->sampler.series.source, QUEUE_BYTES) < 0)
@@ -102,7 +110,7 @@ static int watch_all(struct rec_session *s, const sigset_t *signals, struct rec_
 		return rec_fail(err, "signalfd or epoll: %s", strerror(errno));
 	if (watch(s, s->signal_fd, EPOLLIN, err) < 0)
 		return -1;
-	for (int i = 0; i < TAPE_N_RINGS; i++) {
+	for (unsigned i = 0; i < s->object.n_rings; i++) {
 		if (watch(s, s->rings[i].fd, EPOLLIN | EPOLLET, err) < 0)
 			return -1;
 	}

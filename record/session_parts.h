@@ -26,7 +26,7 @@ struct rec_session {
 	struct rec_command command;
 	bool command_started;
 	struct rec_object object;
-	struct rec_ring rings[TAPE_N_RINGS];
+	struct rec_ring rings[REC_MAX_RINGS];
 	struct rec_sampler sampler;
 	struct rec_drain drain;
 	struct rec_loss loss;

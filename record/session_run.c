@@ -76,7 +76,7 @@ static void wait_for_work(struct rec_session *s)
 {
 	uint64_t now = rec_now_ns(), until = s->drain_at < s->tick_at ? s->drain_at : s->tick_at;
 	uint64_t end = s->options->duration_ns ? s->start_ns + s->options->duration_ns : UINT64_MAX;
-	struct epoll_event events[TAPE_N_RINGS + 2];
+	struct epoll_event events[REC_MAX_RINGS + 2];
 	int n, ms;
 
 	if (s->sampler.next_ns < until)
@@ -84,7 +84,7 @@ static void wait_for_work(struct rec_session *s)
 	if (end < until)
 		until = end;
 	ms = until > now ? (int)((until - now + MS - 1) / MS) : 0;
-	n = epoll_wait(s->epoll_fd, events, TAPE_N_RINGS + 2, ms);
+	n = epoll_wait(s->epoll_fd, events, REC_MAX_RINGS + 2, ms);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == s->signal_fd)
 			read_signals(s);
@@ -149,7 +149,7 @@ static uint64_t take_bad(struct rec_session *s)
 	uint64_t n = s->n_refused + s->drain.n_bad;
 
 	s->n_refused = s->drain.n_bad = 0;
-	for (int i = 0; i < TAPE_N_RINGS; i++) {
+	for (unsigned i = 0; i < s->object.n_rings; i++) {
 		n += s->rings[i].n_bad;
 		s->rings[i].n_bad = 0;
 	}

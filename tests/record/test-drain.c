@@ -263,6 +263,7 @@ END_TEST
 
 #define N_SOURCES 3
 #define N_EACH 3000
+#define N_MANY 33 /* two kinds of ring on a large machine, and the samples */
 
 /* Records of one source: each is readable late by less than HOLD, and they race a little. */
 static void make_race(uint64_t *seed, struct ev_tcp_accept *records, uint64_t *arrival,
@@ -337,6 +338,42 @@ START_TEST(test_drain__property_exactly_once_in_order)
 }
 END_TEST
 
+/* A large machine: many rings, some of which have nothing, or stop. */
+START_TEST(test_drain__many_sources_merge_in_time_order)
+{
+	static struct ev_tcp_accept records[N_MANY][N_EACH / 10];
+	struct fake f[N_MANY], *fakes[N_MANY];
+	size_t n = 0, had = 0;
+	struct rec_drain d;
+	uint64_t seed = 7;
+
+	for (uint32_t i = 0; i < N_MANY; i++) {
+		size_t n_here = i % 5 ? record_random(&seed) % (N_EACH / 10) : 0;
+		uint64_t ts = 100;
+
+		for (uint32_t k = 0; k < n_here; k++) {
+			ts += record_random(&seed) % 50;
+			records[i][k] = record_make(ts, i * (N_EACH / 10) + k);
+		}
+		f[i] = fake(records[i], n_here);
+		fakes[i] = &f[i];
+		n += n_here;
+	}
+	start(&d, fakes, N_MANY, CAP);
+	for (now = 0; now < 20000; now += 500) {
+		ck_assert_int_eq(rec_drain_run(&d, now), 0);
+		for (size_t i = had; i < out.n; i++)
+			ck_assert_uint_lt(out.ts_ns[i] + HOLD, now);
+		had = out.n;
+	}
+	ck_assert_uint_eq(out.n, n);
+	for (size_t i = 1; i < n; i++)
+		ck_assert_uint_ge(out.ts_ns[i], out.ts_ns[i - 1]);
+	ck_assert_uint_eq(d.n_forced, 0);
+	rec_drain_fini(&d);
+}
+END_TEST
+
 /* With queues that are far too small: still each record once; out of order only where forced. */
 START_TEST(test_drain__property_exactly_once_in_small_queues)
 {
@@ -372,4 +409,5 @@ SUITE("drain", test_drain__two_sources_merge_in_time_order, test_drain__holds_ba
       test_drain__full_queue_of_old_records_forces_nothing,
       test_drain__full_source_keeps_the_other_from_going_ahead,
       test_drain__source_that_never_runs_dry, test_drain__sink_can_stop_it,
-      test_drain__property_exactly_once_in_order, test_drain__property_exactly_once_in_small_queues)
+      test_drain__property_exactly_once_in_order, test_drain__many_sources_merge_in_time_order,
+      test_drain__property_exactly_once_in_small_queues)

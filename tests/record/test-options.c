@@ -190,7 +190,6 @@ START_TEST(test_options__errors)
 		{{"-e", "con"}, {"'con'"}},
 		{{"-e", "+nope"}, {"'nope'"}},
 		{{"-e", "CONN"}, {"'CONN'"}},
-		{{"-e", "io"}, {"cannot record 'io' yet", "conn, rtt"}},
 		{{"-e", "-all"}, {"nothing is left"}},
 		{{"-e", "conn,-conn"}, {"nothing is left"}},
 		{{"-d", "0"}, {"-d 0: ", "seconds"}},

@@ -4,7 +4,7 @@
 # test.sh SUITE SCRIPT [RUN-OPTION...]: run a shell test of tests/ (a path below it) in the VM, on
 # the kernel of a Debian suite. The guest gets the programs under test, lib.sh, the script, and
 # those of bcc's tools (Debian's libbpf-tools) and others that this machine has (busybox lacks
-# join and cksum, its date nanoseconds, and its timeout runs its own applets).
+# join and cksum, its date nanoseconds, its env options, and its timeout runs its own applets).
 # What the test leaves in /out comes back into $VM_OUT, if that is set.
 set -eu
 
@@ -40,9 +40,9 @@ carry() { # PROGRAM...: as options for run.sh
 exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf \
 	-f "$TCPTAPE:/usr/bin/tcptape" -f "$TCPTAPE_RECORD:/usr/bin/tcptape-record" \
 	-f "$LOAD:/usr/bin/load" -f "$LINK:/usr/bin/link" \
-	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} \
+	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} ${MOVE:+-f "$MOVE:/usr/bin/move"} \
 	${OFFLOAD:+-f "$OFFLOAD:/usr/bin/offload"} -e OFFLOAD=/usr/bin/offload \
 	-f "$tests/lib.sh:/tests/lib.sh" -f "$tests/$script:/tests/$script" \
-	$(carry tcprtt tcpconnlat tcpstates chrt setpriv wrk join cksum date timeout nft) \
+	$(carry tcprtt tcpconnlat tcpstates tcptop chrt setpriv wrk join cksum date env timeout nft) \
 	-e TCPTAPE=/usr/bin/tcptape -e TCPTAPE_RECORD=/usr/bin/tcptape-record \
-	-e LOAD=/usr/bin/load -e LINK=/usr/bin/link -e SEGMENT=/usr/bin/segment "$@" -- sh "/tests/$script"
+	-e LOAD=/usr/bin/load -e LINK=/usr/bin/link -e SEGMENT=/usr/bin/segment -e MOVE=/usr/bin/move "$@" -- sh "/tests/$script"

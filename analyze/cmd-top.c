@@ -1,0 +1,599 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcptape top: bytes that processes sent and received, by connection, as bcc's tcptop; and how long
+ * they slept in these calls. Only what a call returned counts, not what it asked for. A sleep is
+ * divided among the intervals that it touches. What moved past all hooks (and past us) shows in the
+ * sequence numbers of the next call: it is told as a note.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "by.h"
+#include "cells.h"
+#include "cmd.h"
+#include "streams.h"
+
+#define NS_PER_S 1e9
+#define MAX_ENTRIES (1 << 20) /* of each table here: a hostile trace may ask for more */
+#define MAX_IDLE 100000	      /* intervals that only sleepers are in; more are told as one */
+#define TEXT_ROWS 20	      /* of an interval, unless -r tells */
+
+static struct {
+	struct opt_fixed interval;
+	struct opt_u32 rows, pid;
+	const char *sort, *by;
+	bool verbose;
+	struct cells_filter filter;
+} opts;
+
+#define AT(member) offsetof(__typeof__(opts), member)
+static const struct opt_row rows[] = {
+	{'i', "interval", "SECONDS", OPT_FIXED, AT(interval),
+	 "a table for each interval, else one of all"},
+	{'b', "by", "KEY", OPT_STR, AT(by),
+	 "add up by conn (connection and process, the default), pid, tid,\n"
+	 "comm, cgroup, netns, remote (address)"},
+	{'s', "sort", "COLUMN", OPT_STR, AT(sort),
+	 "most first of: all (bytes both ways, the default), sent, received,\n"
+	 "wait"},
+	{'r', "rows", "N", OPT_U32, AT(rows),
+	 "so many rows of each interval, 0 all; unless told 20 with -i as text,\n"
+	 "else all"},
+	{'p', "caller", "PID", OPT_U32, AT(pid),
+	 "only calls of this process (--pid: of all on its connections)"},
+	{'L', "localport", "PORTS", OPT_STR, AT(filter.local_ports),
+	 "only these local ports: 80,443"},
+	{'D', "remoteport", "PORTS", OPT_STR, AT(filter.remote_ports), "only these remote ports"},
+	{'4', "ipv4", NULL, OPT_FLAG, AT(filter.v4), "only IPv4"},
+	{'6', "ipv6", NULL, OPT_FLAG, AT(filter.v6), "only IPv6"},
+	{'v', "verbose", NULL, OPT_FLAG, AT(verbose), "columns for calls and failures"},
+};
+
+enum { COL_TIME, COL_TIME_S, COL_BY, COL_SUMS = COL_BY + BY_N_COLS };
+enum { SUM_VERBOSE = 4, N_SUMS = 9 };
+static const struct out_col sum_cols[N_SUMS] = {
+	{"RX_KB", "rx_bytes", -9, false},
+	{"TX_KB", "tx_bytes", -9, false},
+	{"RX_WAIT", "rx_wait_ms", -9, false},
+	{"TX_WAIT", "tx_wait_ms", -9, false},
+	{"RX_CALLS", "rx_calls", -8, true},
+	{"TX_CALLS", "tx_calls", -8, true},
+	{"AGAIN", "again", -6, true},
+	{"ERRORS", "errors", -6, true},
+	{NULL, "conn", 0, false},
+};
+#define N_COLUMNS (COL_SUMS + N_SUMS)
+
+struct sums {
+	uint64_t bytes[2], calls[2], wait_ns[2]; /* by direction: TX, RX */
+	uint64_t again, errors;
+};
+enum { TX = STREAM_TX, RX = STREAM_RX };
+
+struct item { /* a row of output */
+	struct by_group group;
+	struct sums sums;
+	unsigned n_waiting; /* threads that point here */
+	struct item *next;  /* of the same hash */
+};
+
+struct thread {		   /* that was seen in a call */
+	struct item *item; /* it sleeps; NULL: not */
+	uint64_t since_ns;
+	unsigned direction;
+};
+
+struct top {
+	struct by_names names; /* first: by_bind() */
+	struct cmd_run *run;
+	enum by_key by;
+	struct out_col cols[N_COLUMNS];
+	struct map items, threads; /* by hash, by tid */
+	struct streams streams;
+	struct item **list;
+	size_t n, cap;
+	uint64_t from_ns, next_ns; /* of the interval; without -i: of all */
+	bool has_wait, failed;
+	uint64_t n_left_out, n_cut;
+	size_t n_waiting, n_idle;
+};
+
+/* ---- tables ---- */
+
+static bool list(struct top *t, struct item *item)
+{
+	size_t cap = t->cap ? 2 * t->cap : 64;
+	struct item **more;
+
+	if (t->n == t->cap) {
+		more = realloc(t->list, cap * sizeof(struct item *));
+		if (!more)
+			return false;
+		t->list = more;
+		t->cap = cap;
+	}
+	t->list[t->n++] = item;
+	return true;
+}
+
+/* Into the table; the list has it already. */
+static void enter(struct top *t, struct item *item)
+{
+	uint64_t hash = map_hash(&item->group.id, sizeof(item->group.id));
+
+	item->next = map_get(&t->items, hash);
+	if (map_put(&t->items, hash, item))
+		t->failed = true;
+}
+
+/* The row that an event belongs to; NULL: none, or no memory. */
+static struct item *find(struct top *t, const struct bind_row *row)
+{
+	struct by_id id;
+	struct item *i;
+
+	if (!by_id(t->by, row->sock, row->task, &id))
+		return NULL;
+	for (i = map_get(&t->items, map_hash(&id, sizeof(id))); i; i = i->next) {
+		if (!memcmp(&i->group.id, &id, sizeof(id))) {
+			by_see(&i->group, row->task);
+			return i;
+		}
+	}
+	if (t->n >= MAX_ENTRIES) {
+		t->n_left_out++;
+		return NULL;
+	}
+	i = calloc(1, sizeof(*i));
+	if (!i || !list(t, i)) {
+		free(i);
+		t->failed = true;
+		return NULL;
+	}
+	by_open(&i->group, &id, row->sock, row->task);
+	enter(t, i);
+	return i;
+}
+
+/* Made if need be; NULL: too many, or no memory. */
+static struct thread *thread(struct top *t, const struct task *task)
+{
+	struct thread *th = task->tid ? map_get(&t->threads, task->tid) : NULL;
+
+	if (th || !task->tid || t->threads.n >= MAX_ENTRIES)
+		return th;
+	th = calloc(1, sizeof(*th));
+	if (!th || map_put(&t->threads, task->tid, th)) {
+		free(th);
+		t->failed = true;
+		return NULL;
+	}
+	return th;
+}
+
+static void fini(struct top *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		free(t->list[i]);
+	free(t->list);
+	map_fini(&t->items);
+	for (size_t i = 0; i < t->threads.cap; i++)
+		free(t->threads.slots[i].value);
+	map_fini(&t->threads);
+	streams_fini(&t->streams);
+	by_names_fini(&t->names);
+}
+
+/* The interval is over: keep only the rows that threads still sleep in. */
+static void begin_anew(struct top *t)
+{
+	size_t n = 0;
+
+	map_fini(&t->items);
+	t->items = (struct map){0};
+	for (size_t i = 0; i < t->n; i++) {
+		struct item *item = t->list[i];
+
+		if (!item->n_waiting) {
+			free(item);
+			continue;
+		}
+		item->sums = (struct sums){0};
+		t->list[n++] = item;
+		enter(t, item);
+	}
+	t->n = n;
+}
+
+/* ---- printing ---- */
+
+static uint64_t weight(const struct item *i)
+{
+	const struct sums *s = &i->sums;
+
+	if (opts.sort && !strcmp(opts.sort, "sent"))
+		return s->bytes[TX];
+	if (opts.sort && !strcmp(opts.sort, "received"))
+		return s->bytes[RX];
+	if (opts.sort && !strcmp(opts.sort, "wait"))
+		return s->wait_ns[TX] + s->wait_ns[RX];
+	return s->bytes[TX] + s->bytes[RX];
+}
+
+static int by_weight(const void *a, const void *b)
+{
+	const struct item *x = *(struct item *const *)a, *y = *(struct item *const *)b;
+	uint64_t v = weight(x), w = weight(y);
+
+	if (v != w)
+		return v > w ? -1 : 1;
+	return memcmp(&x->group.id, &y->group.id, sizeof(x->group.id));
+}
+
+static void cell_kb(struct out *o, uint64_t bytes)
+{
+	if (out_is_json(o) || out_is_csv(o))
+		out_u64(o, bytes);
+	else
+		out_fixed(o, (double)bytes / 1024, 1);
+}
+
+static void cell_wait(struct top *t, uint64_t ns)
+{
+	if (t->has_wait)
+		cell_ms(t->run->out, ns, 1);
+	else
+		out_none(t->run->out);
+}
+
+static void print(struct top *t, const struct item *i)
+{
+	const struct sums *s = &i->sums;
+	struct out *o = t->run->out;
+
+	cell_clock(o, t->run->in, t->from_ns);
+	cell_seconds(o, t->run->in, t->from_ns);
+	by_cells(o, t->by, &i->group, &t->names);
+	cell_kb(o, s->bytes[RX]);
+	cell_kb(o, s->bytes[TX]);
+	cell_wait(t, s->wait_ns[RX]);
+	cell_wait(t, s->wait_ns[TX]);
+	out_u64(o, s->calls[RX]);
+	out_u64(o, s->calls[TX]);
+	out_u64(o, s->again);
+	out_u64(o, s->errors);
+	cell_cookie(o, t->by == BY_CONN ? i->group.sock.cookie : 0);
+	out_end_row(o);
+}
+
+static size_t max_rows(const struct out *o)
+{
+	if (opts.rows.given)
+		return opts.rows.v ? opts.rows.v : SIZE_MAX;
+	return opts.interval.given && !out_is_json(o) && !out_is_csv(o) ? TEXT_ROWS : SIZE_MAX;
+}
+
+static void print_all(struct top *t)
+{
+	size_t max = max_rows(t->run->out), n = 0;
+
+	if (t->n)
+		qsort(t->list, t->n, sizeof(struct item *), by_weight);
+	for (size_t k = 0; k < t->n; k++) {
+		const struct sums *s = &t->list[k]->sums;
+
+		if (!s->calls[TX] && !s->calls[RX] && !s->wait_ns[TX] && !s->wait_ns[RX])
+			continue;
+		if (n++ < max)
+			print(t, t->list[k]);
+		else
+			t->n_cut++;
+	}
+}
+
+/* ---- intervals and sleepers ---- */
+
+/* Add what all sleepers have slept by to_ns. */
+static void settle(struct top *t, uint64_t to_ns)
+{
+	for (size_t i = 0; t->n_waiting && i < t->threads.cap; i++) {
+		struct thread *th = t->threads.slots[i].value;
+
+		if (!th || !th->item || to_ns <= th->since_ns)
+			continue;
+		th->item->sums.wait_ns[th->direction] += to_ns - th->since_ns;
+		th->since_ns = to_ns;
+	}
+}
+
+/* Nothing before ts_ns is still to come: print the intervals that are over. */
+static void pass(struct top *t, uint64_t ts_ns)
+{
+	uint64_t step = (uint64_t)(opts.interval.v * NS_PER_S), to = input_to(t->run->in), n;
+
+	ts_ns = ts_ns < to ? ts_ns : to;
+	while (opts.interval.given && ts_ns >= t->next_ns) {
+		settle(t, t->next_ns);
+		print_all(t);
+		begin_anew(t);
+		n = (ts_ns - t->next_ns) / step;
+		if (n && t->n_waiting && t->n_idle < MAX_IDLE) {
+			t->n_idle++;
+			n = 0;
+		}
+		t->from_ns = t->next_ns + n * step;
+		t->next_ns = t->from_ns + step;
+	}
+}
+
+static int on_chunk(void *ctx, uint64_t floor_ns)
+{
+	pass(ctx, floor_ns);
+	return 0;
+}
+
+static void wake(struct top *t, struct thread *th)
+{
+	th->item->n_waiting--;
+	t->n_waiting--;
+	th->item = NULL;
+}
+
+/* The thread has come back from a call: if it seems to sleep, its end was lost. */
+static void see_thread(struct top *t, const struct task *task)
+{
+	struct thread *th;
+
+	if (!t->has_wait || !task)
+		return;
+	th = thread(t, task);
+	if (th && th->item)
+		wake(t, th);
+}
+
+static bool is_wanted(const struct bind_row *row)
+{
+	const struct sock *s = row->sock;
+
+	return cells_filter_has(&opts.filter, s && s->has_flow ? &s->flow : NULL) &&
+	       (!opts.pid.given || (row->task && row->task->pid == opts.pid.v));
+}
+
+enum { W_SOCK, W_TASK, W_DIRECTION, W_EDGE, W_N };
+static const struct bind_field wait_fields[W_N] = {
+	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"direction", BIND_INT}, {"edge", BIND_INT}};
+enum { EDGE_BEGIN = 1 };
+
+static void fall_asleep(struct top *t, struct thread *th, const struct bind_row *row,
+			uint64_t since_ns)
+{
+	th->item = find(t, row);
+	if (!th->item)
+		return;
+	th->item->n_waiting++;
+	t->n_waiting++;
+	th->since_ns = since_ns;
+	th->direction = bind_get(row, W_DIRECTION, 0) == RX;
+}
+
+/*
+ * A thread that is seen for the first time when it stops has slept since the start. What else does
+ * not come in pairs was lost, and adds nothing.
+ */
+static int on_wait(void *ctx, const struct bind_row *row)
+{
+	struct top *t = ctx;
+	bool begins = bind_get(row, W_EDGE, 0) == EDGE_BEGIN, is_new;
+	struct thread *th;
+
+	pass(t, row->ts_ns);
+	if (!row->task || !is_wanted(row))
+		return 0;
+	is_new = !map_get(&t->threads, row->task->tid);
+	th = thread(t, row->task);
+	if (!th)
+		return 0;
+	if (!begins && is_new)
+		fall_asleep(t, th, row, t->from_ns);
+	if (!begins && th->item)
+		th->item->sums.wait_ns[th->direction] += row->ts_ns - th->since_ns;
+	if (th->item)
+		wake(t, th);
+	if (begins)
+		fall_asleep(t, th, row, row->ts_ns);
+	return 0;
+}
+
+/* ---- calls ---- */
+
+enum { IO_SOCK, IO_TASK, IO_BYTES, IO_ERR, IO_SEQ, IO_FLAGS, IO_STATE, IO_N };
+static const struct bind_field send_fields[IO_FLAGS] = {{"sock", BIND_SOCK},
+							{"task", BIND_TASK},
+							{"bytes", BIND_INT},
+							{"err", BIND_INT},
+							{"write_seq", BIND_INT}};
+static const struct bind_field recv_fields[IO_N] = {
+	{"sock", BIND_SOCK},	  {"task", BIND_TASK}, {"bytes", BIND_INT}, {"err", BIND_INT},
+	{"copied_seq", BIND_INT}, {"flags", BIND_INT}, {"state", BIND_INT}};
+
+enum { FLAG_PEEK = 2, FLAG_ERRQUEUE = 0x2000 };
+enum { ERR_AGAIN = 11 };
+
+static int take(struct top *t, const struct bind_row *row, unsigned direction)
+{
+	uint64_t bytes = bind_get(row, IO_BYTES, 0), err = bind_get(row, IO_ERR, 0);
+	struct item *i;
+
+	if (direction == RX && (bind_get(row, IO_FLAGS, 0) & (FLAG_PEEK | FLAG_ERRQUEUE)))
+		bytes = 0; /* looked at only; or not of the stream */
+	pass(t, row->ts_ns);
+	/* in SYN_SENT the peer's numbers are not known yet */
+	if (bind_has(row, IO_SEQ) &&
+	    (direction == TX || bind_get(row, IO_STATE, 0) != TCP_S_SYN_SENT))
+		streams_call(&t->streams, row->sock, direction, (uint32_t)bind_get(row, IO_SEQ, 0),
+			     bytes, direction == RX && !bind_get(row, IO_BYTES, 1) && !err);
+	see_thread(t, row->task);
+	i = is_wanted(row) ? find(t, row) : NULL;
+	if (!i)
+		return 0;
+	i->sums.bytes[direction] += bytes;
+	i->sums.calls[direction]++;
+	i->sums.again += err == ERR_AGAIN;
+	i->sums.errors += err && err != ERR_AGAIN;
+	return 0;
+}
+
+static int on_send(void *ctx, const struct bind_row *row)
+{
+	return take(ctx, row, TX);
+}
+
+static int on_recv(void *ctx, const struct bind_row *row)
+{
+	return take(ctx, row, RX);
+}
+
+static const struct bind_field destroy_fields[] = {{"sock", BIND_SOCK}};
+
+static int on_destroy(void *ctx, const struct bind_row *row)
+{
+	struct top *t = ctx;
+
+	if (row->sock)
+		streams_end(&t->streams, row->sock);
+	return 0;
+}
+
+/* ---- the command ---- */
+
+static int check(int *n_operands, char **operands, struct fail *fail)
+{
+	static const char *const sorts[] = {"all", "sent", "received", "wait"};
+	bool known = !opts.sort;
+	enum by_key by;
+
+	for (size_t i = 0; !known && i < sizeof(sorts) / sizeof(*sorts); i++)
+		known = !strcmp(opts.sort, sorts[i]);
+	if (!known)
+		return fail_set(fail, STATUS_USAGE, "-s takes all, sent, received or wait");
+	if (opts.interval.given && (opts.interval.v < 1e-3 || opts.interval.v > 1e9))
+		return fail_set(fail, STATUS_USAGE, "-i takes seconds, from 0.001");
+	if (by_parse(opts.by, &by, fail))
+		return -1;
+	return cells_filter_check(&opts.filter, fail);
+}
+
+static void begin_table(struct top *t)
+{
+	static const struct out_col time_cols[] = {CELLS_TIME_COLS};
+
+	memcpy(t->cols, time_cols, sizeof(time_cols));
+	t->cols[COL_TIME].hidden = !opts.interval.given;
+	by_show_cols(t->by, t->cols + COL_BY);
+	memcpy(t->cols + COL_SUMS, sum_cols, sizeof(sum_cols));
+	for (int i = SUM_VERBOSE; i < N_SUMS - 1; i++)
+		t->cols[COL_SUMS + i].hidden = !opts.verbose;
+	out_table(t->run->out, t->cols, N_COLUMNS);
+}
+
+static void note_probes(struct top *t)
+{
+	static const char *const records[] = {"io_send", "io_recv"};
+	struct out *o = t->run->out;
+	const char *why;
+
+	for (int d = TX; d <= RX; d++) {
+		if (input_has_probe(t->run->in, records[d], &why) == META_NO)
+			out_note(o, "%s calls are not in this trace: %s",
+				 d == RX ? "receiving" : "sending", why ? why : "no hook");
+	}
+	why = input_lost_part(t->run->in, "io_recv");
+	if (why)
+		out_note(o,
+			 "what was received by splice and TCP_ZEROCOPY_RECEIVE is not in this "
+			 "trace: %s",
+			 why);
+	t->has_wait = input_has_probe(t->run->in, "io_wait", &why) != META_NO;
+	if (!t->has_wait)
+		out_note(o, "how long threads slept in calls is not in this trace: %s",
+			 why ? why : "no hook");
+}
+
+static void finish(struct top *t)
+{
+	uint64_t last = input_last(t->run->in), to = input_to(t->run->in);
+	struct out *o = t->run->out;
+
+	last = to < last ? to : last;
+	pass(t, last);
+	settle(t, last);
+	print_all(t);
+	streams_end(&t->streams, NULL);
+	if (t->streams.n_past)
+		out_note(o,
+			 "%" PRIu64 " bytes received and %" PRIu64 " sent on %" PRIu64
+			 " connections are in no call above, as their sequence numbers tell: "
+			 "lost events, splice and zero-copy where the kernel has no hook, the "
+			 "kernel's own calls, TLS records' framing",
+			 t->streams.past_bytes[RX], t->streams.past_bytes[TX], t->streams.n_past);
+	if (t->n_cut)
+		out_note(o, "%" PRIu64 " rows are not shown (-r 0 shows all)", t->n_cut);
+	if (t->n_left_out)
+		out_note(o, "%" PRIu64 " events beyond the first %d rows are left out",
+			 t->n_left_out, MAX_ENTRIES);
+}
+
+static int run(struct cmd_run *run)
+{
+	struct top t = {.run = run, .from_ns = input_from(run->in), .next_ns = UINT64_MAX};
+	struct bind binds[BY_N_BINDS + 4];
+	struct input_job job = {
+		.binds = binds, .n_binds = BY_N_BINDS + 4, .on_chunk = on_chunk, .ctx = &t};
+	int rc;
+
+	if (input_needs(run->in, "io", NULL, run->fail) || by_parse(opts.by, &t.by, run->fail))
+		return -1;
+	by_bind(binds);
+	binds[BY_N_BINDS] = (struct bind){
+		.record = "io_send", .fields = send_fields, .n_fields = IO_FLAGS, .on = on_send};
+	binds[BY_N_BINDS + 1] = (struct bind){
+		.record = "io_recv", .fields = recv_fields, .n_fields = IO_N, .on = on_recv};
+	binds[BY_N_BINDS + 2] = (struct bind){
+		.record = "io_wait", .fields = wait_fields, .n_fields = W_N, .on = on_wait};
+	binds[BY_N_BINDS + 3] = (struct bind){
+		.record = "tcp_destroy", .fields = destroy_fields, .n_fields = 1, .on = on_destroy};
+	if (opts.interval.given)
+		t.next_ns = t.from_ns + (uint64_t)(opts.interval.v * NS_PER_S);
+	note_probes(&t);
+	begin_table(&t);
+	rc = input_run(run->in, &job, run->fail);
+	if (!rc && (t.failed || t.names.failed || t.streams.failed))
+		rc = fail_nomem(run->fail);
+	if (!rc)
+		finish(&t);
+	fini(&t);
+	return rc;
+}
+
+const struct cmd cmd_top = {
+	.name = "top",
+	.summary = "bytes by connection and process (tcptop, tcp_bytes)",
+	.about =
+		"What calls returned, not what they asked for: RX_KB was taken out of the socket "
+		"(not by MSG_PEEK),\n"
+		"TX_KB was taken into its send buffer; both in 1024 bytes, exact in --json and "
+		"--csv. RX_WAIT and\n"
+		"TX_WAIT are milliseconds that threads slept in such calls, for data and for room "
+		"in the send buffer;\n"
+		"not in poll or epoll. AGAIN: calls that would have had to sleep. PID and COMM are "
+		"who called, named\n"
+		"by the main thread if it called too. Live, with another table each second:\n"
+		"  tcptape-record -e +io -o - | tcptape top -i 1 -\n",
+	.rows = rows,
+	.n_rows = sizeof(rows) / sizeof(rows[0]),
+	.opts = &opts,
+	.group = "io",
+	.check = check,
+	.run = run,
+};

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the views of tcptape delay share: the layers of one direction as columns, and the
+ * distribution of their times.
+ */
+#ifndef ANA_DELAY_H
+#define ANA_DELAY_H
+
+#include "cells.h"
+#include "segment.h"
+
+struct delay_layer {
+	unsigned layer;
+	const char *name;  /* "qdisc" */
+	const char *title; /* "QDISC" */
+	const char *key;   /* "qdisc_us" */
+};
+
+/* Layers in which time is spent, in order; ends with title NULL. */
+const struct delay_layer *delay_layers(enum seg_dir dir);
+
+/*
+ * The layers whose time is that of `layer` in all of a recording that has only `recorded`: itself
+ * and those behind it that have no hook. 0: its time cannot be known.
+ */
+uint32_t delay_span(enum seg_dir dir, uint32_t recorded, unsigned layer);
+
+/* "MAC+IP+DELIVER" */
+#define DELAY_TITLE_LEN 80
+void delay_title(enum seg_dir dir, uint32_t span, char buf[DELAY_TITLE_LEN]);
+
+/*
+ * Whether the time of a layer is the time of that layer, and not also of others behind it that
+ * this segment was not seen at, though they are recorded.
+ */
+bool delay_is_clean(const struct segment *s, uint32_t recorded, unsigned layer);
+
+/* ---- the distribution ---- */
+
+enum delay_by {
+	DELAY_ALL,
+	DELAY_REMOTE,
+	DELAY_LOCAL,
+	DELAY_CONN,
+	DELAY_PID,
+	DELAY_COMM,
+	DELAY_NETNS,
+	DELAY_INTERFACE
+};
+
+struct delay_dist;
+
+struct delay_dist_opts {
+	enum seg_dir dir;
+	uint32_t recorded; /* layers as bits */
+	enum delay_by by;
+	bool picture; /* a histogram instead of percentiles */
+};
+
+/* NULL: no memory. */
+struct delay_dist *delay_dist_new(const struct delay_dist_opts *opts, struct out *out);
+void delay_dist_free(struct delay_dist *d); /* NULL allowed */
+void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct conn *owner);
+bool delay_dist_print(struct delay_dist *d); /* false: memory ran out somewhere */
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What segment.c, segment_lane.c and segment_unit.c share. */
+#ifndef ANA_SEGMENT_PARTS_H
+#define ANA_SEGMENT_PARTS_H
+
+#include "segment.h"
+
+#define UNIT_MARKS 16
+#define LANE_KEYS 2
+#define CPU_STACK 8
+#define MAX_CPUS 4096u
+
+#define NS_PER_MS 1000000ull
+#define NS_PER_S 1000000000ull
+
+/* RFC 9293, 3.4: sequence numbers are compared modulo 2^32. */
+static inline bool seq_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+struct mark { /* one layer, of one device */
+	uint64_t first_ns, last_ns;
+	uint32_t ifindex, bytes;
+	uint16_t n;
+	uint8_t layer;
+};
+
+/* Why a unit is still open, which says how long it may wait: one list each. */
+enum wait { WAIT_SHORT, WAIT_MID, WAIT_LONG, WAIT_READER, N_WAITS };
+
+struct unit {				    /* a segment in the making */
+	struct unit *prev, *next;	    /* of its lane, by seq, then age */
+	struct unit *wait_prev, *wait_next; /* of those that wait alike, by touched_ns */
+	struct unit *same_id;		    /* older one with the same hash */
+	struct lane *lane;		    /* NULL: free */
+	uint64_t id, touched_ns, departure_ns, done_ns;
+	uint32_t gen, seq, payload, ack_seq, netns, flags; /* flags: enum seg_mark */
+	uint32_t copied;
+	uint16_t tcp_flags, segs;
+	uint8_t wait, rank, n_marks; /* rank: highest layer that saw it */
+	bool tcp_by_departure;
+	bool read_on; /* the reader is past it */
+	struct flow wire, inner;
+	struct task task;
+	struct mark marks[UNIT_MARKS];
+};
+
+struct write { /* bytes that the application gave, not all sent yet */
+	uint64_t ts_ns;
+	uint32_t seq, end;
+	struct task task;
+};
+
+struct lane_key {
+	struct flow flow;
+	struct lane *lane;     /* NULL: not in use */
+	struct lane_key *next; /* of the same hash, newest first */
+};
+
+struct lane {				 /* one direction of a connection */
+	struct lane *prev, *next;	 /* by used_ns */
+	struct lane_key keys[LANE_KEYS]; /* as first seen; as seen beyond a NAT */
+	uint64_t cookie, used_ns;
+	uint32_t netns, sock_netns;
+	uint8_t dir;
+	bool has_sent, has_sock_flow;
+	uint32_t sent_max;
+	struct flow sock_flow;
+	struct unit *head, *tail, *hint[SEG_LAYERS];
+	uint32_t n_units, max_payload;
+	uint32_t n_unqueued;  /* of received ones: with payload, not readable yet */
+	struct write *writes; /* ring */
+	uint32_t w_first, n_writes, cap_writes;
+};
+
+struct on_cpu { /* the last units of a processor, newest on top: what has no packet belongs to */
+	struct {
+		struct unit *unit;
+		uint32_t gen, ifindex, bytes;
+	} drivers[CPU_STACK];
+	unsigned n_drivers;
+	struct unit *established;
+	uint32_t established_gen;
+};
+
+struct segments {
+	struct segments_opts opts;
+	struct map cookies[SEG_DIRS]; /* -> struct lane */
+	struct map flows[SEG_DIRS];   /* hash -> struct lane_key */
+	struct map ids;		      /* hash of identity -> newest struct unit */
+	struct lane *oldest, *newest;
+	struct unit *wait_head[N_WAITS], *wait_tail[N_WAITS];
+	struct unit *free, **slabs;
+	size_t n_slabs;
+	struct on_cpu *cpus[MAX_CPUS];
+	struct segments_stats stats;
+	uint64_t now_ns, swept_ns, n_writes;
+	unsigned at_tcp; /* the last layer up to TCP that is recorded of what is received */
+	bool failed;
+	int stopped; /* what `on` returned */
+};
+
+/* A packet keeps its sender's socket through a veth, into namespaces that are not its own. */
+static inline bool is_elsewhere(const struct lane *lane, uint32_t netns)
+{
+	return lane->sock_netns && netns && lane->sock_netns != netns;
+}
+
+/* ---- segment_unit.c ---- */
+
+int unit_new(struct segments *s, struct unit **ret);
+void units_fini(struct segments *s);
+void unit_wait(struct segments *s, struct unit *u, enum wait wait); /* touched now */
+void unit_wait_leave(struct segments *s, struct unit *u);
+struct mark *unit_mark(struct unit *u, unsigned layer, uint32_t ifindex); /* NULL: none */
+/* Note that a packet of that many bytes was at a layer. */
+void unit_add(struct unit *u, unsigned layer, uint32_t ifindex, uint64_t ts_ns, uint32_t bytes);
+/* The same, standing in front of the last mark or of mark `at`. */
+void unit_insert(struct unit *u, unsigned at, unsigned layer, uint64_t ts_ns);
+uint32_t unit_seen(const struct unit *u); /* layers as bits */
+/* What is known by now, as the caller gets it. */
+void unit_tell(const struct segments *s, const struct unit *u, struct segment *ret);
+
+/* ---- segment_lane.c ---- */
+
+/* The lane of an event, made if need be; NULL: no memory, or nothing tells whose it is. */
+struct lane *lane_of(struct segments *s, enum seg_dir dir, const struct sock *sock,
+		     const struct flow *flow, uint32_t netns);
+struct lane *lane_find(const struct segments *s, enum seg_dir dir, uint64_t cookie);
+void lane_insert(struct lane *lane, struct unit *u);
+void lane_remove(struct lane *lane, struct unit *u);
+/* The first unit that may hold the byte seq. */
+struct unit *lane_first(struct lane *lane, unsigned layer, uint32_t seq);
+/* Packets with those addresses belong to this lane too: a NAT. */
+void lane_alias(struct segments *s, struct lane *lane, const struct flow *flow);
+int lane_write(struct segments *s, struct lane *lane, const struct seg_bytes *w);
+/*
+ * The write that gave byte seq, NULL if it is not known; *ret_last_ns: when the last byte before
+ * end was given. Writes that lie wholly before seq are forgotten.
+ */
+const struct write *lane_written(struct segments *s, struct lane *lane, uint32_t seq, uint32_t end,
+				 uint64_t *ret_last_ns);
+void lanes_sweep(struct segments *s);
+void lanes_fini(struct segments *s);
+
+/* The cookie, if it is that of a connection, and not of the other end of this host. 0: none. */
+uint64_t sock_cookie(const struct sock *sock, const struct flow *flow);
+
+#endif

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "segment_read.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "meta.h"
+
+/* A segment that begins in the window is read to its end, and one that began before is known. */
+#define MARGIN_NS 2000000000ull
+
+enum { RX_SOCK, RX_PACKET, RX_NETNS, RX_IFINDEX, RX_NXT, RX_LAYER, RX_N };
+static const struct bind_field rx_fields[RX_N] = {{"sock", BIND_SOCK},	 {"packet", BIND_PACKET},
+						  {"netns", BIND_INT},	 {"ifindex", BIND_INT},
+						  {"rcv_nxt", BIND_INT}, {"layer", BIND_INT}};
+
+enum {
+	TX_SOCK,
+	TX_PACKET,
+	TX_NETNS,
+	TX_IFINDEX,
+	TX_DEPARTURE,
+	TX_RESULT,
+	TX_AGAIN,
+	TX_LAYER,
+	TX_N
+};
+static const struct bind_field tx_fields[TX_N] = {
+	{"sock", BIND_SOCK},   {"packet", BIND_PACKET},	   {"netns", BIND_INT},
+	{"ifindex", BIND_INT}, {"departure_ns", BIND_INT}, {"result", BIND_INT},
+	{"again", BIND_INT},   {"layer", BIND_INT}};
+
+enum { BY_SOCK, BY_TASK, BY_SEQ, BY_SIZE, BY_N };
+static const struct bind_field copy_fields[BY_N] = {
+	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"copied_seq", BIND_INT}, {"bytes", BIND_INT}};
+static const struct bind_field write_fields[BY_N] = {
+	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"write_seq", BIND_INT}, {"size", BIND_INT}};
+
+enum { RX, RX_COPY, TX, TX_WRITE, N_OWN };
+
+/* ---- rows ---- */
+
+static int on_rx(void *ctx, const struct bind_row *row)
+{
+	struct segment_read *r = ctx;
+	int layer = seg_layer(SEG_IN, bind_get(row, RX_LAYER, 0));
+	struct seg_event e = {.dir = SEG_IN,
+			      .layer = (unsigned)layer,
+			      .ts_ns = row->ts_ns,
+			      .cpu = row->cpu,
+			      .netns = (uint32_t)bind_get(row, RX_NETNS, 0),
+			      .ifindex = (uint32_t)bind_get(row, RX_IFINDEX, 0),
+			      .rcv_nxt = (uint32_t)bind_get(row, RX_NXT, 0),
+			      .sock = row->sock,
+			      .packet = row->packet};
+
+	return layer < 0 ? 0 : segments_packet(r->segments, &e);
+}
+
+static int on_tx(void *ctx, const struct bind_row *row)
+{
+	struct segment_read *r = ctx;
+	int layer = seg_layer(SEG_OUT, bind_get(row, TX_LAYER, 0));
+	struct seg_event e = {.dir = SEG_OUT,
+			      .layer = (unsigned)layer,
+			      .ts_ns = row->ts_ns,
+			      .cpu = row->cpu,
+			      .netns = (uint32_t)bind_get(row, TX_NETNS, 0),
+			      .ifindex = (uint32_t)bind_get(row, TX_IFINDEX, 0),
+			      .departure_ns = bind_get(row, TX_DEPARTURE, 0),
+			      .result = (uint32_t)bind_get(row, TX_RESULT, 0),
+			      .again = bind_get(row, TX_AGAIN, 0),
+			      .sock = row->sock,
+			      .packet = row->packet};
+
+	return layer < 0 ? 0 : segments_packet(r->segments, &e);
+}
+
+static struct seg_bytes bytes_of(const struct bind_row *row)
+{
+	return (struct seg_bytes){.ts_ns = row->ts_ns,
+				  .size = bind_get(row, BY_SIZE, 0),
+				  .sock = row->sock,
+				  .task = row->task,
+				  .seq = (uint32_t)bind_get(row, BY_SEQ, 0)};
+}
+
+static int on_copy(void *ctx, const struct bind_row *row)
+{
+	struct segment_read *r = ctx;
+	struct seg_bytes bytes = bytes_of(row);
+
+	return segments_copy(r->segments, &bytes);
+}
+
+static int on_write(void *ctx, const struct bind_row *row)
+{
+	struct segment_read *r = ctx;
+	struct seg_bytes bytes = bytes_of(row);
+
+	return segments_write(r->segments, &bytes);
+}
+
+/* Its segments first, as long as its owner is known. */
+static int on_destroy(void *ctx, const struct bind_row *row)
+{
+	struct segment_read *r = ctx;
+	struct conn *c = conn_find(&r->conns, row->sock);
+	int rc = row->sock ? segments_gone(r->segments, row->sock->cookie, row->ts_ns) : 0;
+
+	if (c)
+		conn_drop(&r->conns, c);
+	return rc;
+}
+
+static int on_chunk(void *ctx, uint64_t floor_ns)
+{
+	struct segment_read *r = ctx;
+
+	return segments_pass(r->segments, floor_ns);
+}
+
+/* ---- segments ---- */
+
+/* Chosen by its socket's addresses, or by those on the wire. */
+static bool is_chosen(struct segment_read *r, const struct segment *s)
+{
+	struct sock base = {.cookie = s->cookie, .netns = s->netns}, room, other;
+	const struct sock *sock = input_packet(r->run->in, &base, &s->inner, &room);
+
+	if (!sock->selected && s->marks & SEG_NAT)
+		sock = input_packet(r->run->in, &base, &s->wire, &other);
+	return s->start_ns >= input_from(r->run->in) &&
+	       input_wants(r->run->in, s->start_ns, sock, s->task.pid ? &s->task : NULL);
+}
+
+static int on_segment(void *ctx, const struct segment *s)
+{
+	struct segment_read *r = ctx;
+	struct sock sock = {.cookie = s->cookie};
+
+	if (!is_chosen(r, s)) {
+		r->n_outside++;
+		return 0;
+	}
+	return r->on(r->ctx, s, conn_find(&r->conns, &sock));
+}
+
+/* ---- which layers there are ---- */
+
+static const struct {
+	const char *group, *meta, *unit, *bytes_event;
+	unsigned bytes_layer;
+} directions[SEG_DIRS] = {
+	[SEG_IN] = {"rx", "layers.rx", "rx_layer", "rx_copy", SEG_IN_COPY},
+	[SEG_OUT] = {"tx", "layers.tx", "tx_layer", "tx_write", SEG_OUT_WRITE},
+};
+
+/* "driver mac tcp", by the names that the trace itself gives to the layers. */
+static uint32_t named_layers(const struct tape_schema *schema, enum seg_dir dir, const char *list)
+{
+	uint32_t bits = 0;
+
+	for (unsigned v = 1; v < 16; v++) {
+		const char *name = tape_schema_name(schema, directions[dir].unit, v), *p;
+		size_t len = name ? strlen(name) : 0;
+		int layer = seg_layer(dir, v);
+
+		for (p = len && layer >= 0 ? strstr(list, name) : NULL; p; p = strstr(p + 1, name))
+			if ((p == list || p[-1] == ' ') && (!p[len] || p[len] == ' '))
+				bits |= SEG_BIT(layer);
+	}
+	return bits;
+}
+
+static void find_layers(struct segment_read *r, enum seg_dir dir)
+{
+	struct input *in = r->run->in;
+	const char *list = input_meta(in, directions[dir].meta), *why;
+
+	r->layers[dir] = SEG_BIT(SEG_LAYERS) - 1;
+	if (list) {
+		r->layers[dir] = named_layers(input_schema(in), dir, list);
+		r->layers[dir] |= SEG_BIT(directions[dir].bytes_layer);
+		if (dir == SEG_IN && r->layers[dir] & SEG_BIT(SEG_IN_QUEUE))
+			r->layers[dir] |= SEG_BIT(SEG_IN_HOLE);
+	}
+	if (input_has_probe(in, directions[dir].bytes_event, &why) == META_NO)
+		r->layers[dir] &= ~SEG_BIT(directions[dir].bytes_layer);
+}
+
+/* What is missing, and why. */
+static void note_absent(struct segment_read *r, enum seg_dir dir)
+{
+	static const char *const events[SEG_DIRS][2] = {{"rx", "rx_copy"}, {"tx", "tx_write"}};
+	char key[32];
+
+	for (unsigned i = 0; i < 2; i++) {
+		const char *why;
+
+		snprintf(key, sizeof(key), "absent.%s", events[dir][i]);
+		why = input_meta(r->run->in, key);
+		if (why)
+			out_note(r->run->out,
+				 "layers without a hook in this recording (%s): their time is "
+				 "part of the layer before",
+				 why);
+	}
+}
+
+int segment_read_begin(struct segment_read *r, struct cmd_run *run)
+{
+	r->run = run;
+	for (unsigned dir = 0; dir < SEG_DIRS; dir++) {
+		if (!r->dirs[dir])
+			continue;
+		if (input_needs(run->in, directions[dir].group, directions[dir].group, run->fail))
+			return -1;
+		find_layers(r, dir);
+		note_absent(r, dir);
+	}
+	return 0;
+}
+
+static void note_limits(const struct segment_read *r)
+{
+	struct segments_stats stats;
+
+	segments_stats(r->segments, &stats);
+	if (stats.n_cut)
+		out_note(r->run->out,
+			 "%llu segments were still under way when there were more than %u of them: "
+			 "they are told as far as they had come",
+			 (unsigned long long)stats.n_cut, SEGMENTS_OPEN);
+	if (stats.n_writes_cut)
+		out_note(r->run->out,
+			 "more than %u writes waited to be sent: %llu of them were forgotten",
+			 SEGMENTS_WRITES, (unsigned long long)stats.n_writes_cut);
+	if (stats.n_headless)
+		out_note(r->run->out, "%llu packets whose headers were not read are left out",
+			 (unsigned long long)stats.n_headless);
+}
+
+int segment_read_run(struct segment_read *r)
+{
+	struct segments_opts opts = {.on = on_segment, .ctx = r};
+	struct bind binds[N_OWN + CONN_TRACK_N] = {
+		[RX] = {.record = "rx", .fields = rx_fields, .n_fields = RX_N, .on = on_rx},
+		[RX_COPY] = {.record = "rx_copy",
+			     .fields = copy_fields,
+			     .n_fields = BY_N,
+			     .on = on_copy},
+		[TX] = {.record = "tx", .fields = tx_fields, .n_fields = TX_N, .on = on_tx},
+		[TX_WRITE] = {.record = "tx_write",
+			      .fields = write_fields,
+			      .n_fields = BY_N,
+			      .on = on_write},
+	};
+	struct input_job job = {.binds = binds,
+				.n_binds = N_OWN + CONN_TRACK_N,
+				.on_chunk = on_chunk,
+				.all_rows = true,
+				.margin_ns = MARGIN_NS,
+				.ctx = r};
+
+	memcpy(opts.layers, r->layers, sizeof(opts.layers));
+	memcpy(opts.dirs, r->dirs, sizeof(opts.dirs));
+	conn_track(binds + N_OWN);
+	binds[N_OWN + CONN_TRACK_DESTROY].on = on_destroy;
+	r->segments = segments_new(&opts);
+	if (!r->segments)
+		return fail_nomem(r->run->fail);
+	if (input_run(r->run->in, &job, r->run->fail) || segments_end(r->segments))
+		return r->run->fail->status ? -1 : fail_nomem(r->run->fail);
+	note_limits(r);
+	return r->conns.failed ? fail_nomem(r->run->fail) : 0;
+}
+
+void segment_read_fini(struct segment_read *r)
+{
+	segments_free(r->segments);
+	conn_table_fini(&r->conns);
+}
