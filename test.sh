@@ -60,5 +60,17 @@ export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:abort_on_error=1
 CC=clang run sanitizers 'unit golden bad fuzz' -Dwerror=true -Db_sanitize=address,undefined \
 	-Db_lundef=false
 
+# What this run leaves out, by name.
+case $suites in
+*vm-all*) ;;
+*)
+	echo
+	echo "left to ./test.sh --all:"
+	meson test -C build-test/gcc --suite vm-all --list 2>/dev/null | sed -n 's/.* \/ //p' | sort |
+		tr '\n' ' ' | fold -s -w 98 | sed 's/^/  /'
+	echo
+	;;
+esac
+
 exec python3 tests/summary.py gcc=build-test/gcc/meson-logs/testlog.json \
 	sanitizers=build-test/sanitizers/meson-logs/testlog.json

@@ -45,7 +45,7 @@ bool by_id(enum by_key key, const struct sock *s, const struct task *t, struct b
 	case BY_CONN: id_conn(s, t, ret); break;
 	case BY_PID: ret->a = t->pid; break;
 	case BY_TID: ret->a = t->pid, ret->b = t->tid; break;
-	case BY_COMM: memcpy(ret->bytes, t->comm, EV_COMM_LEN); break;
+	case BY_COMM: memcpy(ret->bytes, t->comm, strnlen(t->comm, EV_COMM_LEN)); break;
 	case BY_CGROUP: ret->a = t->cgroup; break;
 	case BY_NETNS: ret->a = s->netns; break;
 	case BY_REMOTE: memcpy(ret->bytes, s->flow.raddr, FLOW_ADDR_LEN); break;

@@ -113,7 +113,7 @@ static void begin_table(struct delay *d)
 	d->cols[0].hidden = !opts.timestamp;
 	d->cols[1].hidden = opts.timestamp;
 	for (const struct delay_layer *l = delay_layers(d->dir); l->title; l++) {
-		uint32_t span = delay_span(d->dir, d->read.layers[d->dir], l->layer);
+		uint32_t span = delay_span(d->dir, d->read.timed[d->dir], l->layer);
 		char *title = d->titles[l->layer];
 		int width;
 
@@ -201,7 +201,7 @@ static void cells_layers(struct delay *d, const struct segment *s)
 			out_none(d->out);
 			continue;
 		}
-		if (!delay_is_clean(s, d->read.layers[s->dir], l->layer))
+		if (!delay_is_clean(s, d->read.timed[s->dir], l->layer))
 			out_mark(d->out, NULL, "+");
 		cell_us(d->out, s->spent_ns[l->layer]);
 	}
@@ -485,7 +485,7 @@ static int begin(struct delay *d, struct cmd_run *run)
 	if (segment_read_begin(&d->read, run))
 		return -1;
 	if (opts.percentiles || opts.hist) {
-		dist.recorded = d->read.layers[d->dir];
+		dist.recorded = d->read.timed[d->dir];
 		find_key(&dist.by);
 		d->dist = delay_dist_new(&dist, run->out);
 		return d->dist ? 0 : fail_nomem(run->fail);

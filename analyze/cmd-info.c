@@ -185,9 +185,9 @@ static void print_size(struct info *i)
 /* The lines that tell how it was recorded; the rest (limits, sysctls) only with --all. */
 static bool is_short(const char *key)
 {
-	static const char *const prefixes[] = {"host",	 "machine", "kernel.release",
-					       "note",	 "command", "option.",
-					       "groups", "probe.",  "absent."};
+	static const char *const prefixes[] = {"host",	  "machine", "kernel.release", "note",
+					       "command", "option.", "groups",	       "probe.",
+					       "absent.", "identity"};
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (!strncmp(key, prefixes[i], strlen(prefixes[i])))

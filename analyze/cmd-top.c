@@ -313,7 +313,7 @@ static void pass(struct top *t, uint64_t ts_ns)
 	uint64_t step = (uint64_t)(opts.interval.v * NS_PER_S), to = input_to(t->run->in), n;
 
 	ts_ns = ts_ns < to ? ts_ns : to;
-	while (opts.interval.given && ts_ns >= t->next_ns) {
+	while (ts_ns >= t->next_ns && t->next_ns != UINT64_MAX) { /* without -i it is that */
 		settle(t, t->next_ns);
 		print_all(t);
 		begin_anew(t);
@@ -323,7 +323,7 @@ static void pass(struct top *t, uint64_t ts_ns)
 			n = 0;
 		}
 		t->from_ns = t->next_ns + n * step;
-		t->next_ns = t->from_ns + step;
+		t->next_ns = t->from_ns < UINT64_MAX - step ? t->from_ns + step : UINT64_MAX;
 	}
 }
 
@@ -490,6 +490,7 @@ static void begin_table(struct top *t)
 
 	memcpy(t->cols, time_cols, sizeof(time_cols));
 	t->cols[COL_TIME].hidden = !opts.interval.given;
+	t->cols[COL_TIME_S].hidden = !opts.interval.given || opts.interval.v >= 1;
 	by_show_cols(t->by, t->cols + COL_BY);
 	memcpy(t->cols + COL_SUMS, sum_cols, sizeof(sum_cols));
 	for (int i = SUM_VERBOSE; i < N_SUMS - 1; i++)

@@ -199,7 +199,7 @@ static struct group *group_of(struct delay_dist *d, const char *name)
 	return g;
 }
 
-/* A layer that a segment had no reason to pass is not unknown. */
+/* A layer that a segment had no reason to pass, or where its way ended, is not unknown. */
 static bool is_missed(const struct segment *s, uint32_t recorded, unsigned layer)
 {
 	if (detours(s->dir) & SEG_BIT(layer))
@@ -209,7 +209,9 @@ static bool is_missed(const struct segment *s, uint32_t recorded, unsigned layer
 	if (s->dir == SEG_IN && layer == SEG_IN_QUEUE)
 		return s->payload && !(s->marks & (SEG_OLD | SEG_UNREAD));
 	if (s->dir == SEG_IN && layer == SEG_IN_ESTABLISHED)
-		return s->seen & SEG_BIT(layer);
+		return s->payload && s->seen & SEG_BIT(layer);
+	if (s->seen & SEG_BIT(layer) && !(s->seen >> (layer + 1)) && !s->payload)
+		return false;
 	return recorded & SEG_BIT(layer);
 }
 

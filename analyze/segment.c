@@ -14,22 +14,6 @@ static const uint64_t patience_ns[N_WAITS] = {
 	[WAIT_READER] = UINT64_MAX,
 };
 
-/*
- * From the protocol layer's input to TCP one processor carries a packet without a pause. Where it
- * did not come on for so long an event was lost, and one with the same headers is another packet.
- */
-#define NO_PAUSE_NS (100 * NS_PER_MS)
-#define ALIKE_NS (100 * NS_PER_MS) /* a NAT is learned from what passes it within that time */
-#define MAX_TRIES 1024		   /* candidates that are looked at for one event */
-#define MAX_NESTED 64
-
-#define FLAG_FIN 1u
-#define FLAG_SYN 2u
-#define FLAG_RST 4u
-#define FLAG_ACK 16u
-#define FLAGS_KEPT                                                                                 \
-	(FLAG_FIN | FLAG_SYN | FLAG_RST | FLAG_ACK) /* the others may change on the way */
-
 int seg_layer(enum seg_dir dir, uint64_t number)
 {
 	static const int8_t in[] = {
@@ -51,61 +35,7 @@ int seg_layer(enum seg_dir dir, uint64_t number)
 
 /* ---- handing over ---- */
 
-static uint64_t id_of(enum seg_dir dir, uint32_t seq, uint32_t ack, uint32_t payload,
-		      unsigned tcp_flags)
-{
-	uint32_t id[5] = {dir, seq, ack, payload, tcp_flags & FLAGS_KEPT};
-
-	return map_hash(id, sizeof(id));
-}
-
-static void id_add(struct segments *s, struct unit *u)
-{
-	u->id = id_of(u->lane->dir, u->seq, u->ack_seq, u->payload, u->tcp_flags);
-	u->same_id = map_get(&s->ids, u->id);
-	if (map_put(&s->ids, u->id, u))
-		s->failed = true;
-}
-
-static void id_remove(struct segments *s, struct unit *u)
-{
-	struct unit *p = map_get(&s->ids, u->id);
-
-	if (p == u) {
-		if (!u->same_id)
-			map_del(&s->ids, u->id);
-		else if (map_put(&s->ids, u->id, u->same_id))
-			s->failed = true;
-		return;
-	}
-	while (p && p->same_id != u)
-		p = p->same_id;
-	if (p)
-		p->same_id = u->same_id;
-}
-
-/* Received payload that is not readable yet. */
-static bool is_unqueued(const struct unit *u)
-{
-	return u->lane->dir == SEG_IN && u->payload && !(u->flags & SEG_OLD) &&
-	       !(unit_seen(u) & (SEG_BIT(SEG_IN_QUEUE) | SEG_BIT(SEG_IN_COPY)));
-}
-
-static void unit_drop(struct segments *s, struct unit *u)
-{
-	if (is_unqueued(u))
-		u->lane->n_unqueued--;
-	unit_wait_leave(s, u);
-	id_remove(s, u);
-	lane_remove(u->lane, u);
-	u->lane = NULL;
-	u->gen++;
-	u->next = s->free;
-	s->free = u;
-	s->stats.n_open--;
-}
-
-static void finish(struct segments *s, struct unit *u)
+void segments_finish(struct segments *s, struct unit *u)
 {
 	struct segment seg;
 
@@ -124,7 +54,7 @@ static void expire(struct segments *s, uint64_t now_ns)
 	for (unsigned i = 0; i < N_WAITS; i++)
 		while (s->wait_head[i] && !s->stopped &&
 		       s->now_ns - s->wait_head[i]->touched_ns > patience_ns[i])
-			finish(s, s->wait_head[i]);
+			segments_finish(s, s->wait_head[i]);
 	lanes_sweep(s);
 }
 
@@ -178,98 +108,17 @@ static enum wait waits_for_out(const struct segments *s, const struct unit *u)
 }
 
 /* Something was added to it: wait on, or hand it over. */
-static void settle(struct segments *s, struct unit *u)
+void segments_settle(struct segments *s, struct unit *u)
 {
 	enum wait wait = u->lane->dir == SEG_IN ? waits_for_in(s, u) : waits_for_out(s, u);
 
 	if (wait == N_WAITS)
-		finish(s, u);
+		segments_finish(s, u);
 	else
 		unit_wait(s, u, wait);
 }
 
-/* ---- which segment a packet belongs to ---- */
-
-static bool is_within(uint32_t seq, uint32_t len, uint32_t of_seq, uint32_t of_len)
-{
-	uint32_t offset = seq - of_seq;
-
-	return offset <= of_len && len <= of_len - offset;
-}
-
-/* The same packet may have it twice: the device below another one, or a bridge. */
-static bool is_next_device(const struct unit *u, const struct seg_event *e)
-{
-	if (e->dir == SEG_IN)
-		return e->layer <= SEG_IN_MAC && u->rank == SEG_IN_MAC;
-	return (e->layer == SEG_OUT_QDISC || e->layer == SEG_OUT_DRIVER) &&
-	       u->rank <= SEG_OUT_SENT && u->rank >= SEG_OUT_QDISC;
-}
-
-/* Whether the layer, on that device, has not seen these bytes of it yet. */
-static bool has_room(struct unit *u, const struct seg_event *e)
-{
-	struct mark *m = unit_mark(u, e->layer, e->ifindex);
-
-	if (m)
-		return u->payload ? m->bytes + e->packet->payload <= u->payload : !m->n;
-	return e->layer > u->rank || is_next_device(u, e);
-}
-
-static bool is_stale(const struct unit *u, const struct seg_event *e)
-{
-	return e->dir == SEG_IN && u->rank >= SEG_IN_MAC && u->rank <= SEG_IN_TCP &&
-	       e->ts_ns > u->touched_ns + NO_PAUSE_NS;
-}
-
-/* Headers that two transmissions of the same bytes may differ in. */
-static bool same_headers(const struct unit *u, const struct seg_event *e)
-{
-	const struct wire *p = e->packet;
-	bool merges = e->dir == SEG_IN && e->layer >= SEG_IN_BACKLOG; /* TCP's own queues */
-
-	if (u->netns && e->netns && u->netns != e->netns)
-		return false;
-	if (!u->payload && ((u->tcp_flags ^ p->tcp_flags) & FLAGS_KEPT))
-		return false;
-	if (u->ack_seq && p->ack_seq && u->ack_seq != p->ack_seq && !merges)
-		return false;
-	return e->dir == SEG_IN || !u->departure_ns || !e->departure_ns ||
-	       u->departure_ns == e->departure_ns;
-}
-
-static bool accepts(struct unit *u, const struct seg_event *e)
-{
-	return has_room(u, e) && !is_stale(u, e) && same_headers(u, e);
-}
-
-/* The open segment that is this packet, or that it is a part of; NULL: none. */
-static struct unit *find_unit(struct lane *lane, const struct seg_event *e)
-{
-	const struct wire *p = e->packet;
-	struct unit *u = lane_first(lane, e->layer, p->seq), *part = NULL;
-
-	for (unsigned i = 0; u && i < MAX_TRIES && !seq_before(p->seq, u->seq); i++, u = u->next) {
-		bool same = u->seq == p->seq && u->payload == p->payload;
-
-		if (!same &&
-		    (part || !p->payload || !is_within(p->seq, p->payload, u->seq, u->payload)))
-			continue;
-		if (!accepts(u, e))
-			continue;
-		if (same)
-			return u; /* the oldest that did not get there yet */
-		part = u;
-	}
-	return part;
-}
-
 /* ---- taking a packet ---- */
-
-static bool has_ends(const struct wire *p)
-{
-	return p->has_flow && p->flow.lport && p->flow.rport;
-}
 
 /* What departure time to believe: that at TCP is of the transmission before. */
 static uint64_t departure(const struct seg_event *e)
@@ -281,12 +130,13 @@ static void look(struct unit *u, const struct seg_event *e)
 {
 	const struct wire *p = e->packet;
 
-	if (has_ends(p) && e->dir == SEG_OUT)
+	if (packet_has_ends(p) && e->dir == SEG_OUT)
 		u->wire = p->flow;
-	if (has_ends(p) && e->dir == SEG_IN)
+	if (packet_has_ends(p) && e->dir == SEG_IN)
 		u->inner = p->flow;
 	if (!u->netns)
 		u->netns = e->netns;
+	u->owned |= sock_cookie(e->sock, packet_has_ends(p) ? &p->flow : NULL) != 0;
 	if (!u->departure_ns)
 		u->departure_ns = departure(e);
 	if (p->segs > u->segs && p->payload == u->payload)
@@ -294,44 +144,16 @@ static void look(struct unit *u, const struct seg_event *e)
 	u->tcp_flags |= p->tcp_flags;
 }
 
-static struct on_cpu *on_cpu(struct segments *s, uint32_t cpu)
-{
-	if (cpu >= MAX_CPUS)
-		return NULL;
-	if (!s->cpus[cpu])
-		s->cpus[cpu] = calloc(1, sizeof(*s->cpus[cpu]));
-	if (!s->cpus[cpu])
-		s->failed = true;
-	return s->cpus[cpu];
-}
-
-/* For layer `sent`, which has no packet. */
-static void push_driver(struct segments *s, struct unit *u, const struct seg_event *e)
-{
-	struct on_cpu *c = on_cpu(s, e->cpu);
-
-	if (!c)
-		return;
-	if (c->n_drivers == CPU_STACK) { /* their `sent` were lost */
-		memmove(&c->drivers[0], &c->drivers[1], (CPU_STACK - 1) * sizeof(c->drivers[0]));
-		c->n_drivers--;
-	}
-	c->drivers[c->n_drivers].unit = u;
-	c->drivers[c->n_drivers].gen = u->gen;
-	c->drivers[c->n_drivers].ifindex = e->ifindex;
-	c->drivers[c->n_drivers++].bytes = e->packet->payload;
-}
-
 static void pass_established(struct segments *s, struct unit *u, const struct seg_event *e)
 {
-	struct on_cpu *c = on_cpu(s, e->cpu);
+	struct on_cpu *c = segments_cpu(s, e->cpu);
 	uint32_t end = u->seq + u->payload;
 
 	if (c) {
 		c->established = u;
 		c->established_gen = u->gen;
 	}
-	if (!u->payload || !e->rcv_nxt || !is_unqueued(u))
+	if (!u->payload || !e->rcv_nxt || !unit_is_unqueued(u))
 		return;
 	if (!seq_before(e->rcv_nxt, end)) {
 		u->lane->n_unqueued--;
@@ -343,19 +165,19 @@ static void pass_established(struct segments *s, struct unit *u, const struct se
 
 static void take(struct segments *s, struct unit *u, const struct seg_event *e)
 {
-	bool waited = is_unqueued(u);
+	bool waited = unit_is_unqueued(u);
 
 	unit_add(u, e->layer, e->ifindex, e->ts_ns, e->packet->payload);
 	if (e->layer > u->rank)
 		u->rank = (uint8_t)e->layer;
 	look(u, e);
-	if (waited && !is_unqueued(u))
+	if (waited && !unit_is_unqueued(u))
 		u->lane->n_unqueued--;
 	if (e->dir == SEG_OUT && e->layer == SEG_OUT_DRIVER)
-		push_driver(s, u, e);
+		cpu_push_driver(s, u, e);
 	if (e->dir == SEG_IN && e->layer == SEG_IN_ESTABLISHED)
 		pass_established(s, u, e);
-	settle(s, u);
+	segments_settle(s, u);
 }
 
 /* ---- a new segment ---- */
@@ -406,7 +228,7 @@ static void make_room(struct segments *s)
 		if (s->wait_head[i]) {
 			s->wait_head[i]->flags |= SEG_CUT;
 			s->stats.n_cut++;
-			finish(s, s->wait_head[i]);
+			segments_finish(s, s->wait_head[i]);
 			return;
 		}
 }
@@ -425,11 +247,11 @@ static void open_unit(struct segments *s, struct lane *lane, const struct seg_ev
 	u->tcp_flags = p->tcp_flags;
 	u->segs = p->segs;
 	u->netns = e->netns;
-	u->wire = u->inner = has_ends(p) ? p->flow : lane->keys[0].flow;
+	u->wire = u->inner = packet_has_ends(p) ? p->flow : lane->keys[0].flow;
 	lane_insert(lane, u);
-	id_add(s, u);
+	unit_id_add(s, u);
 	s->stats.n_open++;
-	if (is_unqueued(u))
+	if (unit_is_unqueued(u))
 		lane->n_unqueued++;
 	if (e->dir == SEG_OUT)
 		begin_out(s, lane, u, e);
@@ -437,44 +259,6 @@ static void open_unit(struct segments *s, struct lane *lane, const struct seg_ev
 }
 
 /* ---- merged and translated packets ---- */
-
-/* GRO: packets of the driver that one above it holds become one segment. */
-static struct unit *fuse(struct segments *s, struct lane *lane, const struct seg_event *e)
-{
-	const struct wire *p = e->packet;
-	struct unit *u = lane_first(lane, e->layer, p->seq), *first = NULL, *next;
-	uint32_t end = p->seq;
-
-	for (unsigned i = 0; u && i < MAX_TRIES && seq_before(u->seq, p->seq + p->payload);
-	     i++, u = next) {
-		struct mark *m = &u->marks[0];
-
-		next = u->next;
-		if (!u->payload || seq_before(u->seq, end) || u->rank != SEG_IN_DRIVER ||
-		    u->n_marks != 1 || !is_within(u->seq, u->payload, p->seq, p->payload) ||
-		    !same_headers(u, e))
-			continue;
-		end = u->seq + u->payload;
-		if (!first) {
-			first = u;
-			continue;
-		}
-		unit_add(first, SEG_IN_DRIVER, first->marks[0].ifindex, m->first_ns, m->bytes);
-		first->tcp_flags |= u->tcp_flags;
-		unit_drop(s, u);
-	}
-	if (!first)
-		return NULL;
-	id_remove(s, first);
-	lane_remove(lane, first);
-	first->seq = p->seq;
-	first->payload = p->payload;
-	first->segs = p->segs;
-	first->tcp_flags |= p->tcp_flags;
-	lane_insert(lane, first);
-	id_add(s, first);
-	return first;
-}
 
 /* TCP's queues put packets together: one event for several segments. Whether there was any. */
 static bool take_several(struct segments *s, struct lane *lane, const struct seg_event *e)
@@ -495,7 +279,8 @@ static bool take_several(struct segments *s, struct lane *lane, const struct seg
 		part.segs = u->segs;
 		one.packet = &part;
 		if (!u->payload || seq_before(u->seq, end) ||
-		    !is_within(u->seq, u->payload, p->seq, p->payload) || !accepts(u, &one))
+		    !seq_is_within(u->seq, u->payload, p->seq, p->payload) ||
+		    !unit_accepts(u, &one))
 			continue;
 		end = u->seq + u->payload;
 		u->flags |= SEG_MERGED;
@@ -503,42 +288,6 @@ static bool take_several(struct segments *s, struct lane *lane, const struct seg
 		take(s, u, &one);
 	}
 	return any;
-}
-
-/*
- * The same headers, but for addresses, a moment ago in another lane: a NAT, or the lane of a
- * socket that had these addresses before. From now on both are known to belong together.
- */
-static struct unit *find_translated(struct segments *s, struct lane *lane,
-				    const struct seg_event *e)
-{
-	const struct wire *p = e->packet;
-	struct unit *u =
-		map_get(&s->ids, id_of(e->dir, p->seq, p->ack_seq, p->payload, p->tcp_flags));
-	struct lane *other;
-
-	for (unsigned i = 0; u && i < MAX_TRIES; i++, u = u->same_id)
-		if (u->lane != lane && u->seq == p->seq && u->payload == p->payload &&
-		    u->lane->dir == e->dir && (!u->lane->cookie || !lane->cookie) &&
-		    e->layer > u->rank && e->ts_ns < u->touched_ns + ALIKE_NS && accepts(u, e))
-			break;
-	if (!u)
-		return NULL;
-	other = u->lane;
-	if (other->cookie) { /* what comes with these addresses is that socket's */
-		if (has_ends(p))
-			lane_alias(s, other, &p->flow);
-		return u;
-	}
-	if (other->keys[0].lane)
-		lane_alias(s, lane, &other->keys[0].flow);
-	if (is_unqueued(u)) {
-		other->n_unqueued--;
-		lane->n_unqueued++;
-	}
-	lane_remove(other, u);
-	lane_insert(lane, u);
-	return u;
 }
 
 /* ---- what is readable ---- */
@@ -553,7 +302,7 @@ static void pass_readable(struct segments *s, struct lane *lane, const struct se
 		bool waited = u->flags & SEG_WAITED;
 
 		prev = u->prev;
-		if (!is_unqueued(u) || u->rank < s->at_tcp || (waited_only && !waited) ||
+		if (!unit_is_unqueued(u) || u->rank < s->at_tcp || (waited_only && !waited) ||
 		    seq_before(e->rcv_nxt, u->seq + u->payload))
 			continue;
 		if (waited) /* in TCP's hands until it was done with it; then it waited */
@@ -564,90 +313,8 @@ static void pass_readable(struct segments *s, struct lane *lane, const struct se
 		unit_add(u, SEG_IN_QUEUE, 0, e->ts_ns, u->payload);
 		u->rank = SEG_IN_QUEUE;
 		lane->n_unqueued--;
-		settle(s, u);
+		segments_settle(s, u);
 	}
-}
-
-/* ---- events without a packet ---- */
-
-static void on_sent(struct segments *s, const struct seg_event *e)
-{
-	struct on_cpu *c = on_cpu(s, e->cpu);
-	struct mark *m;
-	struct unit *u;
-	uint32_t bytes;
-	unsigned at;
-
-	if (!c || !c->n_drivers || c->drivers[c->n_drivers - 1].ifindex != e->ifindex)
-		return;
-	u = c->drivers[--c->n_drivers].unit;
-	bytes = c->drivers[c->n_drivers].bytes;
-	if (!u->lane || u->gen != c->drivers[c->n_drivers].gen)
-		return;
-	m = unit_mark(u, SEG_OUT_DRIVER, e->ifindex);
-	if (e->result && m) { /* NETDEV_TX_BUSY: it comes again */
-		u->flags |= SEG_BUSY;
-		m->bytes -= bytes < m->bytes ? bytes : m->bytes;
-		m->n -= m->n > 0;
-		unit_wait(s, u, WAIT_LONG);
-		return;
-	}
-	/* of a device above the one that has it: its driver has returned later */
-	if (!unit_mark(u, SEG_OUT_SENT, e->ifindex) && (unit_seen(u) & SEG_BIT(SEG_OUT_SENT)))
-		return;
-	for (at = 0; at < u->n_marks && u->marks[at].layer != SEG_OUT_COMPLETE;)
-		at++;
-	if (at < u->n_marks) /* freed inside the driver's call: no time passed after it */
-		u->marks[at].last_ns = e->ts_ns;
-	unit_add(u, SEG_OUT_SENT, e->ifindex, e->ts_ns, bytes);
-	if (at + 1 < u->n_marks && u->marks[u->n_marks - 1].layer == SEG_OUT_SENT) {
-		struct mark sent = u->marks[u->n_marks - 1];
-
-		memmove(&u->marks[at + 1], &u->marks[at],
-			(size_t)(u->n_marks - 1 - at) * sizeof(sent));
-		u->marks[at] = sent;
-	}
-	if (u->rank < SEG_OUT_SENT)
-		u->rank = SEG_OUT_SENT;
-	settle(s, u);
-}
-
-/* Whether the event tells of a packet, or only of its socket. */
-static bool has_bytes(const struct wire *p)
-{
-	return p->headers & BIND_PACKET_TCP || p->seq || p->payload;
-}
-
-static struct unit *done_unit(struct segments *s, struct lane *lane, const struct seg_event *e)
-{
-	const struct wire *p = e->packet;
-	struct on_cpu *c = on_cpu(s, e->cpu);
-	struct unit *u;
-
-	if (c && c->established && c->established->lane == lane &&
-	    c->established_gen == c->established->gen) {
-		u = c->established;
-		c->established = NULL;
-		return u;
-	}
-	/* a thread that works off its backlog is interrupted by packets of other connections */
-	u = lane->tail;
-	for (unsigned i = 0; u && i < MAX_NESTED; i++, u = u->prev)
-		if (!u->done_ns && (unit_seen(u) & SEG_BIT(SEG_IN_ESTABLISHED)) &&
-		    (!has_bytes(p) || (u->seq == p->seq && u->payload == p->payload)))
-			return u;
-	return NULL;
-}
-
-static void on_done(struct segments *s, struct lane *lane, const struct seg_event *e)
-{
-	struct unit *u = done_unit(s, lane, e);
-
-	if (!u || u->done_ns)
-		return;
-	u->done_ns = e->ts_ns;
-	if (u->wait == WAIT_SHORT)
-		finish(s, u);
 }
 
 /* ---- events ---- */
@@ -658,14 +325,14 @@ static void on_in(struct segments *s, struct lane *lane, const struct seg_event 
 	struct unit *u;
 
 	if (e->layer == SEG_IN_DONE) {
-		on_done(s, lane, e);
-	} else if (e->layer == SEG_IN_QUEUE && !has_bytes(p)) {
+		cpu_done(s, lane, e);
+	} else if (e->layer == SEG_IN_QUEUE && !packet_has_bytes(p)) {
 		if (e->rcv_nxt)
 			pass_readable(s, lane, e, false);
 		return;
 	} else if ((u = find_unit(lane, e)) ||
 		   (e->layer > SEG_IN_DRIVER && (u = find_translated(s, lane, e))) ||
-		   (e->layer == SEG_IN_MAC && p->payload && (u = fuse(s, lane, e)))) {
+		   (e->layer == SEG_IN_MAC && p->payload && (u = fuse_units(s, lane, e)))) {
 		take(s, u, e);
 	} else if (e->layer < SEG_IN_BACKLOG || !take_several(s, lane, e)) {
 		open_unit(s, lane, e);
@@ -695,7 +362,7 @@ int segments_packet(struct segments *s, const struct seg_event *e)
 	if (!s->opts.dirs[e->dir] || s->stopped)
 		return result(s);
 	if (e->dir == SEG_OUT && e->layer == SEG_OUT_SENT) {
-		on_sent(s, e);
+		cpu_sent(s, e);
 		return result(s);
 	}
 	if (!e->packet)
@@ -705,7 +372,8 @@ int segments_packet(struct segments *s, const struct seg_event *e)
 		s->stats.n_headless++;
 		return result(s);
 	}
-	lane = lane_of(s, e->dir, e->sock, has_ends(ev.packet) ? &ev.packet->flow : NULL, e->netns);
+	lane = lane_of(s, e->dir, e->sock, packet_has_ends(ev.packet) ? &ev.packet->flow : NULL,
+		       e->netns);
 	if (!lane)
 		s->stats.n_headless++;
 	else if (e->dir == SEG_IN)
@@ -734,13 +402,13 @@ static void copy_from(struct segments *s, struct unit *u, const struct seg_bytes
 	uint32_t low = seq_before(c->seq, u->seq) ? u->seq : c->seq;
 	uint32_t high = seq_before(end, u_end) ? end : u_end;
 
-	if (is_unqueued(u))
+	if (unit_is_unqueued(u))
 		u->lane->n_unqueued--;
 	unit_add(u, SEG_IN_COPY, 0, c->ts_ns, high - low);
 	u->copied += high - low;
 	if (c->task)
 		u->task = *c->task;
-	settle(s, u);
+	segments_settle(s, u);
 }
 
 int segments_copy(struct segments *s, const struct seg_bytes *c)
@@ -758,7 +426,7 @@ int segments_copy(struct segments *s, const struct seg_bytes *c)
 		next = u->next;
 		u->read_on = true;
 		if (u->wait == WAIT_READER)
-			finish(s, u);
+			segments_finish(s, u);
 	}
 	u = lane_first(lane, SEG_IN_COPY, c->seq);
 	for (unsigned i = 0; u && i < MAX_TRIES && seq_before(u->seq, end); i++, u = next) {
@@ -780,7 +448,7 @@ int segments_gone(struct segments *s, uint64_t cookie, uint64_t ts_ns)
 	for (u = lane ? lane->head : NULL; u && !s->stopped; u = next) {
 		next = u->next;
 		if (u->wait == WAIT_READER || u->wait == WAIT_LONG)
-			finish(s, u);
+			segments_finish(s, u);
 	}
 	return result(s);
 }
@@ -801,7 +469,7 @@ int segments_end(struct segments *s)
 				u = s->wait_head[i];
 		if (!u || s->stopped)
 			return result(s);
-		finish(s, u);
+		segments_finish(s, u);
 	}
 }
 

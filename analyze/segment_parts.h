@@ -10,6 +10,13 @@
 #define CPU_STACK 8
 #define MAX_CPUS 4096u
 
+#define MAX_TRIES 1024 /* candidates that are looked at for one event */
+
+#define FLAG_FIN 1u
+#define FLAG_SYN 2u
+#define FLAG_RST 4u
+#define FLAG_ACK 16u
+
 #define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
 
@@ -17,6 +24,24 @@
 static inline bool seq_before(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) < 0;
+}
+
+static inline bool seq_is_within(uint32_t seq, uint32_t len, uint32_t of_seq, uint32_t of_len)
+{
+	uint32_t offset = seq - of_seq;
+
+	return offset <= of_len && len <= of_len - offset;
+}
+
+static inline bool packet_has_ends(const struct wire *p)
+{
+	return p->has_flow && p->flow.lport && p->flow.rport;
+}
+
+/* Whether an event tells of a packet, or only of its socket. */
+static inline bool packet_has_bytes(const struct wire *p)
+{
+	return p->headers & BIND_PACKET_TCP || p->seq || p->payload;
 }
 
 struct mark { /* one layer, of one device */
@@ -41,6 +66,7 @@ struct unit {				    /* a segment in the making */
 	uint8_t wait, rank, n_marks; /* rank: highest layer that saw it */
 	bool tcp_by_departure;
 	bool read_on; /* the reader is past it */
+	bool owned;   /* an event told its socket */
 	struct flow wire, inner;
 	struct task task;
 	struct mark marks[UNIT_MARKS];
@@ -107,6 +133,19 @@ static inline bool is_elsewhere(const struct lane *lane, uint32_t netns)
 	return lane->sock_netns && netns && lane->sock_netns != netns;
 }
 
+/* ---- segment.c ---- */
+
+void segments_finish(struct segments *s, struct unit *u); /* hand it over as it is */
+/* Something was added to it: it waits on, or is handed over. */
+void segments_settle(struct segments *s, struct unit *u);
+
+/* ---- segment_cpu.c ---- */
+
+struct on_cpu *segments_cpu(struct segments *s, uint32_t cpu); /* NULL: no memory, or too many */
+void cpu_push_driver(struct segments *s, struct unit *u, const struct seg_event *e);
+void cpu_sent(struct segments *s, const struct seg_event *e);
+void cpu_done(struct segments *s, struct lane *lane, const struct seg_event *e);
+
 /* ---- segment_unit.c ---- */
 
 int unit_new(struct segments *s, struct unit **ret);
@@ -121,6 +160,20 @@ void unit_insert(struct unit *u, unsigned at, unsigned layer, uint64_t ts_ns);
 uint32_t unit_seen(const struct unit *u); /* layers as bits */
 /* What is known by now, as the caller gets it. */
 void unit_tell(const struct segments *s, const struct unit *u, struct segment *ret);
+
+/* ---- segment_match.c ---- */
+
+void unit_id_add(struct segments *s, struct unit *u);
+void unit_drop(struct segments *s, struct unit *u); /* without handing it over */
+bool unit_is_unqueued(const struct unit *u);	    /* received payload that is not readable yet */
+/* Whether a packet can be this segment, or a part of it. */
+bool unit_accepts(struct unit *u, const struct seg_event *e);
+/* The open segment that is this packet, or that it is a part of; NULL: none. */
+struct unit *find_unit(struct lane *lane, const struct seg_event *e);
+/* The same, with other addresses; then the lanes are told. NULL: none. */
+struct unit *find_translated(struct segments *s, struct lane *lane, const struct seg_event *e);
+/* GRO: the packets at the driver that this one holds, made one segment; NULL: none. */
+struct unit *fuse_units(struct segments *s, struct lane *lane, const struct seg_event *e);
 
 /* ---- segment_lane.c ---- */
 

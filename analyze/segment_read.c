@@ -152,8 +152,8 @@ static const struct {
 	const char *group, *meta, *unit, *bytes_event;
 	unsigned bytes_layer;
 } directions[SEG_DIRS] = {
-	[SEG_IN] = {"rx", "layers.rx", "rx_layer", "rx_copy", SEG_IN_COPY},
-	[SEG_OUT] = {"tx", "layers.tx", "tx_layer", "tx_write", SEG_OUT_WRITE},
+	[SEG_IN] = {"rx", "parts.rx", "rx_layer", "rx_copy", SEG_IN_COPY},
+	[SEG_OUT] = {"tx", "parts.tx", "tx_layer", "tx_write", SEG_OUT_WRITE},
 };
 
 /* "driver mac tcp", by the names that the trace itself gives to the layers. */
@@ -177,6 +177,7 @@ static void find_layers(struct segment_read *r, enum seg_dir dir)
 {
 	struct input *in = r->run->in;
 	const char *list = input_meta(in, directions[dir].meta), *why;
+	enum meta_answer has;
 
 	r->layers[dir] = SEG_BIT(SEG_LAYERS) - 1;
 	if (list) {
@@ -185,8 +186,12 @@ static void find_layers(struct segment_read *r, enum seg_dir dir)
 		if (dir == SEG_IN && r->layers[dir] & SEG_BIT(SEG_IN_QUEUE))
 			r->layers[dir] |= SEG_BIT(SEG_IN_HOLE);
 	}
-	if (input_has_probe(in, directions[dir].bytes_event, &why) == META_NO)
+	has = input_has_probe(in, directions[dir].bytes_event, &why);
+	if (has == META_NO || (list && has == META_UNKNOWN))
 		r->layers[dir] &= ~SEG_BIT(directions[dir].bytes_layer);
+	r->timed[dir] = r->layers[dir];
+	if (dir == SEG_OUT && r->layers[dir] & ~(SEG_BIT(SEG_OUT_IP) - 1))
+		r->timed[dir] |= SEG_BIT(SEG_OUT_TCP); /* departure_ns of the layers below */
 }
 
 /* What is missing, and why. */

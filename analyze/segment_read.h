@@ -17,6 +17,7 @@ struct segment_read {
 	struct segments *segments;
 	bool dirs[SEG_DIRS];	   /* wanted, set by the caller */
 	uint32_t layers[SEG_DIRS]; /* bits: have a hook in this recording, or it does not tell */
+	uint32_t timed[SEG_DIRS];  /* these, and those whose time is known without a hook */
 	uint64_t n_outside;	   /* not chosen, or not in the window */
 	/* Of each segment that was chosen, as soon as it is complete. owner NULL: not known. */
 	int (*on)(void *ctx, const struct segment *s, const struct conn *owner);

@@ -29,7 +29,7 @@ static __always_inline int sent(struct sock *sk, int ret, uint16_t call)
 	if (!e)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_task(&e->task);
 	e->bytes = ret > 0 ? ret : 0;
 	e->write_seq = tp ? tp->write_seq : 0;
@@ -51,7 +51,7 @@ static __always_inline int received(struct sock *sk, int ret, uint32_t flags, ui
 	if (!e)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_task(&e->task);
 	e->bytes = ret > 0 ? ret : 0;
 	e->copied_seq = tp ? tp->copied_seq : 0;
@@ -129,6 +129,12 @@ int BPF_PROG(io_recv__zerocopy, struct sock *sk, struct tcp_zerocopy_receive *zc
 	return received(sk, ret < 0 ? ret : n, 0, CALL_ZEROCOPY);
 }
 
+SEC("?fexit/tcp_zerocopy_receive") /* before 5.11 */
+int BPF_PROG(io_recv__mapped, struct sock *sk, struct tcp_zerocopy_receive *zc, int ret)
+{
+	return received(sk, ret < 0 ? ret : (int)zc->length, 0, CALL_ZEROCOPY);
+}
+
 static __always_inline int waits(struct sock *sk, uint16_t direction, uint16_t edge, int ret)
 {
 	struct ev_io_wait *e;
@@ -138,7 +144,7 @@ static __always_inline int waits(struct sock *sk, uint16_t direction, uint16_t e
 	e = RESERVE(bulk, io, io_wait);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, bpf_skc_to_tcp_sock(sk), bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, bpf_skc_to_tcp_sock(sk), cookie_of(sk));
 	fill_task(&e->task);
 	e->direction = direction;
 	e->edge = edge;

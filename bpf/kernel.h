@@ -224,6 +224,16 @@ struct sk_buff {
 	unsigned char *head, *data;
 };
 
+struct nf_hook_state {
+	struct net_device *in, *out;
+};
+
+/* Argument of netfilter programs. */
+struct bpf_nf_ctx {
+	const struct nf_hook_state *state;
+	struct sk_buff *skb;
+};
+
 struct napi_gro_cb {
 	void *frag0;
 	unsigned int frag0_len;
@@ -270,6 +280,25 @@ struct tcp_zerocopy_receive { /* include/uapi/linux/tcp.h */
 	__s32 copybuf_len;
 };
 
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct task_struct {
+	int pid, tgid;
+	char comm[16];
+	struct css_set *cgroups;
+	struct files_struct *files;
+};
+
 struct inode {
 	unsigned long i_ino;
 	__u16 i_mode;
@@ -287,10 +316,6 @@ struct fdtable {
 
 struct files_struct {
 	struct fdtable *fdt;
-};
-
-struct task_struct {
-	struct files_struct *files;
 };
 
 struct socket_alloc {
@@ -315,6 +340,12 @@ struct sys_exit_ctx {
 	__u64 common;
 	int nr;
 	__s64 ret;
+};
+
+/* Argument of cgroup_skb programs, as much as is used of it; ABI too. */
+struct __sk_buff {
+	__u8 not_used[168];
+	struct bpf_sock *sk;
 };
 
 /* connect()'s argument; part of the ABI, so it needs no CO-RE. */

@@ -29,19 +29,22 @@ struct packet {
 /* Which end is local: that of what is received is its destination. */
 enum packet_way { LOCAL_IS_SOURCE, LOCAL_IS_DESTINATION };
 
-/* Both headers, if neither has options. What lies behind skb->tail is not looked at. */
+/*
+ * Both headers, if neither has options. What lies behind skb->tail is not looked at. Aligned, and
+ * with it all numbers in headers, so that each is one load.
+ */
 struct wire {
 	uint8_t b[V6_LEN + TCP_LEN];
-};
+} __attribute__((aligned(8)));
 
-static __always_inline uint16_t be16(const uint8_t *p)
+static __always_inline uint16_t be16(const void *p)
 {
-	return p[0] << 8 | p[1];
+	return bpf_ntohs(*(const uint16_t *)p);
 }
 
-static __always_inline uint32_t be32(const uint8_t *p)
+static __always_inline uint32_t be32(const void *p)
 {
-	return (uint32_t)be16(p) << 16 | be16(p + 2);
+	return bpf_ntohl(*(const uint32_t *)p);
 }
 
 /* t: TCP_LEN bytes; at: their place; nh: that of the IP header. Both from head. */
@@ -63,7 +66,7 @@ static __always_inline void take_tcp(struct packet *p, const uint8_t *t, uint32_
 static __always_inline void read_tcp(struct packet *p, uint32_t nh, uint32_t at,
 				     enum packet_way way)
 {
-	uint8_t t[TCP_LEN];
+	uint8_t t[TCP_LEN] __attribute__((aligned(4)));
 
 	if (at + TCP_LEN <= p->skb.tail && !bpf_probe_read_kernel(t, sizeof(t), p->skb.head + at))
 		take_tcp(p, t, nh, at, way);
@@ -127,8 +130,8 @@ static __always_inline bool take_v6(struct packet *p, const struct wire *w, uint
 	if (next != IPPROTO_TCP)
 		return false;
 	p->ttl = w->b[7];
-	__builtin_memcpy(from, w->b + 8, sizeof(*from));
-	__builtin_memcpy(to, w->b + 24, sizeof(*to));
+	copy_addr(from, w->b + 8);
+	copy_addr(to, w->b + 24);
 	p->len = payload ? payload + V6_LEN : p->skb.data + p->skb.len - nh;
 	p->ev.headers = HAVE_IP;
 	if (at == nh + V6_LEN && at + TCP_LEN <= p->skb.tail)
@@ -162,7 +165,7 @@ static __always_inline enum found parse_packet(struct packet *p, enum packet_way
 	bool tagged = protocol == ETH_P_8021Q || protocol == ETH_P_8021AD;
 	const unsigned char *head = p->skb.head;
 	uint32_t nh, tail = p->skb.tail;
-	uint8_t tag[2];
+	uint8_t tag[2] __attribute__((aligned(2)));
 	struct wire w;
 
 	p->inner_vlan = NO_VLAN;
@@ -236,5 +239,11 @@ static __always_inline bool is_full_tcp(struct sock *sk)
 	return (family == AF_INET || family == AF_INET6) && state != TCP_TIME_WAIT &&
 	       state != TCP_NEW_SYN_RECV && sk->sk_type == SOCK_STREAM && is_tcp(sk);
 }
+
+/*
+ * Programs in the data path: netfilter's (Linux 6.4) and cgroup_skb's. The packet always passes.
+ * IP puts its header and skb->protocol in place ahead of the hooks (__ip_local_out, ip6_xmit).
+ */
+enum { PASS = 1 }; /* NF_ACCEPT; of cgroup_skb: no drop */
 
 #endif

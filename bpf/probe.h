@@ -224,10 +224,25 @@ enum { HAVE_IP = 1, HAVE_TCP = 2, OF_SOCKET = 4 }; /* ev_packet.headers */
 #define GET_ADDR(to, p, member) BPF_CORE_READ_INTO(to, p, member)
 #include "fill.h"
 
+/*
+ * Direct loads: three helpers for the same take 100 ns more on the development machine. The task as
+ * a typed pointer came with Linux 5.11, one release before cookies in these programs.
+ */
 static __always_inline void fill_task(struct ev_task *task)
 {
-	uint64_t id = bpf_get_current_pid_tgid();
+	uint64_t id;
 
+	if (has_cookies) {
+		struct task_struct *t = bpf_get_current_task_btf();
+
+		task->cgroup = t->cgroups->dfl_cgrp->kn->id;
+		task->pid = t->tgid;
+		task->tid = t->pid;
+		*(uint64_t *)task->comm.s = *(const uint64_t *)t->comm;
+		*(uint64_t *)(task->comm.s + 8) = *(const uint64_t *)(t->comm + 8);
+		return;
+	}
+	id = bpf_get_current_pid_tgid();
 	task->cgroup = bpf_get_current_cgroup_id();
 	task->pid = id >> 32;
 	task->tid = (uint32_t)id;

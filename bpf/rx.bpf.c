@@ -159,7 +159,7 @@ static __always_inline int at_socket(struct sock *sk, struct sk_buff *skb, enum 
 	e = RESERVE(bulk, rx, rx);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	e->packet.flow = e->sock.flow;
 	fill_cb(&e->packet, skb);
 	e->packet.ack_seq = e->packet.tcp_flags & TCP_FLAG_ACK ? CB(skb, ack_seq) : 0;
@@ -209,7 +209,7 @@ static __always_inline int at_socket_only(struct sock *sk, enum layer layer)
 	e = RESERVE(bulk, rx, rx);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	__builtin_memset(&e->packet, 0, sizeof(e->packet));
 	e->netns = e->sock.netns;
 	e->rcv_nxt = tp->rcv_nxt;
@@ -293,4 +293,60 @@ int BPF_PROG(rx_copy, struct sk_buff *skb, int len)
 	e->bytes = len;
 	SUBMIT(bulk, e);
 	return 0;
+}
+
+/* ---- where functions cannot be traced ---- */
+
+/*
+ * The first of all at these hooks, ahead of defragmentation, NAT and rules; in the namespace that
+ * the link belongs to.
+ */
+#define AT_NETFILTER(NAME, LAYER)                                                                  \
+	SEC("?netfilter")                                                                          \
+	int rx__##NAME##_nf(struct bpf_nf_ctx *ctx)                                                \
+	{                                                                                          \
+		at(ctx->skb, LAYER);                                                               \
+		return PASS;                                                                       \
+	}
+
+AT_NETFILTER(ip_v4, LAYER_IP)
+AT_NETFILTER(ip_v6, LAYER_IP)
+AT_NETFILTER(deliver_v4, LAYER_DELIVER)
+AT_NETFILTER(deliver_v6, LAYER_DELIVER)
+
+/* since Linux 6.2: the sk_buff behind the context */
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+/*
+ * tcp_filter, in tcp_v4_rcv and tcp_v6_rcv, once the socket is known: a listener for SYNs and the
+ * handshake's last ACK. Not for what meets no socket, nor for one in TIME_WAIT. In all namespaces.
+ */
+SEC("?cgroup_skb/ingress")
+int rx__tcp_cgroup(struct __sk_buff *ctx)
+{
+	struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct packet p = {};
+	struct tcp_sock *tp;
+	struct ev_rx *e;
+
+	if (!sk || read_packet(&p, skb, LOCAL_IS_DESTINATION) != FOUND ||
+	    !(p.ev.headers & HAVE_TCP))
+		return PASS;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return PASS;
+	finish_packet(&p);
+	e = RESERVE(bulk, rx, rx);
+	if (!e)
+		return PASS;
+	fill_sock(&e->sock, (struct sock *)tp, tp, bpf_get_socket_cookie(ctx));
+	e->packet = p.ev;
+	e->netns = e->sock.netns;
+	e->ifindex = skb->dev->ifindex;
+	e->rcv_nxt = tp->rcv_nxt;
+	e->layer = LAYER_TCP;
+	e->cloned = p.skb.cloned;
+	SUBMIT(bulk, e);
+	return PASS;
 }

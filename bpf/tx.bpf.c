@@ -30,7 +30,7 @@ static __always_inline int wrote(struct sock *sk, uint64_t size)
 	e = RESERVE(bulk, tx, tx_write);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_task(&e->task);
 	e->size = size;
 	fill_tx_write(e, tp);
@@ -112,7 +112,7 @@ int BPF_PROG(tx__tcp, struct sock *sk, struct sk_buff *skb, int clone_it, uint32
 	if (!e)
 		return 0;
 	start_tx(e, LAYER_TCP);
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	e->packet.flow = e->sock.flow;
 	fill_cb(&e->packet, skb);
 	segs = CB(skb, tcp_gso_segs);
@@ -193,7 +193,7 @@ static __always_inline int to_ip(struct sock *sk, struct sk_buff *skb)
 	if (!e)
 		return 0;
 	start_tx(e, LAYER_IP);
-	fill_sock(&e->sock, sk, tp, bpf_get_socket_cookie(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	p.flow = e->sock.flow;
 	e->packet = p;
 	e->departure_ns = skb->skb_mstamp_ns;
@@ -400,3 +400,23 @@ int BPF_PROG(tx__complete, struct sk_buff *skb)
 		return 0;
 	return at(skb, skb->dev, LAYER_COMPLETE);
 }
+
+/* ---- where functions cannot be traced ---- */
+
+/*
+ * The first of all at LOCAL_OUT, the last one at POST_ROUTING but for the one that confirms
+ * connections, so behind NAT; in the namespace that the link belongs to. At LOCAL_OUT skb->dev is
+ * not set yet.
+ */
+#define AT_NETFILTER(NAME, LAYER)                                                                  \
+	SEC("?netfilter")                                                                          \
+	int tx__##NAME##_nf(struct bpf_nf_ctx *ctx)                                                \
+	{                                                                                          \
+		at(ctx->skb, ctx->state->out, LAYER);                                              \
+		return PASS;                                                                       \
+	}
+
+AT_NETFILTER(ip_v4, LAYER_IP)
+AT_NETFILTER(ip_v6, LAYER_IP)
+AT_NETFILTER(output_v4, LAYER_OUTPUT)
+AT_NETFILTER(output_v6, LAYER_OUTPUT)

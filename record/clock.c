@@ -47,3 +47,11 @@ bool rec_clock_moved(const struct tape_clock *a, const struct tape_clock *b)
 
 	return (uint64_t)llabs(moved) > bound;
 }
+
+uint64_t rec_thread_cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}

@@ -11,6 +11,7 @@
 
 #include "writer.h"
 
+uint64_t rec_thread_cpu_ns(void);
 uint64_t rec_now_ns(void); /* CLOCK_MONOTONIC, as bpf_ktime_get_ns */
 
 /* Read all three; the best of a few tries, so that a preemption in between does not count. */

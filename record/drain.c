@@ -44,54 +44,56 @@ static bool fill(struct rec_drain *d, struct rec_source *s, struct rec_queue *q)
 	return full;
 }
 
-/* The time of the first record that waits, the end of time if none does. */
-static uint64_t first_ns(const struct rec_queue *q)
-{
-	return rec_queue_len(q) ? rec_queue_at(q, 0)->ts_ns : UINT64_MAX;
-}
-
-/* The index of the smallest of n times; *ret_next: the smallest of the others. */
-static unsigned earliest(const uint64_t *times, unsigned n, uint64_t *ret_next)
-{
-	uint64_t best_ns = UINT64_MAX, next_ns = UINT64_MAX;
-	unsigned best = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		if (times[i] < best_ns) {
-			next_ns = best_ns;
-			best_ns = times[i];
-			best = i;
-		} else if (times[i] < next_ns) {
-			next_ns = times[i];
-		}
-	}
-	*ret_next = next_ns;
-	return best;
-}
-
-/*
- * What is earlier than limit_ns, in the order of time: from the queue with the earliest record as
- * many as are earlier than the others' first, and again.
+/* A queue's first record, in a heap: the earliest is on top. An empty queue's is the end of time.
  */
+struct first {
+	uint64_t ts_ns;
+	unsigned queue;
+};
+
+static struct first first_of(const struct rec_drain *d, unsigned i)
+{
+	const struct rec_queue *q = &d->queues[i];
+
+	return (struct first){rec_queue_len(q) ? rec_queue_at(q, 0)->ts_ns : UINT64_MAX, i};
+}
+
+static bool is_earlier(const struct first *a, const struct first *b)
+{
+	return a->ts_ns < b->ts_ns || (a->ts_ns == b->ts_ns && a->queue < b->queue);
+}
+
+/* Let heap[at] sink to its place. */
+static void sink_down(struct first *heap, unsigned n, unsigned at)
+{
+	struct first moving = heap[at];
+
+	for (unsigned child; (child = 2 * at + 1) < n; at = child) {
+		child += child + 1 < n && is_earlier(&heap[child + 1], &heap[child]);
+		if (!is_earlier(&heap[child], &moving))
+			break;
+		heap[at] = heap[child];
+	}
+	heap[at] = moving;
+}
+
+/* What is earlier than limit_ns, of all queues, in the order of time. */
 static int hand_on(struct rec_drain *d, uint64_t limit_ns, uint64_t *n)
 {
-	uint64_t times[REC_MAX_SOURCES], next_ns;
+	struct first heap[REC_MAX_SOURCES];
 
 	for (unsigned i = 0; i < d->n; i++)
-		times[i] = first_ns(&d->queues[i]);
-	while (d->n) {
-		unsigned i = earliest(times, d->n, &next_ns);
-		struct rec_queue *q = &d->queues[i];
+		heap[i] = first_of(d, i);
+	for (unsigned i = d->n / 2; i-- > 0;)
+		sink_down(heap, d->n, i);
+	for (; d->n && heap[0].ts_ns < limit_ns; ++*n) {
+		struct rec_queue *q = &d->queues[heap[0].queue];
+		int r = d->sink(d->ctx, rec_queue_pop(q), q);
 
-		if (times[i] >= limit_ns)
-			break;
-		for (; times[i] <= next_ns && times[i] < limit_ns; ++*n) {
-			int r = d->sink(d->ctx, rec_queue_pop(q), q);
-
-			if (r < 0)
-				return r;
-			times[i] = first_ns(q);
-		}
+		if (r < 0)
+			return r;
+		heap[0] = first_of(d, heap[0].queue);
+		sink_down(heap, d->n, 0);
 	}
 	if (limit_ns > d->floor_ns && limit_ns != UINT64_MAX)
 		d->floor_ns = limit_ns;

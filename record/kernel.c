@@ -15,7 +15,8 @@
 const char *rec_method_name(enum rec_method m)
 {
 	static const char *const names[REC_N_METHODS] = {
-		"tp_btf", "fexit", "kprobe", "fentry", "iter", "sample", "kretprobe", "tracepoint",
+		"tp_btf", "fexit",     "kprobe",     "fentry",	  "iter",
+		"sample", "kretprobe", "tracepoint", "netfilter", "cgroup_skb",
 	};
 
 	return names[m];
@@ -123,6 +124,13 @@ static int try_methods(struct rec_kernel *k, struct rec_error *err)
 	if (k->tried && fexit < 0) /* the same trampoline */
 		snprintf(k->refused[REC_FENTRY], sizeof(k->refused[0]),
 			 "this kernel refuses fentry programs (%s)", strerror(-fexit));
+	if (btf__find_by_name_kind(k->btf, "bpf_nf_ctx", BTF_KIND_STRUCT) < 0)
+		snprintf(k->refused[REC_NETFILTER], sizeof(k->refused[0]),
+			 "netfilter takes BPF programs since Linux 6.4");
+	/* what rx__tcp_cgroup needs of them */
+	if (btf__find_by_name_kind(k->btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) < 0)
+		snprintf(k->refused[REC_CGROUP_SKB], sizeof(k->refused[0]),
+			 "cgroup_skb programs can look into packets since Linux 6.2");
 	if (!kprobes_exist()) {
 		snprintf(k->refused[REC_KPROBE], sizeof(k->refused[0]),
 			 "this kernel has no kprobes");

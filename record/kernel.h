@@ -16,6 +16,7 @@ struct btf;
  * REC_ITER: a BPF iterator that the sampler reads; REC_SAMPLE: a file or the like that it reads.
  * REC_TRACEPOINT: one that BTF does not know, of system calls; only with --syscalls, as these cost
  * every system call of the machine something.
+ * REC_NETFILTER, REC_CGROUP_SKB: programs in the data path, which let every packet pass.
  */
 enum rec_method {
 	REC_TP_BTF,
@@ -26,6 +27,8 @@ enum rec_method {
 	REC_SAMPLE,
 	REC_KRETPROBE,
 	REC_TRACEPOINT,
+	REC_NETFILTER,
+	REC_CGROUP_SKB,
 	REC_N_METHODS
 };
 
@@ -41,13 +44,13 @@ struct rec_kernel {
 int rec_kernel_open(struct rec_kernel *k, struct rec_error *err);
 void rec_kernel_close(struct rec_kernel *k);
 
-/* "tp_btf", "fexit", "kprobe", "fentry", "iter", "sample", "kretprobe", "tracepoint" */
+/* As --list names it: "tp_btf", "fexit" ... */
 const char *rec_method_name(enum rec_method m);
 
 /*
  * Arguments of a kernel function or, for REC_TP_BTF, of a tracepoint; -1 if the kernel (or the
- * module btf knows about) has none of that name that could be traced. Not for REC_ITER, REC_SAMPLE,
- * REC_TRACEPOINT.
+ * module btf knows about) has none of that name that could be traced. Only for
+ * those of a function or tracepoint.
  */
 int rec_kernel_n_args(const struct rec_kernel *k, enum rec_method m, const char *target);
 

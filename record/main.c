@@ -56,15 +56,17 @@ static double per(double a, double b)
 
 static void list_event(const struct rec_event *e, const struct rec_choice *c, bool tried)
 {
-	char hooks[512], why[512];
+	const char *lacks = rec_choice_lacks(c, e->name);
+	char hooks[REC_HOOKS_LEN], why[REC_HOOKS_LEN];
 
 	rec_choice_hooks(c, e->name, hooks, sizeof(hooks));
 	rec_choice_reasons(c, e->name, why, sizeof(why));
-	printf("%-15s %-8s %-28s ", e->name, rec_group_name(e->group), *hooks ? hooks : "-");
+	printf("%-17s %-8s %-28s ", e->name, rec_group_name(e->group), *hooks ? hooks : "-");
 	if (*why)
 		printf("%s: %s; not recorded: %s\n", *hooks ? "partly" : "absent", why, e->lacks);
 	else
-		printf("%s\n", tried ? "attaches" : "should attach");
+		printf("%s%s%s\n", tried ? "attaches" : "should attach",
+		       *lacks ? "; this hook does not see: " : "", lacks);
 }
 
 static int list(const struct rec_options *o)
@@ -75,7 +77,7 @@ static int list(const struct rec_options *o)
 
 	if (rec_list(&c, o, &tried, &err) < 0)
 		return complain(&err, EXIT_FAILED);
-	printf("%-15s %-8s %-28s %s\n", "EVENT", "GROUP", "HOOK", "STATUS");
+	printf("%-17s %-8s %-28s %s\n", "EVENT", "GROUP", "HOOK", "STATUS");
 	for (size_t i = 0; i < rec_n_events; i++)
 		list_event(&rec_events[i], &c, tried);
 	if (tried && *c.no_stacks)
@@ -105,7 +107,7 @@ static void on_tick(void *ctx, const struct rec_figures *f)
 
 static void print_absent(const struct rec_options *o, const struct rec_choice *c)
 {
-	char why[512];
+	char why[REC_HOOKS_LEN];
 
 	for (size_t i = 0; i < rec_n_events; i++) {
 		const struct rec_event *e = &rec_events[i];

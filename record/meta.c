@@ -164,10 +164,14 @@ void rec_meta_options(struct rec_meta *m, const struct rec_options *o)
 
 static void add_event(struct rec_meta *m, const struct rec_choice *c, const char *event)
 {
-	char key[64], value[512];
+	char key[64], value[REC_HOOKS_LEN];
 
 	rec_choice_hooks(c, event, value, sizeof(value));
 	snprintf(key, sizeof(key), "probe.%s", event);
+	if (*value)
+		rec_meta_add(m, key, "%s", value);
+	rec_choice_parts(c, event, value, sizeof(value));
+	snprintf(key, sizeof(key), "parts.%s", event);
 	if (*value)
 		rec_meta_add(m, key, "%s", value);
 	rec_choice_reasons(c, event, value, sizeof(value));

@@ -44,6 +44,10 @@ static void note(struct rec_netns_list *l, const char *path, const char *name, u
 
 	if (stat(path, &st) < 0)
 		return;
+	if (!l->n)
+		l->dev = st.st_dev;
+	if (st.st_dev != l->dev)
+		return; /* a name that `ip netns add` has made, but not mounted so far */
 	ns = (struct rec_netns *)rec_netns_by_inode(l, (uint32_t)st.st_ino);
 	if (!ns) {
 		ns = grow(l);
@@ -95,11 +99,16 @@ static void note_processes(struct rec_netns_list *l)
 	closedir(dir);
 }
 
-void rec_netns_find(struct rec_netns_list *l)
+void rec_netns_find_named(struct rec_netns_list *l)
 {
 	*l = (struct rec_netns_list){0};
 	note(l, "/proc/self/ns/net", NULL, 0);
 	note_names(l);
+}
+
+void rec_netns_find(struct rec_netns_list *l)
+{
+	rec_netns_find_named(l);
 	note_processes(l);
 }
 

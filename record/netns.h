@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct rec_netns {
 	uint32_t inode;
@@ -16,10 +17,14 @@ struct rec_netns {
 struct rec_netns_list {
 	struct rec_netns *v;
 	size_t n, cap;
+	dev_t dev; /* where namespaces live, as opposed to other files in /run/netns */
 };
 
 /* All of them, our own first. What cannot be read is left out. Free with rec_netns_free. */
 void rec_netns_find(struct rec_netns_list *l);
+
+/* Our own and those in /run/netns only: does not walk over /proc. */
+void rec_netns_find_named(struct rec_netns_list *l);
 void rec_netns_free(struct rec_netns_list *l);
 
 /* The one with that inode, NULL if there is none. */

@@ -9,12 +9,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "memlock.h"
 #include "object.h"
 #include "tape_bpf.skel.h"
 #include "tracepoint.h"
 
 #define MIN_RING (64u << 10) /* bytes; a power of two, as all of a ring's sizes */
+
+#define PROG_TYPE_NETFILTER 32 /* linux/bpf.h has these since Linux 6.4 */
+#define ATTACH_NETFILTER 45
 
 /*
  * libbpf says which program failed to load only in its messages, and its callback has no context
@@ -111,14 +115,12 @@ static int refuse_failed(struct rec_object *o, struct rec_choice *c, int e)
 }
 
 /* NULL, and errno. */
-static struct bpf_link *attach(const struct rec_object *o, size_t probe)
+static struct bpf_link *attach_tracepoint(const struct rec_object *o, size_t probe)
 {
 	struct bpf_program *program = program_of(o, probe);
 	struct bpf_link *link;
 	int fd;
 
-	if (rec_probes[probe].method != REC_TRACEPOINT)
-		return bpf_program__attach(program);
 	fd = rec_tracepoint_open(rec_probes[probe].target);
 	if (fd < 0) {
 		errno = -fd;
@@ -134,11 +136,38 @@ static struct bpf_link *attach(const struct rec_object *o, size_t probe)
 	return link; /* which closes fd */
 }
 
+/* 0, or -errno. */
+static int attach(struct rec_object *o, size_t probe)
+{
+	struct bpf_program *prog = program_of(o, probe);
+	struct rec_cgroup_mount mount;
+	int e;
+
+	if (rec_probes[probe].method == REC_NETFILTER)
+		return rec_netfilter_attach(&o->netfilter, rec_probes[probe].target,
+					    bpf_program__fd(prog));
+	if (rec_probes[probe].method != REC_CGROUP_SKB) {
+		o->links[probe] = rec_probes[probe].method == REC_TRACEPOINT
+					  ? attach_tracepoint(o, probe)
+					  : bpf_program__attach(prog);
+		return o->links[probe] ? 0 : -errno;
+	}
+	rec_cgroup_open(&mount);
+	if (mount.fd < 0)
+		return -ENOENT;
+	/* a link stands beside other programs, but for one attached to be the only one */
+	o->links[probe] = bpf_program__attach_cgroup(prog, mount.fd);
+	e = o->links[probe] ? 0 : -errno;
+	rec_cgroup_close(&mount);
+	return e;
+}
+
 /* As try_open. */
 static int attach_all(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 		      struct rec_error *err)
 {
 	char why[112];
+	int r;
 
 	for (size_t i = 0; i < rec_n_probes; i++) {
 		if (!wanted(c, i, groups))
@@ -147,16 +176,16 @@ static int attach_all(struct rec_object *o, struct rec_choice *c, uint32_t group
 			c->state[i] = REC_PROBE_ATTACHED;
 			continue;
 		}
-		o->links[i] = attach(o, i);
-		if (o->links[i]) {
+		r = attach(o, i);
+		if (!r) {
 			c->state[i] = REC_PROBE_ATTACHED;
 			o->prog_fd[i] = bpf_program__fd(program_of(o, i));
 			continue;
 		}
-		if (rec_fail_is_fatal(errno))
+		if (rec_fail_is_fatal(-r))
 			return rec_fail(err, "attaching %s: %s", rec_probes[i].target,
-					strerror(errno));
-		snprintf(why, sizeof(why), "cannot attach: %s", strerror(errno));
+					strerror(-r));
+		snprintf(why, sizeof(why), "cannot attach: %s", strerror(-r));
 		rec_choice_refuse(c, i, why);
 		return 1;
 	}
@@ -220,14 +249,21 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 
 	for (size_t i = 0; i < REC_MAX_PROBES; i++)
 		o->prog_fd[i] = -1;
+	rec_netfilter_init(&o->netfilter);
 	o->skel = tape_bpf__open();
 	if (!o->skel)
 		return rec_fail(err, "reading the BPF programs: %s", strerror(errno));
 	set_sizes(o, c, bulk_bytes);
 	o->skel->rodata->has_cookies = c->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++) {
-		if (rec_probes[i].program)
-			bpf_program__set_autoload(program_of(o, i), wanted(c, i, groups));
+		if (!rec_probes[i].program)
+			continue;
+		bpf_program__set_autoload(program_of(o, i), wanted(c, i, groups));
+		if (rec_probes[i].method != REC_NETFILTER)
+			continue;
+		/* libbpf knows their section since 1.3 */
+		bpf_program__set_type(program_of(o, i), PROG_TYPE_NETFILTER);
+		bpf_program__set_expected_attach_type(program_of(o, i), ATTACH_NETFILTER);
 	}
 	bpf_program__set_autoload(o->skel->progs.snap_sock, !*o->iter_why);
 	*failed_program = '\0';
@@ -292,6 +328,7 @@ int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 
 void rec_object_detach(struct rec_object *o)
 {
+	rec_netfilter_close(&o->netfilter);
 	for (size_t i = 0; i < rec_n_probes; i++) {
 		bpf_link__destroy(o->links[i]);
 		o->links[i] = NULL;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "fail.h"
+#include "netfilter.h"
 #include "probes.h"
 
 struct bpf_link;
@@ -19,7 +20,8 @@ struct tape_bpf;
 
 struct rec_object {
 	struct tape_bpf *skel;
-	struct bpf_link *links[REC_MAX_PROBES]; /* NULL where the row is not attached */
+	struct bpf_link *links[REC_MAX_PROBES]; /* NULL: not attached, or by netfilter */
+	struct rec_netfilter netfilter;
 	int prog_fd[REC_MAX_PROBES]; /* -1 where it never was; stays open after detaching */
 	struct bpf_link *iter;	     /* of the snapshot; NULL: none */
 	int ring_fd[REC_MAX_RINGS]; /* n_rings of them: `split` of each kind, in the kinds' order */

@@ -26,7 +26,7 @@ struct rec_options {
 	uint32_t named;	      /* asked for by name in -e */
 	uint64_t duration_ns; /* 0: no end */
 	uint64_t interval_ns; /* between samples */
-	uint64_t bulk_bytes;  /* of the bulk ring, a power of two; the control ring has half */
+	uint64_t bulk_bytes;  /* of the bulk ring, a power of two; the control rings have half */
 	int level;	      /* zstd; 0: the writer's default */
 	const char *note;     /* NULL: none */
 	bool no_snapshot, stacks, syscalls, force, list, help, version;

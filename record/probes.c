@@ -100,16 +100,22 @@ const struct rec_probe rec_probes[] = {
 	{"rx", "mac", REC_TP_BTF, "netif_receive_skb", 1, "rx__mac"},
 	{"rx", "ip/v4", REC_FENTRY, "ip_rcv_core", 2, "rx__ip_v4"},
 	{"rx", "ip/v4", REC_KPROBE, "ip_rcv_core", 2, "rx__ip_v4_kprobe"},
+	{"rx", "ip/v4", REC_NETFILTER, "ipv4/pre_routing", 0, "rx__ip_v4_nf"},
 	{"rx", "ip/v6", REC_FENTRY, "ip6_rcv_core", 3, "rx__ip_v6"},
 	{"rx", "ip/v6", REC_KPROBE, "ip6_rcv_core", 3, "rx__ip_v6_kprobe"},
+	{"rx", "ip/v6", REC_NETFILTER, "ipv6/pre_routing", 0, "rx__ip_v6_nf"},
 	{"rx", "deliver/v4", REC_FENTRY, "ip_local_deliver", 1, "rx__deliver_v4"},
 	{"rx", "deliver/v4", REC_KPROBE, "ip_local_deliver", 1, "rx__deliver_v4_kprobe"},
+	{"rx", "deliver/v4", REC_NETFILTER, "ipv4/local_in", 0, "rx__deliver_v4_nf"},
 	{"rx", "deliver/v6", REC_FENTRY, "ip6_input", 1, "rx__deliver_v6"},
 	{"rx", "deliver/v6", REC_KPROBE, "ip6_input", 1, "rx__deliver_v6_kprobe"},
+	{"rx", "deliver/v6", REC_NETFILTER, "ipv6/local_in", 0, "rx__deliver_v6_nf"},
 	{"rx", "tcp/v4", REC_FENTRY, "tcp_v4_rcv", 1, "rx__tcp_v4"},
 	{"rx", "tcp/v4", REC_KPROBE, "tcp_v4_rcv", 1, "rx__tcp_v4_kprobe"},
 	{"rx", "tcp/v6", REC_FENTRY, "tcp_v6_rcv", 1, "rx__tcp_v6"},
 	{"rx", "tcp/v6", REC_KPROBE, "tcp_v6_rcv", 1, "rx__tcp_v6_kprobe"},
+	/* after the socket was found, so only what has one */
+	{"rx", "tcp", REC_CGROUP_SKB, "ingress", 0, "rx__tcp_cgroup"},
 	/* a third argument from 5.17 to 7.1 */
 	{"rx", "backlog", REC_FENTRY, "tcp_add_backlog", 0, "rx__backlog"},
 	{"rx", "backlog", REC_KPROBE, "tcp_add_backlog", 0, "rx__backlog_kprobe"},
@@ -123,12 +129,16 @@ const struct rec_probe rec_probes[] = {
 	{"tx", "tcp", REC_KPROBE, "__tcp_transmit_skb", 5, "tx__tcp_kprobe"},
 	{"tx", "ip/v4", REC_FENTRY, "__ip_queue_xmit", 4, "tx__ip_v4"},
 	{"tx", "ip/v4", REC_KPROBE, "__ip_queue_xmit", 4, "tx__ip_v4_kprobe"},
+	{"tx", "ip/v4", REC_NETFILTER, "ipv4/local_out", 0, "tx__ip_v4_nf"},
 	{"tx", "ip/v6", REC_FENTRY, "inet6_csk_xmit", 3, "tx__ip_v6"},
 	{"tx", "ip/v6", REC_KPROBE, "inet6_csk_xmit", 3, "tx__ip_v6_kprobe"},
+	{"tx", "ip/v6", REC_NETFILTER, "ipv6/local_out", 0, "tx__ip_v6_nf"},
 	{"tx", "output/v4", REC_FENTRY, "ip_finish_output2", 3, "tx__output_v4"},
 	{"tx", "output/v4", REC_KPROBE, "ip_finish_output2", 3, "tx__output_v4_kprobe"},
+	{"tx", "output/v4", REC_NETFILTER, "ipv4/post_routing", 0, "tx__output_v4_nf"},
 	{"tx", "output/v6", REC_FENTRY, "ip6_finish_output2", 3, "tx__output_v6"},
 	{"tx", "output/v6", REC_KPROBE, "ip6_finish_output2", 3, "tx__output_v6_kprobe"},
+	{"tx", "output/v6", REC_NETFILTER, "ipv6/post_routing", 0, "tx__output_v6_nf"},
 	{"tx", "qdisc", REC_TP_BTF, "net_dev_queue", 1, "tx__qdisc"},
 	{"tx", "driver", REC_TP_BTF, "net_dev_start_xmit", 2, "tx__driver"},
 	{"tx", "sent", REC_TP_BTF, "net_dev_xmit", 4, "tx__sent"},
@@ -146,11 +156,24 @@ const struct rec_probe rec_probes[] = {
 	{"io_recv", "call", REC_FEXIT, "tcp_recvmsg", 6, "io_recv__6"},
 	{"io_recv", "splice", REC_FEXIT, "tcp_splice_read", 5, "io_recv__splice"},
 	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 3, "io_recv__zerocopy"},
+	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 2, "io_recv__mapped"},
 	/* ends are attached first: no begin without its end */
 	{"io_wait", "rx end", REC_FEXIT, "sk_wait_data", 3, "io_wait__rx_end"},
 	{"io_wait", "tx end", REC_FEXIT, "sk_stream_wait_memory", 2, "io_wait__tx_end"},
 	{"io_wait", "rx begin", REC_FENTRY, "sk_wait_data", 3, "io_wait__rx"},
 	{"io_wait", "tx begin", REC_FENTRY, "sk_stream_wait_memory", 2, "io_wait__tx"},
+};
+
+/* What a row sees less than the one before it would. */
+static const struct {
+	const char *program, *lacks;
+} lesser[] = {
+	{"rtt__kprobe", "values after the ACK (it has those before), samples out of timestamps"},
+	{"rtt__probe", "raw samples, values after the ACK (it has those before), handshakes and closing states"},
+	{"reset__2", "RSTs that no socket sends (closed ports), reasons"},
+	{"reset__v4", "reasons"},
+	{"drop__3", "the socket that was to receive the packet"},
+	{"drop__2", "reasons, the socket that was to receive the packet"},
 };
 /* clang-format on */
 
@@ -170,19 +193,15 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 		rec_choice_refuse(c, i, k->refused[p->method]);
 		return;
 	}
-	if (p->method == REC_SAMPLE || p->method == REC_ITER) {
+	if (p->method != REC_TP_BTF && p->method != REC_FENTRY && p->method != REC_FEXIT &&
+	    p->method != REC_KPROBE && p->method != REC_KRETPROBE) {
+		if (p->method == REC_TRACEPOINT && !c->syscalls)
+			rec_choice_refuse(c, i, rec_needs_syscalls);
 		if (p->method == REC_SAMPLE && access(p->target, R_OK) < 0) {
 			snprintf(why, sizeof(why), "%s: %s", p->target, strerror(errno));
 			rec_choice_refuse(c, i, why);
 		}
-		return; /* an iterator: attaching it tells */
-	}
-	if (p->method == REC_TRACEPOINT) { /* as above */
-		if (*k->refused[p->method])
-			rec_choice_refuse(c, i, k->refused[p->method]);
-		else if (!c->syscalls)
-			rec_choice_refuse(c, i, rec_needs_syscalls);
-		return;
+		return; /* of the others attaching tells */
 	}
 	n_args = rec_kernel_n_args(k, p->method, p->target);
 	if (n_args < 0) {
@@ -277,8 +296,33 @@ void rec_choice_hooks(const struct rec_choice *c, const char *event, char *buf, 
 		const struct rec_probe *p = &rec_probes[i];
 
 		if (!strcmp(p->event, event) && rec_choice_is_best(c, i))
-			used += (size_t)snprintf(buf + used, len - used, "%s%s:%s", used ? " " : "",
+			used += (size_t)snprintf(buf + used, len - used, "%s%s%s%s:%s",
+						 used ? " " : "", p->part, *p->part ? "=" : "",
 						 rec_method_name(p->method), p->target);
+	}
+}
+
+static bool has_word(const char *list, const char *word, size_t len)
+{
+	for (const char *p = list; *p; p += strcspn(p, " "), p += strspn(p, " "))
+		if (strcspn(p, " ") == len && !memcmp(p, word, len))
+			return true;
+	return false;
+}
+
+void rec_choice_parts(const struct rec_choice *c, const char *event, char *buf, size_t len)
+{
+	size_t used = 0;
+
+	*buf = '\0';
+	for (size_t i = 0; i < rec_n_probes && used < len; i++) {
+		const struct rec_probe *p = &rec_probes[i];
+		size_t n = strcspn(p->part, "/");
+
+		if (n && !strcmp(p->event, event) && rec_choice_is_best(c, i) &&
+		    !has_word(buf, p->part, n))
+			used += (size_t)snprintf(buf + used, len - used, "%s%.*s", used ? " " : "",
+						 (int)n, p->part);
 	}
 }
 
@@ -312,23 +356,52 @@ static bool wants_syscalls(const struct rec_choice *c, const char *event)
 	return false;
 }
 
+/* The same, but NULL if row i is of another event. */
+static const char *why_lost_of(const struct rec_choice *c, const char *event, size_t i)
+{
+	return strcmp(rec_probes[i].event, event) ? NULL : why_lost(c, i);
+}
+
+/* Parts that are lost for the same reason stand together: "ip/v4, ip/v6: no kprobes; queue: ..." */
 void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf, size_t len)
 {
-	const char *last = "";
-	size_t used = 0;
+	const char *why, *other;
+	size_t used = 0, i, j;
 
 	*buf = '\0';
-	for (size_t i = 0; i < rec_n_probes && used < len; i++) {
-		const char *why;
-
-		if (strcmp(rec_probes[i].event, event))
-			continue;
-		why = why_lost(c, i);
-		if (!why || !strcmp(last, why))
-			continue; /* not lost, or two parts for the same reason */
-		last = why;
-		used += (size_t)snprintf(buf + used, len - used, "%s%s", used ? "; " : "", why);
+	for (i = 0; i < rec_n_probes && used < len; i++) {
+		why = why_lost_of(c, event, i);
+		for (j = 0; why && j < i; j++) {
+			other = why_lost_of(c, event, j);
+			if (other && !strcmp(why, other))
+				why = NULL; /* told */
+		}
+		for (j = i; why && j < rec_n_probes && used < len; j++) {
+			other = why_lost_of(c, event, j);
+			if (other && !strcmp(why, other) && *rec_probes[j].part)
+				used += (size_t)snprintf(buf + used, len - used, "%s%s",
+							 j > i ? ", " : (used ? "; " : ""),
+							 rec_probes[j].part);
+		}
+		if (why && used < len)
+			used += (size_t)snprintf(buf + used, len - used, "%s%s",
+						 *rec_probes[i].part ? ": " : (used ? "; " : ""),
+						 why);
 	}
 	if (used && used < len && wants_syscalls(c, event))
 		snprintf(buf + used, len - used, "; %s", rec_needs_syscalls);
+}
+
+const char *rec_choice_lacks(const struct rec_choice *c, const char *event)
+{
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		if (strcmp(rec_probes[i].event, event) || !rec_choice_is_best(c, i))
+			continue;
+		for (size_t j = 0; j < sizeof(lesser) / sizeof(*lesser); j++) {
+			if (rec_probes[i].program &&
+			    !strcmp(rec_probes[i].program, lesser[j].program))
+				return lesser[j].lacks;
+		}
+	}
+	return "";
 }

@@ -25,8 +25,8 @@ struct rec_event { /* something that is recorded, and what a recording lacks wit
 struct rec_probe { /* one way to observe it */
 	const char *event, *part;
 	enum rec_method method;
-	const char *target;  /* tracepoint or function; REC_TRACEPOINT: "group/name"; REC_SAMPLE: a
-				file that must be there */
+	const char *target;  /* tracepoint (REC_TRACEPOINT: "group/name"), function, hook;
+				REC_SAMPLE: a  file that must be there */
 	int n_args;	     /* that it must have; 0: any */
 	const char *program; /* in bpf/; REC_SAMPLE has none */
 };
@@ -37,6 +37,7 @@ extern const struct rec_probe rec_probes[];
 extern const size_t rec_n_probes;
 
 #define REC_MAX_PROBES 128
+#define REC_HOOKS_LEN 2048
 
 enum rec_probe_state { REC_PROBE_POSSIBLE, REC_PROBE_ATTACHED, REC_PROBE_IMPOSSIBLE };
 
@@ -67,10 +68,19 @@ bool rec_choice_attached(const struct rec_choice *c, const char *event);
 /* True if the group has an event with a row left. */
 bool rec_choice_has_group(const struct rec_choice *c, enum tape_group group);
 
-/* "tp_btf:tcp_probe", for all parts, into buf; "" if there is none. */
+/*
+ * "tp_btf:tcp_probe", or for each part "mac=tp_btf:netif_receive_skb", into buf; "" if there is
+ * none. REC_HOOKS_LEN bytes are enough for both texts.
+ */
 void rec_choice_hooks(const struct rec_choice *c, const char *event, char *buf, size_t len);
 
-/* Why the event's parts without a hook have none (the best row's reason); "" if all have. */
+/* "driver mac tcp": the parts that have a hook, each once, without what is behind a slash. */
+void rec_choice_parts(const struct rec_choice *c, const char *event, char *buf, size_t len);
+
+/* Which parts have no hook, and why not (the best row's reason); "" if all have one. */
 void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf, size_t len);
+
+/* What the hooks in use see less than those preferred to them would; "" nothing. */
+const char *rec_choice_lacks(const struct rec_choice *c, const char *event);
 
 #endif

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -167,17 +166,9 @@ static void sample_all(struct rec_sampler *p, bool last)
 	p->n_netns = n;
 }
 
-static uint64_t thread_cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 void rec_sampler_take(struct rec_sampler *p, bool last)
 {
-	uint64_t now = rec_now_ns(), cpu = thread_cpu_ns(), took;
+	uint64_t now = rec_now_ns(), cpu = rec_thread_cpu_ns(), took;
 	size_t row;
 
 	if (!p->any || p->home < 0)
@@ -190,7 +181,7 @@ void rec_sampler_take(struct rec_sampler *p, bool last)
 		rec_nic_sample_queues(&p->nic, &p->series, p->object->nic_fd);
 	if (p->series.failed)
 		snprintf(p->trouble, sizeof(p->trouble), "samples lack rows: no memory for all");
-	took = thread_cpu_ns() - cpu;
+	took = rec_thread_cpu_ns() - cpu;
 	p->next_ns = now + p->interval_ns;
 	if (p->next_ns < now + MAX_SHARE * took)
 		p->next_ns = now + MAX_SHARE * took;

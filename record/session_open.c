@@ -187,6 +187,7 @@ static int attach(struct rec_session *s, struct rec_error *err)
 	if (!any)
 		return rec_fail(err, "no event of the groups asked for has a hook on this kernel; "
 				     "'tcptape-record --list' says why");
+	rec_netfilter_look(&s->object.netfilter);
 	if (open_rings(s, err) < 0 || rec_loss_init(&s->loss, &s->object, s->start_ns, err) < 0 ||
 	    rec_sampler_init(&s->sampler, &s->object, &s->choice, o->groups, o->interval_ns, err) <
 		    0)

@@ -191,6 +191,8 @@ static int finish(struct rec_session *s)
 	int r = 1;
 
 	rec_sampler_take(&s->sampler, true);
+	if (*s->object.netfilter.trouble)
+		rec_meta_add(&meta, "netfilter.trouble", "%s", s->object.netfilter.trouble);
 	rec_object_detach(&s->object);
 	while (r == 1)
 		r = drain_once(s, UINT64_MAX);
@@ -303,6 +305,7 @@ static int record(struct rec_session *s, rec_tick_fn *tick, void *ctx)
 			rec_sampler_take(&s->sampler, false);
 		if (rec_now_ns() >= s->drain_at && drain(s) < 0)
 			return -1;
+		rec_netfilter_check(&s->object.netfilter, rec_now_ns(), s->places.n_pending);
 		if (rec_now_ns() >= s->tick_at && every_second(s, tick, ctx) < 0)
 			return -1;
 	}

@@ -11,17 +11,17 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "${1:-$here/../build}" && pwd)
 tests=$here/../tests
 TCPTAPE=$build/analyze/tcptape TCPTAPE_RECORD=$build/record/tcptape-record
-LOAD=$build/tests/load LINK=$build/tests/link SEGMENT=$build/tests/segment
-export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT
+LOAD=$build/tests/load LINK=$build/tests/link SEGMENT=$build/tests/segment MOVE=$build/tests/move
+export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT MOVE
 [ $# = 0 ] || shift
 [ $# -gt 0 ] || set -- listener-never-accepts listen-overflow client-closes-first server-closes-first http-20ms ipv6 \
-	drops
+	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop
 
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 for scenario in "$@"; do
 	echo "$scenario"
-	VM_OUT=$out "$tests/vm/test.sh" trixie ../sample-traces/scenario.sh -d -t 120 \
+	VM_OUT=$out "$tests/vm/test.sh" trixie ../sample-traces/scenario.sh -d -t 600 \
 		-e SCENARIO=$scenario
 	install -m 644 "$out/$scenario.tcptape" "$here/"
 done

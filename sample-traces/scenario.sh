@@ -13,6 +13,13 @@ begin() { # [GROUPS]
 	record "$trace" -e "${1:-conn,rtt}" --note "sample: $SCENARIO"
 }
 
+moved() { # REGEX: counters of both ends that are not 0, for README.md
+	for ns in "$A" "$B"; do
+		ip netns exec "$ns" cat /proc/net/snmp /proc/net/netstat | counters |
+			awk -v want="$1" -v end="${ns##*[0-9]}" '$1 ~ want && $2 { print end, $1, $2 }'
+	done
+}
+
 make_namespaces
 case $SCENARIO in
 listener-never-accepts) # backlog 5, ten clients at once, who give up after 4 s
@@ -98,6 +105,87 @@ drops) # a firewall, a closed port, a queue that is full; segments that no TCP w
 	in_b nft list chain ip t i
 	in_b awk '/^Tcp:/ { if (!n++) split($0, name); else for (i = 2; i <= NF; i++)
 		if (name[i] ~ /^In.*Err/) print name[i], $i }' /proc/net/snmp
+	;;
+io) # five connections on loopback, each moved by other calls; two sleep 400 ms in one
+	join_by_veth
+	begin conn,io
+	in_a "$MOVE" -s 100000 plain 127.0.0.1 >>"$tmp/client"
+	in_a "$MOVE" -s 200000 slow ::1 >>"$tmp/client"
+	in_a "$MOVE" -s 300000 full 127.0.0.1 >>"$tmp/client"
+	in_a "$MOVE" -s 50000 peek ::1 >>"$tmp/client"
+	in_a "$MOVE" -s 40000 splice ::1 >>"$tmp/client"
+	;;
+loss) # 2 % of all packets in either direction, 5 ms each way; requests of 14 segments, and single ones
+	join_by_veth 5ms
+	for ns in "$A" "$B"; do
+		tc -n "$ns" qdisc change dev veth0 root netem delay 5ms loss 2% limit 10000
+		ip -n "$ns" link set veth0 gso_max_segs 1 # so that a loss is one segment
+	done
+	serve server -s 20000 10.9.0.2 8080
+	serve pings -f 10.9.0.2 8081
+	begin conn,rtt,retrans,counters
+	in_a "$LOAD" client -c 20 -s 20000 10.9.0.2 8080 >"$tmp/client"
+	in_a "$LOAD" client -n 3 -c 20 10.9.0.2 8081 >>"$tmp/client"
+	tc -n "$A" -s qdisc show dev veth0
+	tc -n "$B" -s qdisc show dev veth0
+	moved 'RetransSegs|FastRetrans|SlowStartRetrans|Timeouts|LossProbes|SynRetrans|TCPSpuriousRTOs|LostRetransmit'
+	;;
+synack-loss) # nothing comes from the server for the first 1.5 s of a connect
+	join_by_veth 5ms
+	serve server 10.9.0.2 8080
+	begin conn,rtt,retrans,counters
+	tc -n "$B" qdisc change dev veth0 root netem delay 5ms loss 100%
+	start client ip netns exec "$A" "$LOAD" client 10.9.0.2 8080
+	sleep 1.5
+	tc -n "$B" qdisc change dev veth0 root netem delay 5ms loss 0%
+	wait_end "$pid"
+	cp "$tmp/client.out" "$tmp/client"
+	moved 'SynRetrans|RetransSegs|Timeouts'
+	;;
+closed-port) # RST: from ports where nobody listens, and from one who stopped listening
+	join_by_veth 5ms
+	serve server 10.9.0.2 8080
+	begin conn,reset,drop,counters
+	client -n 2 10.9.0.2 8080
+	client -n 3 10.9.0.2 8081
+	client -n 2 fd09::2 8081
+	moved 'OutRsts|AttemptFails|EstabResets'
+	;;
+bad-checksum) # a network that flips a bit in 4 % of the packets on their way to the server
+	join_by_veth 5ms
+	tc -n "$A" qdisc change dev veth0 root netem delay 5ms corrupt 4% limit 10000
+	ip -n "$A" link set veth0 gso_max_segs 1
+	serve server -s 20000 10.9.0.2 8080
+	begin conn,retrans,drop,counters
+	client -c 15 -s 20000 10.9.0.2 8080
+	moved 'InErrs|InCsumErrors|RetransSegs|InHdrErrors|InAddrErrors|InDiscards'
+	;;
+invalid-seq) # three segments behind the window of a connection, and four in front of it
+	join_by_veth 5ms
+	serve server 10.9.0.2 8080
+	begin conn,drop,counters
+	start hold ip netns exec "$A" "$LOAD" client -w 2000 10.9.0.2 8080
+	wait_line hold '^connect'
+	port=$(awk '$1 == "connect" { print $3 }' "$tmp/hold.out")
+	in_a "$SEGMENT" -n 3 -s 0x10000000 10.9.0.1 "$port" 10.9.0.2 8080
+	in_a "$SEGMENT" -n 4 -s 0x90000000 10.9.0.1 "$port" 10.9.0.2 8080
+	wait_end "$pid"
+	cp "$tmp/hold.out" "$tmp/client"
+	moved 'InErrs|SkippedSeq|ChallengeACK|OutOfWindow'
+	;;
+firewall-drop) # a rule drops all that comes for port 8082; another connection works
+	join_by_veth 5ms
+	serve server 10.9.0.2 8080
+	in_b nft -f - <<-EOF_NFT
+		add table ip t
+		add chain ip t i { type filter hook input priority 0; }
+		add rule ip t i tcp dport 8082 counter drop
+		EOF_NFT
+	begin conn,retrans,drop,counters
+	client -c 3 10.9.0.2 8080
+	in_a timeout 4 "$LOAD" client 10.9.0.2 8082 || : # SYN, and again after 1 and 3 s
+	in_b nft list chain ip t i
+	moved 'SynRetrans|RetransSegs|Timeouts'
 	;;
 esac
 sleep 1

@@ -180,6 +180,37 @@ wait_recording() { # FILE
 
 recording_or_gone() { [ -s "$1" ] || ! kill -0 "$pid"; }
 
+# ---- bcc's tools beside ours ----
+
+# They look for tracepoints in tracefs, which not every machine has mounted, and buffer what they
+# print into a file, unless told otherwise.
+bcc() { # TOOL ARG...: start it under its own name, so that it prints line by line
+	need "$1" stdbuf
+	if [ -d /sys/kernel/tracing/events ]; then
+		start "$1" stdbuf -oL "$@"
+	else
+		start "$1" stdbuf -oL unshare -m sh -c \
+			'mount -t tracefs tracefs /sys/kernel/tracing && exec "$@"' sh "$@"
+	fi
+}
+
+bcc_sees() { # TOOL REGEX COMMAND...: run the command until the tool has printed it
+	wait_for 20 bcc_saw "$@" || {
+		echo "FAIL  $1 never printed '$2':"
+		show "$tmp/$1.out"
+		show "$tmp/$1.err"
+		exit 1
+	}
+}
+
+bcc_saw() {
+	saw_in=$tmp/$1.out saw=$2
+	shift 2
+	"$@" >"$tmp/saw" 2>&1 || :
+	sleep 0.1
+	grep -Eq -- "$saw" "$saw_in"
+}
+
 # ---- network: two namespaces of our own, $A 10.9.0.1 fd09::1, $B 10.9.0.2 fd09::2 ----
 
 make_namespaces() {
@@ -264,6 +295,27 @@ counters() {
 	awk '
 		$1 != group { group = $1; n = split($0, name, " "); next }
 		{ for (i = 2; i <= n; i++) print name[i], $i; group = "" }'
+}
+
+# Events rx and tx that have a packet, a line each: TIME EVENT.LAYER NETNS SRC SPORT DST DPORT SEQ ACK
+# PAYLOAD SEGS FLAGS COOKIE; the ends as on the wire.
+packets() { # TRACE
+	"$TCPTAPE" dump --json --no-snapshot -e rx,tx "$1" | awk '
+		function of(s, key) {
+			if (!match(s, "\"" key "\":(\"[^\"]*\"|[0-9-]+)")) return "-"
+			s = substr(s, RSTART + length(key) + 3, RLENGTH - length(key) - 3)
+			gsub("\"", "", s)
+			return s
+		}
+		(at = index($0, "\"packet\":{")) {
+			p = substr($0, at)
+			l = of(p, "laddr") " " of(p, "lport")
+			r = of(p, "raddr") " " of(p, "rport")
+			ev = of($0, "event")
+			print of($0, "ts_ns"), ev "." of(p, "layer"), of(p, "netns"),
+				ev == "rx" ? r " " l : l " " r, of(p, "seq"), of(p, "ack_seq"),
+				of(p, "payload"), of(p, "segs"), of(p, "tcp_flags"), of($0, "cookie")
+		}'
 }
 
 median() { # of the numbers on standard input

@@ -39,7 +39,7 @@ need_recorder
 client() { ip netns exec "$A" "$LOAD" client "$@"; }
 
 # shellcheck disable=SC2317
-churn() { while :; do client -n 2000 127.0.0.1 17301 >"$tmp/churn"; done; }
+churn() { while :; do client -n 2000 127.0.0.1 17302 >"$tmp/churn"; done; }
 
 # shellcheck disable=SC2317
 wrong() { # PORT: of a connection that stays open
@@ -129,6 +129,8 @@ ip netns add "$A"
 ip -n "$A" link set lo up
 start server ip netns exec "$A" "$LOAD" server -f 127.0.0.1 17301
 wait_line server ready
+start server1 ip netns exec "$A" "$LOAD" server 127.0.0.1 17302 # one process: no forks
+wait_line server1 ready
 for load in ${loads:-ping churn wrong}; do
 	start_load "$load"
 	: >"$tmp/rows"

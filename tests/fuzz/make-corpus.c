@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * make-corpus DIRECTORY: the first inputs of every target, in DIRECTORY/reader, schema, codec. The
- * traces are unpacked (no zstd), so that changes of single bytes reach the columns.
+ * make-corpus DIRECTORY [TRACE...]: the first inputs of every target, in DIRECTORY/reader, schema,
+ * codec; of the traces, in DIRECTORY/commands. They are unpacked (no zstd), so that changes of
+ * single bytes reach the columns.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,11 +118,35 @@ static void put_codecs(void)
 	}
 }
 
+static void put_commands(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	FILE *f = fopen(path, "rb");
+	struct forge plain = {0};
+	struct bytes b = {0};
+	char part[4096];
+	size_t n;
+
+	if (!f) {
+		perror(path);
+		exit(EXIT_FAILURE);
+	}
+	while ((n = fread(part, 1, sizeof(part), f)))
+		bytes_add(&b, part, n);
+	fclose(f);
+	forge_unpack(&b, &plain);
+	put("commands", slash ? slash + 1 : path, plain.out.p, plain.out.len, 0);
+	bytes_free(&plain.out);
+	bytes_free(&b);
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 2)
+	if (argc < 2)
 		return 2;
 	directory = argv[1];
+	for (int i = 2; i < argc; i++)
+		put_commands(argv[i]);
 	put_traces();
 	put_schemas();
 	put_codecs();

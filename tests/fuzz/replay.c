@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* replay DIRECTORY: run the fuzz target on every file in it. */
+/* replay DIRECTORY...: run the fuzz target on every file in them. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -32,19 +32,28 @@ static int run(int dir, const char *name)
 	return 1;
 }
 
-int main(int argc, char **argv)
+static int run_all(const char *path)
 {
-	DIR *dir = argc == 2 ? opendir(argv[1]) : NULL;
+	DIR *dir = opendir(path);
 	const struct dirent *e;
 	int n = 0;
 
 	if (!dir) {
-		fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
-		return 2;
+		perror(path);
+		exit(2);
 	}
 	while ((e = readdir(dir)))
 		n += run(dirfd(dir), e->d_name);
 	closedir(dir);
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	int n = 0;
+
+	for (int i = 1; i < argc; i++)
+		n += run_all(argv[i]);
 	printf("%d inputs\n", n);
 	return n ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -82,4 +82,19 @@ is "$t: reasons" "$(by $t reason)" \
 is "$t: segments refused" "$(tcptape $t inerrs | columns wrong | sort | uniq -c |
 	awk '{ printf "%s%s %s", s, $1, $2; s = ", " }')" "6 checksum, 2 header, 6 sequence"
 is "$t: owners" "$(tcptape $t drops | columns comm | grep -c load)" 12
+
+t=io
+end() { # COMM: what that thread of each connection moved, and how long it slept
+	tcptape $t top | columns comm rx_bytes tx_bytes rx_wait_ms tx_wait_ms | sed -n "s/^$1 //p" | sort -n
+}
+is "$t: bytes of the senders, as they said" "$(end mv-tx | awk '{ print $1, $2 }' | sort -k2n | tr '\n' ' ')" \
+	"0 40000 0 50000 0 100000 0 200000 0 300000 "
+is "$t: bytes of the receivers" "$(end mv-rx | awk '{ print $1, $2 }' | tr '\n' ' ')" \
+	"40000 0 50000 0 100000 0 200000 0 300000 0 "
+between "$t: ms asleep of the receiver whose sender pauses 400 ms, by its own clock 400" \
+	"$(end mv-rx | awk '$1 == 200000 { print $3 }')" 399 401
+between "$t: and of the sender whose receiver does, by its own clock 400" \
+	"$(end mv-tx | awk '$2 == 300000 { print $4 }')" 359 401
+is "$t: addresses" "$(tcptape $t top --by remote | columns raddr rx_bytes | sort | tr '\n' ' ')" \
+	"127.0.0.1 400000 ::1 290000 "
 finish

@@ -3,6 +3,7 @@
 #
 # N connections, IPv4 and IPv6, between two namespaces: each is there once, with the client's ports,
 # program, duration and bytes, and with the kernel's own counters agreeing.
+# proves: tcp_state tcp_destroy tcp_accept
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -12,7 +13,9 @@ n4=25 n6=15 exchanges=3 request=1000 answer=3000
 make_namespaces
 join_by_veth
 serve server4 -s $request -a $answer 10.9.0.2 17001
+server4=$pid
 serve server6 -s $request -a $answer fd09::2 17001
+server6=$pid
 opens() { # active and passive opens, as /proc/net/snmp of the namespaces has them
 	for ns in "$A" "$B"; do
 		ip netns exec "$ns" awk '/^Tcp:/ && $6 ~ /^[0-9]+$/ { print $6, $7 }' /proc/net/snmp
@@ -63,4 +66,16 @@ is "servers with theirs" \
 
 "$TCPTAPE" info "$tmp/t.tcptape" >"$tmp/info" 2>&1
 contains "nothing was lost" "$tmp/info" '^lost +(0|none|nothing)'
+
+# Each server was waiting in accept() when the hook came: its first one is not seen.
+if grep -q '^probe.tcp_accept ' "$tmp/info"; then
+	"$TCPTAPE" dump --csv -e tcp_accept -f "$ours" "$tmp/t.tcptape" | columns rport raddr pid |
+		sed 's/ /\//' | sort >"$tmp/accepts"
+	is "accepts: the clients' ports" "$(cut -d' ' -f1 "$tmp/accepts" | cksum)" \
+		"$(awk '$1 == "connect" && seen[$2]++ { print $3 "/" $2 }' "$tmp/client" | sort | cksum)"
+	is "accepts: the servers' processes" "$(cut -d' ' -f2 "$tmp/accepts" | sort | uniq -c | xargs)" \
+		"$(printf '%s %s\n%s %s\n' $((n4 - 1)) "$server4" $((n6 - 1)) "$server6" | sort -k2 | xargs)"
+else
+	echo "(accept() is not recorded on this kernel)"
+fi
 finish

@@ -4,6 +4,7 @@
 # What the counters of two namespaces moved while it recorded is what /proc/net says, to the last
 # unit; `info --counters` shows it beside the events; a namespace made meanwhile is sampled too, and
 # a deleted one really goes.
+# proves: counter
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

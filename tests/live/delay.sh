@@ -5,6 +5,7 @@
 # a TUN device and a program (tests/load/link.c), as many kernels have no netem. The program's own
 # scheduling adds a little, so medians are compared: 20 ms, and at most 2 ms above.
 # The kernel's own word is the other truth: TCP_INFO, as the client read it before it closed.
+# proves: rtt
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

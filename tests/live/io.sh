@@ -15,18 +15,22 @@ make_namespaces # for their loopback, where nobody else is
 "$TCPTAPE_RECORD" --list >"$tmp/list"
 has() { awk -v e="$1" -v hook="$2" '$1 == e && index($0, hook) { f = 1 } END { exit !f }' "$tmp/list"; }
 record "$tmp/t.tcptape" -e io,conn
-for mode in plain vec sendfile splice peek trunc waitall zerocopy mapped again oob mptcp slow full \
-	broken reset; do
-	for addr in 127.0.0.1 ::1; do
+move() { # ADDR MODE...
+	addr=$1
+	shift
+	for mode; do
 		status=0
-		in_a "$MOVE" -s 500009 $mode $addr >"$tmp/move" || status=$?
+		in_a "$MOVE" -s 300007 "$mode" "$addr" >"$tmp/move" || status=$?
 		case $status in
 		0) sed "s/^/$mode $addr /" "$tmp/move" >>"$tmp/moved" ;;
 		77) echo "      $mode $addr: $(cat "$tmp/move")" ;;
 		*) is "$mode $addr ends with" $status 0 ;;
 		esac
 	done
-done
+}
+move 127.0.0.1 plain vec sendfile splice peek trunc waitall zerocopy mapped again oob mptcp uring slow full \
+	broken reset
+move ::1 plain sendfile splice mapped again mptcp slow reset
 sleep 0.3
 stop "$(cat "$tmp/record.pid")"
 is "the recorder ends with" "$status" 0
@@ -70,6 +74,9 @@ while read -r mode addr side pid tid lport rport bytes again errors slow all; do
 			continue
 		fi
 		;;
+	uring-*) # it looks first without sleeping, which is a call too
+		again=$3
+		;;
 	mptcp-*)
 		if ! has io_send tp_btf:sock_send_length; then
 			[ "$got" = none ] || got="$1 $2" # its sleeps are seen
@@ -99,9 +106,6 @@ while read -r mode addr side pid tid lport rport bytes again errors slow all; do
 		;;
 	esac
 done <"$tmp/moved"
-is "connection ends of IPv4 and of IPv6 differ by" \
-	"$(awk '{ n += $4 ~ /:/ ? 1 : -1 } END { print n }' "$tmp/rows")" 0
-
 # nothing but what has no hook moved past the events
 expected=0
 has io_recv fexit:tcp_zerocopy_receive || expected=2

@@ -5,6 +5,7 @@
 # data unread, from a listener that ends with connections in its queue. The truth is what the kernel
 # counted in each of the two namespaces: OutRsts, AttemptFails, EstabResets, TCPAbortOnData,
 # TCPAbortOnClose.
+# proves: reset
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -62,15 +63,20 @@ n() { # NAMESPACE AWK-CONDITION: rows of that end
 	awk -v l="$addresses" "index(\" \" l \" \", \" \" \$1 \" \") && $2 { n++ } END { print n + 0 }" \
 		"$tmp/rows"
 }
+# Before 6.10 the tracepoint, which is the second choice there, knows only RSTs of a socket.
+no_sock=5
+if grep -q 'without a socket .* not in this trace' "$tmp/notes"; then no_sock=0; fi
 open='($6 == "ESTABLISHED" || $6 == "CLOSE_WAIT")'
 for ns in a b; do
-	is "$ns: OutRsts" "$(n $ns '$3 == "sent"')" "$(delta $ns OutRsts)"
+	missed=0
+	[ $ns = a ] || missed=$((5 - no_sock))
+	is "$ns: OutRsts" "$(n $ns '$3 == "sent"')" $(($(delta $ns OutRsts) - missed))
 	is "$ns: AttemptFails" "$(n $ns '$3 == "received" && $6 == "SYN_SENT"')" \
 		"$(delta $ns AttemptFails)"
 	is "$ns: EstabResets" "$(n $ns "$open"' && ($3 == "received" || $7 != "answer")')" \
 		"$(delta $ns EstabResets)"
 done
-is "closed ports: no socket, SYN" "$(n b '$2 == 17111 && $6 == "-" && $10 == "S"')" 5
+is "closed ports: no socket, SYN" "$(n b '$2 == 17111 && $6 == "-" && $10 == "S"')" $no_sock
 is "closed ports: the client's side" "$(n a '$5 == 17111 && $6 == "SYN_SENT" && $9 == "load"')" 5
 is "SO_LINGER 0: sent by the client" \
 	"$(n a '$5 == 17121 && $3 == "sent" && $6 == "ESTABLISHED" && $7 == "process"')" 4

@@ -6,6 +6,7 @@
 # probes), a link that stands still under data, under a SYN and under a SYN-ACK (timeouts), an
 # address that goes away for a while (what follows a timeout). The truth is what the kernel counted in
 # each of the two namespaces in the same seconds: each of its counters belongs to one cause.
+# proves: retransmit synack_retransmit loss_probe
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -14,6 +14,7 @@
 #      known. tcpstates prints 0.000, tcptape "-".
 #   4. MS is measured by two programs at one tracepoint: at most 1 ms apart.
 # Order is compared per connection only: tcpstates reads one buffer a CPU.
+# proves: tcp_state
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -28,15 +29,9 @@ serve first4 -m first 10.9.0.2 17002
 serve first6 -m first fd09::2 17002
 serve reset4 -m reset 10.9.0.2 17003
 serve never6 -m never -b 2 fd09::2 17004
-# tcpstates looks for the tracepoint in tracefs, which not every machine has mounted
-if [ -d /sys/kernel/tracing/events ]; then
-	start tcpstates tcpstates
-else
-	start tcpstates unshare -m sh -c \
-		'mount -t tracefs tracefs /sys/kernel/tracing && exec tcpstates'
-fi
+bcc tcpstates
 record "$tmp/t.tcptape" -e conn
-sleep 2 # until tcpstates is attached
+bcc_sees tcpstates ' 17006 ' in_a "$LOAD" client 10.9.0.2 17006 # refused: it is attached
 
 client() { in_a "$LOAD" client "$@"; }
 {
@@ -50,9 +45,8 @@ client() { in_a "$LOAD" client "$@"; }
 	client -n 2 fd09::2 17005
 	client -n 4 -m hold -w 300 fd09::2 17004 # never accepted, more than the backlog
 } >"$tmp/client"
-sleep 1
-pid_record=$(cat "$tmp/record.pid")
-stop "$pid_record"
+bcc_sees tcpstates ' 17007 ' in_a "$LOAD" client 10.9.0.2 17007 # and has printed what was before
+stop "$(cat "$tmp/record.pid")"
 is "the recorder ends with" "$status" 0
 stop "$(cat "$tmp/tcpstates.pid")"
 

@@ -4,6 +4,7 @@
 # The facts of connections, at both ends: congestion control, MSS, path MTU, options, ECN, window
 # scales, buffers. ss is the truth, asked while they live. One is older than the recording; of one
 # the path MTU changes on the way.
+# proves: tcp_facts
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

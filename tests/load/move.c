@@ -15,6 +15,7 @@
  *   again     non-blocking at both ends, with poll
  *   oob       an urgent byte in the middle, read by MSG_OOB
  *   mptcp     as plain, over MPTCP
+ *   uring     as plain, by io_uring
  *   slow      as plain; the sender pauses 400 ms, so the receiver sleeps
  *   full      as plain; the receiver pauses 400 ms, so the sender sleeps with its buffer full
  *   broken    the receiver closes, then the sender sends until it gets EPIPE
@@ -47,6 +48,8 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "uring.h"
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -349,7 +352,9 @@ static void recv_mapped(struct end *e)
 		ready_for(e->fd, POLLIN);
 		if (CALL(e, getsockopt(e->fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len)) < 0)
 			break; /* EIO: the end */
-		e->bytes += zc.length + (zc.copybuf_len > 0 ? zc.copybuf_len : 0);
+		e->bytes += zc.length;
+		if (len == sizeof(zc) && zc.copybuf_len > 0) /* before 5.11 there is none */
+			e->bytes += zc.copybuf_len;
 		if (zc.length)
 			madvise(p, room, MADV_DONTNEED);
 		if (zc.recv_skip_hint &&
@@ -403,19 +408,46 @@ static void send_late(struct end *e)
 	send_plain(e);
 }
 
+/* ---- io_uring, one call after the other ---- */
+
+static void send_uring(struct end *e)
+{
+	struct uring u;
+
+	if (uring_open(&u))
+		cannot("io_uring");
+	while (e->bytes < total)
+		must_move(CALL(e, uring_call(&u, URING_SEND, e->fd, out_buf,
+					     left(e, sizeof(out_buf)))),
+			  "IORING_OP_SEND");
+	close(u.fd);
+}
+
+static void recv_uring(struct end *e)
+{
+	struct uring u;
+
+	if (uring_open(&u))
+		cannot("io_uring");
+	while (CALL(e, uring_call(&u, URING_RECV, e->fd, in_buf, sizeof(in_buf))) > 0)
+		;
+	close(u.fd);
+}
+
 static const struct kind {
 	const char *mode;
 	void (*send)(struct end *);
 	void (*recv)(struct end *);
 } kinds[] = {
-	{"plain", send_plain, recv_plain},     {"vec", send_vec, recv_vec},
-	{"sendfile", send_file, recv_plain},   {"splice", send_splice, recv_splice},
-	{"peek", send_plain, recv_peek},       {"trunc", send_plain, recv_trunc},
-	{"waitall", send_pieces, recv_all},    {"zerocopy", send_zerocopy, recv_plain},
-	{"mapped", send_plain, recv_mapped},   {"again", send_again, recv_again},
-	{"oob", send_oob, recv_oob},	       {"mptcp", send_plain, recv_plain},
-	{"slow", send_late, recv_plain},       {"full", send_plain, recv_late},
-	{"broken", send_broken, recv_nothing}, {"reset", send_reset, recv_plain},
+	{"plain", send_plain, recv_plain},   {"vec", send_vec, recv_vec},
+	{"sendfile", send_file, recv_plain}, {"splice", send_splice, recv_splice},
+	{"peek", send_plain, recv_peek},     {"trunc", send_plain, recv_trunc},
+	{"waitall", send_pieces, recv_all},  {"zerocopy", send_zerocopy, recv_plain},
+	{"mapped", send_plain, recv_mapped}, {"again", send_again, recv_again},
+	{"oob", send_oob, recv_oob},	     {"mptcp", send_plain, recv_plain},
+	{"uring", send_uring, recv_uring},   {"slow", send_late, recv_plain},
+	{"full", send_plain, recv_late},     {"broken", send_broken, recv_nothing},
+	{"reset", send_reset, recv_plain},
 };
 static const struct kind *kind;
 

@@ -9,6 +9,7 @@
 #   - each raw sample lies in [50.0, 50.2] ms, and each connect too, as the client measured it
 #   - a connection of N exchanges gives 2N + 4 samples: on either side the handshake, N, and the FIN
 # bcc's tcprtt (smoothed, one ACK late) and tcpconnlat of the same seconds are printed beside.
+# proves: rtt
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -3,12 +3,14 @@
 #
 # run.sh: run a command in a Debian kernel under QEMU (software emulation, no KVM needed).
 #
-#   run.sh -k KERNELDIR [-d] [-f PATH[:DEST]]... [-m MODULE]... [-e NAME=VALUE]... [-o DIR]
+#   run.sh -k KERNELDIR [-d] [-n] [-f PATH[:DEST]]... [-m MODULE]... [-e NAME=VALUE]... [-o DIR]
 #          [-t SECONDS] [-M MB] [-c CPUS] -- COMMAND [ARG...]
 #
 #   -k  an unpacked Debian kernel, as kernel.sh makes them
 #   -d  deterministic time: one CPU, guest time advances by executed instructions, idle time is
 #       skipped. Delays set by netem then show up to some microseconds, and cost no wall time.
+#   -n  a virtio interface, eth0, whose only peer is an echo server at 10.0.2.100 port 80. Not with
+#       -d: guest time would run ahead of the answers.
 #   -f  a file or directory to carry; a program brings its shared libraries along
 #   -m  load a kernel module and what it depends on (always: virtio_blk veth sch_netem tcp_diag)
 #   -e  a variable for the command's environment
@@ -21,13 +23,17 @@
 # command ran out of time; 77 a program that this script needs is missing.
 set -euo pipefail
 
-kernel_dir='' out='' limit=60 mem=512 cpus=2 deterministic=''
+kernel_dir='' out='' limit=60 mem=512 cpus=2 deterministic='' nic=none
 modules=(virtio_pci virtio_blk veth sch_netem tcp_diag)
 files=() env=()
-while getopts k:df:m:e:o:t:M:c: opt; do
+while getopts k:dnf:m:e:o:t:M:c: opt; do
 	case $opt in
 	k) kernel_dir=$OPTARG ;;
 	d) deterministic=1 ;;
+	n)
+		nic=user,model=virtio-net-pci,restrict=on,guestfwd=tcp:10.0.2.100:80-cmd:cat
+		modules+=(virtio_net)
+		;;
 	f) files+=("$OPTARG") ;;
 	m) modules+=("$OPTARG") ;;
 	e) env+=("$OPTARG") ;;
@@ -155,7 +161,7 @@ accel=(-accel "tcg,thread=multi" -smp "$cpus")
 [ -z "$deterministic" ] ||
 	accel=(-accel "tcg,thread=single" -icount "shift=0,sleep=off" -rtc clock=vm -smp 1)
 timeout $((limit + 60)) qemu-system-x86_64 "${accel[@]}" -cpu max -m "$mem" \
-	-display none -no-reboot -nic none -serial "file:$work/console" \
+	-display none -no-reboot -nic "$nic" -serial "file:$work/console" \
 	-drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" \
 	-kernel "$vmlinuz" -initrd "$work/initrd" \
 	-append "console=ttyS0 panic=-1 quiet mitigations=off" </dev/null >&2 || :

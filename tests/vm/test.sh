@@ -4,7 +4,8 @@
 # test.sh SUITE SCRIPT [RUN-OPTION...]: run a shell test of tests/ (a path below it) in the VM, on
 # the kernel of a Debian suite. The guest gets the programs under test, lib.sh, the script, and
 # those of bcc's tools (Debian's libbpf-tools) and others that this machine has (busybox lacks
-# join and cksum, its date nanoseconds, its env options, and its timeout runs its own applets).
+# join and cksum, its date nanoseconds, its env options, and its timeout and nsenter run its own
+# applets).
 # What the test leaves in /out comes back into $VM_OUT, if that is set.
 set -eu
 
@@ -36,13 +37,18 @@ carry() { # PROGRAM...: as options for run.sh
 	done
 }
 
-# shellcheck disable=SC2046 # options are words
-exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf \
+nat=''
+case $script in *nat.sh) nat='-m nft_chain_nat -m nft_nat -m nft_masq -m nf_conntrack_netlink' ;; esac
+
+# shellcheck disable=SC2046,SC2086 # options are words
+exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf $nat -m 8021q \
 	-f "$TCPTAPE:/usr/bin/tcptape" -f "$TCPTAPE_RECORD:/usr/bin/tcptape-record" \
 	-f "$LOAD:/usr/bin/load" -f "$LINK:/usr/bin/link" \
 	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} ${MOVE:+-f "$MOVE:/usr/bin/move"} \
 	${OFFLOAD:+-f "$OFFLOAD:/usr/bin/offload"} -e OFFLOAD=/usr/bin/offload \
 	-f "$tests/lib.sh:/tests/lib.sh" -f "$tests/$script:/tests/$script" \
-	$(carry tcprtt tcpconnlat tcpstates tcptop chrt setpriv wrk join cksum date env timeout nft) \
+	$(carry tcprtt tcpconnlat tcpstates tcplife tcptop tcptracer tcpsynbl stdbuf) \
+	$(carry chrt setpriv wrk join cksum date env timeout nft conntrack unshare nsenter diff cmp) \
+	$(find /usr/libexec/coreutils -name libstdbuf.so -printf '-f %p ') \
 	-e TCPTAPE=/usr/bin/tcptape -e TCPTAPE_RECORD=/usr/bin/tcptape-record \
 	-e LOAD=/usr/bin/load -e LINK=/usr/bin/link -e SEGMENT=/usr/bin/segment -e MOVE=/usr/bin/move "$@" -- sh "/tests/$script"

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Every command of the analyzer on a whole trace, as a user would run it who was sent that file.
+ * What stands behind the checksums matters most, so most inputs get right ones first: the last byte
+ * of the input says how it is read. The sample traces are the first inputs.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+
+#include "forge.h"
+#include "fuzz.h"
+
+/* The table of commands, and how one is run: all of main.c but main. */
+#define main tcptape_main
+int tcptape_main(int argc, char **argv);
+#include "../../analyze/main.c"
+#undef main
+
+#define RAW 0x01  /* as it is, without new checksums */
+#define PIPE 0x02 /* not seekable */
+#define JSON 0x04
+#define CSV 0x08
+#define WINDOW 0x10 /* --from and --to */
+#define MORE 0x20   /* with the options of the second column */
+
+enum { MAX_WORDS = 16, MAX_PIPE = 60000 };
+
+static const char *const lines[][2] = {
+	{"info", "info --counters"},
+	{"dump", "dump -f port\t8080"},
+	{"rtt", "rtt --raw --each"},
+	{"rtt --percentiles", "rtt -i 1 -m -B"},
+	{"connlat -t -L", "connlat -p 1 -4"},
+	{"states", "states -T -L 8080"},
+	{"events -v", "events -t -r close"},
+	{"life", "life -w -t"},
+	{"drops", "drops -c"},
+	{"inerrs", "inerrs -6"},
+	{"resets", "resets -t"},
+	{"retrans", "retrans -c -l"},
+	{"listen", "listen --hist"},
+	{"nic", "nic --stats"},
+};
+
+static const struct cmd *find(const char *name)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	abort();
+}
+
+/* Options stay in a command's own struct: the next line begins without them. */
+static void forget_options(const struct cmd *cmd)
+{
+	static const size_t size[] = {
+		[OPT_FLAG] = sizeof(bool),
+		[OPT_STR] = sizeof(const char *),
+		[OPT_U32] = sizeof(struct opt_u32),
+		[OPT_PORT] = sizeof(struct opt_u32),
+		[OPT_FIXED] = sizeof(struct opt_fixed),
+	};
+
+	for (size_t i = 0; i < cmd->n_rows; i++)
+		memset((char *)cmd->opts + cmd->rows[i].offset, 0, size[cmd->rows[i].kind]);
+}
+
+static void run_line(const char *line, unsigned how)
+{
+	char copy[128], *words[MAX_WORDS + 8], *save = NULL, *word;
+	static char file[] = "-", json[] = "--json", csv[] = "--csv", from[] = "--from=+1ms",
+		    to[] = "--to=+1s";
+	const struct cmd *cmd;
+	int n = 0;
+
+	words[n++] = copy; /* argv[0] */
+	snprintf(copy, sizeof(copy), "%s", line);
+	for (word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		for (char *tab = word; (tab = strchr(tab, '\t'));) /* a space within a word */
+			*tab = ' ';
+		words[n++] = word;
+	}
+	cmd = find(words[1]);
+	if (how & JSON)
+		words[n++] = json;
+	else if (how & CSV)
+		words[n++] = csv;
+	if (how & WINDOW && !cmd->plain_input) {
+		words[n++] = from;
+		words[n++] = to;
+	}
+	words[n++] = file;
+	words[n] = NULL;
+	if (tcptape_main(n, words) == STATUS_USAGE)
+		abort(); /* an option of `lines` is gone: nothing would be tried */
+	forget_options(cmd);
+}
+
+static void give_input(const uint8_t *data, size_t len, unsigned how)
+{
+	int fds[2];
+
+	if (how & PIPE && len < MAX_PIPE) {
+		if (pipe(fds) || write(fds[1], data, len) != (ssize_t)len)
+			abort();
+		close(fds[1]);
+	} else {
+		fds[0] = memfd_create("fuzz", MFD_CLOEXEC);
+		if (fds[0] < 0 || write(fds[0], data, len) != (ssize_t)len)
+			abort();
+		lseek(fds[0], 0, SEEK_SET);
+	}
+	dup2(fds[0], STDIN_FILENO);
+	close(fds[0]);
+}
+
+/* What the commands print goes nowhere; what a sanitizer says stays on descriptor 2. */
+static void be_quiet(void)
+{
+	static bool is_quiet;
+
+	if (is_quiet)
+		return;
+	is_quiet = true;
+	stderr = fopen("/dev/null", "w");
+	if (!freopen("/dev/null", "w", stdout) || !stderr)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	unsigned how = len ? data[--len] : 0;
+	uint8_t *copy = malloc(len + 1);
+
+	if (!copy)
+		return 0;
+	be_quiet();
+	memcpy(copy, data, len);
+	if (!(how & RAW))
+		forge_fix(copy, len);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		give_input(copy, len, how);
+		run_line(lines[i][(how & MORE) != 0], how);
+	}
+	free(copy);
+	return 0;
+}

@@ -1,0 +1,1 @@
+tcptape-record --list; echo rc=$?; ulimit -l; uname -r
