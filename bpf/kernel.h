@@ -296,10 +296,26 @@ struct task_struct {
 	int pid, tgid;
 	char comm[16];
 	struct css_set *cgroups;
+	struct files_struct *files;
 };
 
 struct inode {
 	unsigned long i_ino;
+	__u16 i_mode;
+};
+
+struct file {
+	struct inode *f_inode;
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 struct socket_alloc {
@@ -318,6 +334,13 @@ struct bpf_iter__tcp {
 };
 
 #pragma clang attribute pop
+
+/* include/trace/syscall.h; as perf hands it to programs (kernel/trace/trace_syscalls.c). */
+struct sys_exit_ctx {
+	__u64 common;
+	int nr;
+	__s64 ret;
+};
 
 /* Argument of cgroup_skb programs, as much as is used of it; ABI too. */
 struct __sk_buff {

@@ -15,7 +15,8 @@
 const char *rec_method_name(enum rec_method m)
 {
 	static const char *const names[REC_N_METHODS] = {
-		"tp_btf", "fexit", "kprobe", "fentry", "iter", "sample", "netfilter", "cgroup_skb",
+		"tp_btf", "fexit",     "kprobe",     "fentry",	  "iter",
+		"sample", "kretprobe", "tracepoint", "netfilter", "cgroup_skb",
 	};
 
 	return names[m];
@@ -130,9 +131,12 @@ static int try_methods(struct rec_kernel *k, struct rec_error *err)
 	if (btf__find_by_name_kind(k->btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) < 0)
 		snprintf(k->refused[REC_CGROUP_SKB], sizeof(k->refused[0]),
 			 "cgroup_skb programs can look into packets since Linux 6.2");
-	if (!kprobes_exist())
+	if (!kprobes_exist()) {
 		snprintf(k->refused[REC_KPROBE], sizeof(k->refused[0]),
 			 "this kernel has no kprobes");
+		snprintf(k->refused[REC_KRETPROBE], sizeof(k->refused[0]),
+			 "this kernel has no kprobes");
+	}
 	return 0;
 }
 

@@ -14,6 +14,8 @@ struct btf;
 
 /*
  * REC_ITER: a BPF iterator that the sampler reads; REC_SAMPLE: a file or the like that it reads.
+ * REC_TRACEPOINT: one that BTF does not know, of system calls; only with --syscalls, as these cost
+ * every system call of the machine something.
  * REC_NETFILTER, REC_CGROUP_SKB: programs in the data path, which let every packet pass.
  */
 enum rec_method {
@@ -23,6 +25,8 @@ enum rec_method {
 	REC_FENTRY,
 	REC_ITER,
 	REC_SAMPLE,
+	REC_KRETPROBE,
+	REC_TRACEPOINT,
 	REC_NETFILTER,
 	REC_CGROUP_SKB,
 	REC_N_METHODS
@@ -40,7 +44,7 @@ struct rec_kernel {
 int rec_kernel_open(struct rec_kernel *k, struct rec_error *err);
 void rec_kernel_close(struct rec_kernel *k);
 
-/* "tp_btf", "fexit", "kprobe", "fentry", "iter", "sample", "netfilter", "cgroup_skb" */
+/* As --list names it: "tp_btf", "fexit" ... */
 const char *rec_method_name(enum rec_method m);
 
 /*

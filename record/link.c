@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +62,96 @@ static void take_attribute(const struct rtattr *a, struct rec_link_facts *ret)
 		ret->rx_queues = v;
 }
 
+/* ---- queueing disciplines of the queues ---- */
+
+#define MAX_QUEUES 1024
+#define KIND_LEN 16 /* IFNAMSIZ, TCA_KIND's limit */
+
+struct queues {
+	char (*kinds)[KIND_LEN]; /* [MAX_QUEUES] */
+	unsigned n;
+	bool whole;
+};
+
+/* A child of the root stands at its queue's number, which begins with 1. */
+static void take_qdisc(const struct nlmsghdr *head, uint32_t ifindex, struct queues *q)
+{
+	const struct tcmsg *t = NLMSG_DATA(head);
+	const struct rtattr *a = (const struct rtattr *)((const char *)t + NLMSG_ALIGN(sizeof(*t)));
+	unsigned queue = TC_H_MIN(t->tcm_parent);
+	size_t n = NLMSG_PAYLOAD(head, sizeof(*t));
+
+	if ((uint32_t)t->tcm_ifindex != ifindex || t->tcm_parent == TC_H_ROOT || !queue ||
+	    queue > MAX_QUEUES)
+		return;
+	for (; RTA_OK(a, n); a = RTA_NEXT(a, n)) {
+		if (a->rta_type != TCA_KIND)
+			continue;
+		snprintf(q->kinds[queue - 1], KIND_LEN, "%.*s", (int)RTA_PAYLOAD(a),
+			 (const char *)RTA_DATA(a));
+		if (queue > q->n)
+			q->n = queue;
+	}
+}
+
+/* The kernel gives those of all interfaces of the namespace, in parts. */
+static void read_qdiscs(int fd, uint32_t ifindex, struct queues *q)
+{
+	struct {
+		struct nlmsghdr head;
+		struct tcmsg tc;
+	} ask = {
+		.head = {sizeof(ask), RTM_GETQDISC, NLM_F_REQUEST | NLM_F_DUMP, 2, 0},
+		.tc = {.tcm_ifindex = (int)ifindex},
+	};
+	_Alignas(struct nlmsghdr) char answer[32768];
+
+	if (send(fd, &ask, sizeof(ask), 0) != sizeof(ask))
+		return;
+	while (!q->whole) {
+		ssize_t len = recv(fd, answer, sizeof(answer), 0);
+		size_t n = len > 0 ? (size_t)len : 0;
+
+		if (!n)
+			return;
+		for (const struct nlmsghdr *h = (const struct nlmsghdr *)answer; NLMSG_OK(h, n);
+		     h = NLMSG_NEXT(h, n)) {
+			if (h->nlmsg_type == RTM_NEWQDISC)
+				take_qdisc(h, ifindex, q);
+			else
+				q->whole = true; /* NLMSG_DONE, or an error */
+		}
+	}
+}
+
+static void take_queue_qdiscs(int fd, uint32_t ifindex, struct rec_link_facts *ret)
+{
+	struct queues q = {.kinds = calloc(MAX_QUEUES, KIND_LEN)};
+	size_t used = 0;
+	bool same = true;
+
+	if (!q.kinds)
+		return;
+	read_qdiscs(fd, ifindex, &q);
+	for (unsigned i = 1; i < q.n; i++)
+		same &= !strcmp(q.kinds[i], q.kinds[0]);
+	for (unsigned i = 0; i < (same && q.n ? 1 : q.n); i++) {
+		int n = snprintf(ret->queue_qdiscs + used, sizeof(ret->queue_qdiscs) - used, "%s%s",
+				 used ? " " : "", *q.kinds[i] ? q.kinds[i] : "-");
+
+		if (n < 0 || used + (size_t)n >= sizeof(ret->queue_qdiscs))
+			break;
+		used += (size_t)n;
+	}
+	free(q.kinds);
+}
+
+/* Those whose children are the queues' own. */
+static bool is_multiqueue(const char *qdisc)
+{
+	return !strcmp(qdisc, "mq") || !strcmp(qdisc, "mqprio") || !strcmp(qdisc, "taprio");
+}
+
 void rec_link_facts(int fd, const char *name, uint32_t ifindex, struct rec_link_facts *ret)
 {
 	struct {
@@ -85,6 +177,8 @@ void rec_link_facts(int fd, const char *name, uint32_t ifindex, struct rec_link_
 	n = (ssize_t)IFLA_PAYLOAD(head);
 	for (const struct rtattr *a = IFLA_RTA(info); RTA_OK(a, n); a = RTA_NEXT(a, n))
 		take_attribute(a, ret);
+	if (is_multiqueue(ret->qdisc))
+		take_queue_qdiscs(fd, ifindex, ret);
 }
 
 uint32_t rec_link_driver_names(int fd, const char *name, char **ret_names)

@@ -9,6 +9,7 @@ struct rec_link_facts {
 	uint32_t mtu, type, offloads; /* offloads: as in snap_link */
 	uint32_t tx_queues, rx_queues;
 	char qdisc[32];
+	char queue_qdiscs[256]; /* as in snap_link; cut where they are many and differ */
 };
 
 /* fd: an rtnetlink socket. What cannot be found out stays 0. */

@@ -69,13 +69,13 @@ static void list_event(const struct rec_event *e, const struct rec_choice *c, bo
 		       *lacks ? "; this hook does not see: " : "", lacks);
 }
 
-static int list(void)
+static int list(const struct rec_options *o)
 {
 	struct rec_choice c;
 	struct rec_error err;
 	bool tried;
 
-	if (rec_list(&c, &tried, &err) < 0)
+	if (rec_list(&c, o, &tried, &err) < 0)
 		return complain(&err, EXIT_FAILED);
 	printf("%-17s %-8s %-28s %s\n", "EVENT", "GROUP", "HOOK", "STATUS");
 	for (size_t i = 0; i < rec_n_events; i++)
@@ -237,5 +237,5 @@ int main(int argc, char **argv)
 		puts("tcptape-record " TCPTAPE_VERSION);
 		return printed();
 	}
-	return o.list ? list() : record(&o);
+	return o.list ? list(&o) : record(&o);
 }

@@ -62,6 +62,7 @@ static void describe(struct rec_series *s, struct rec_link *l, int fd)
 	rec_link_facts(fd, l->name, l->ifindex, &f);
 	row.name = rec_series_text(s, l->name);
 	row.qdisc = rec_series_text(s, f.qdisc);
+	row.queue_qdiscs = rec_series_text(s, f.queue_qdiscs);
 	row.netns = l->netns;
 	row.ifindex = l->ifindex;
 	row.mtu = f.mtu;

@@ -13,6 +13,7 @@
 #include "memlock.h"
 #include "object.h"
 #include "tape_bpf.skel.h"
+#include "tracepoint.h"
 
 #define MIN_RING (64u << 10) /* bytes; a power of two, as all of a ring's sizes */
 
@@ -110,6 +111,28 @@ static int refuse_failed(struct rec_object *o, struct rec_choice *c, int e)
 	return -1;
 }
 
+/* NULL, and errno. */
+static struct bpf_link *attach_tracepoint(const struct rec_object *o, size_t probe)
+{
+	struct bpf_program *program = program_of(o, probe);
+	struct bpf_link *link;
+	int fd;
+
+	fd = rec_tracepoint_open(rec_probes[probe].target);
+	if (fd < 0) {
+		errno = -fd;
+		return NULL;
+	}
+	link = bpf_program__attach_perf_event(program, fd);
+	if (!link) {
+		int e = errno;
+
+		close(fd);
+		errno = e;
+	}
+	return link; /* which closes fd */
+}
+
 /* 0, or -errno. */
 static int attach(struct rec_object *o, size_t probe)
 {
@@ -121,7 +144,9 @@ static int attach(struct rec_object *o, size_t probe)
 		return rec_netfilter_attach(&o->netfilter, rec_probes[probe].target,
 					    bpf_program__fd(prog));
 	if (rec_probes[probe].method != REC_CGROUP_SKB) {
-		o->links[probe] = bpf_program__attach(prog);
+		o->links[probe] = rec_probes[probe].method == REC_TRACEPOINT
+					  ? attach_tracepoint(o, probe)
+					  : bpf_program__attach(prog);
 		return o->links[probe] ? 0 : -errno;
 	}
 	rec_cgroup_open(&mount);

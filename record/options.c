@@ -192,8 +192,11 @@ static const struct option_row rows[] = {
 	{0, "no-snapshot", NULL, "do not list the sockets that exist at the start (the list takes\n"
 		"up to 256 MB of memory for a moment, for a million sockets)",
 		FLAG(no_snapshot)},
-	{0, "stacks", NULL, "with each drop and reset, the kernel's call stack",
+	{0, "stacks", NULL, "with each drop and reset the kernel's call stack; about 5 us each",
 		FLAG(stacks)},
+	{0, "syscalls", NULL, "where connect() and accept() have no better hook, record their ends\n"
+		"at the return of the system call; every system call of the machine\n"
+		"then takes about 70 ns longer", FLAG(syscalls)},
 	{0, "force", NULL, "overwrite FILE", FLAG(force)},
 	{0, "list", NULL, "show every probe and how it attaches on this kernel, record nothing",
 		FLAG(list)},

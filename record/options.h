@@ -29,7 +29,7 @@ struct rec_options {
 	uint64_t bulk_bytes;  /* of the bulk ring, a power of two; the control rings have half */
 	int level;	      /* zstd; 0: the writer's default */
 	const char *note;     /* NULL: none */
-	bool no_snapshot, stacks, force, list, help, version;
+	bool no_snapshot, stacks, syscalls, force, list, help, version;
 	char **command; /* NULL-terminated argv of COMMAND, NULL: none */
 	struct rec_given given[REC_MAX_GIVEN];
 	size_t n_given;

@@ -40,11 +40,19 @@ const struct rec_event rec_events[] = {
 
 const struct rec_probe rec_probes[] = {
 	{"tcp_state", "", REC_TP_BTF, "inet_sock_set_state", 3, "tcp_state"},
-	{"connect_error", "v4", REC_FEXIT, "tcp_v4_connect", 3, "connect_error__v4"},
-	{"connect_error", "v6", REC_FEXIT, "tcp_v6_connect", 3, "connect_error__v6"},
+	{"connect_error", "/v4", REC_FEXIT, "tcp_v4_connect", 3, "connect_error__v4"},
+	{"connect_error", "/v6", REC_FEXIT, "tcp_v6_connect", 3, "connect_error__v6"},
+	{"connect_error", "", REC_KRETPROBE, "__sys_connect", 0, "connect_error__kretprobe"},
+	{"connect_error", "", REC_TRACEPOINT, "syscalls/sys_exit_connect", 0,
+		"connect_error__exit"},
 	/* Linux 6.10 put three arguments into a struct; fexit's return value follows the arguments */
 	{"tcp_accept", "", REC_FEXIT, "inet_csk_accept", 2, "tcp_accept__2"},
 	{"tcp_accept", "", REC_FEXIT, "inet_csk_accept", 4, "tcp_accept__4"},
+	{"tcp_accept", "", REC_KRETPROBE, "__sys_accept4", 0, "tcp_accept__kretprobe"},
+	{"tcp_accept", "/accept4", REC_TRACEPOINT, "syscalls/sys_exit_accept4", 0,
+		"tcp_accept__exit4"},
+	{"tcp_accept", "/accept", REC_TRACEPOINT, "syscalls/sys_exit_accept", 0,
+		"tcp_accept__exit"},
 	{"tcp_destroy", "", REC_TP_BTF, "tcp_destroy_sock", 1, "tcp_destroy"},
 	{"tcp_facts", "", REC_TP_BTF, "inet_sock_set_state", 3, "tcp_facts"},
 	/* the return of the function: raw sample and the values it led to */
@@ -173,6 +181,8 @@ const size_t rec_n_events = sizeof(rec_events) / sizeof(*rec_events);
 const size_t rec_n_probes = sizeof(rec_probes) / sizeof(*rec_probes);
 _Static_assert(sizeof(rec_probes) / sizeof(*rec_probes) <= REC_MAX_PROBES, "raise REC_MAX_PROBES");
 
+static const char rec_needs_syscalls[] = "--syscalls would record it (70 ns a system call)";
+
 static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 {
 	const struct rec_probe *p = &rec_probes[i];
@@ -183,12 +193,10 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 		rec_choice_refuse(c, i, k->refused[p->method]);
 		return;
 	}
-	if (*k->refused[p->method]) {
-		rec_choice_refuse(c, i, k->refused[p->method]);
-		return;
-	}
 	if (p->method != REC_TP_BTF && p->method != REC_FENTRY && p->method != REC_FEXIT &&
-	    p->method != REC_KPROBE) {
+	    p->method != REC_KPROBE && p->method != REC_KRETPROBE) {
+		if (p->method == REC_TRACEPOINT && !c->syscalls)
+			rec_choice_refuse(c, i, rec_needs_syscalls);
 		if (p->method == REC_SAMPLE && access(p->target, R_OK) < 0) {
 			snprintf(why, sizeof(why), "%s: %s", p->target, strerror(errno));
 			rec_choice_refuse(c, i, why);
@@ -205,9 +213,11 @@ static void check(struct rec_choice *c, size_t i, const struct rec_kernel *k)
 	}
 }
 
-void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k)
+void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k, bool syscalls, bool stacks)
 {
 	memset(c, 0, sizeof(*c));
+	c->syscalls = syscalls;
+	c->stacks = stacks;
 	memcpy(c->no_stacks, k->no_stacks, sizeof(c->no_stacks));
 	snprintf(c->no_iter, sizeof(c->no_iter), "%s", k->refused[REC_ITER]);
 	c->has_cookies = k->has_cookies;
@@ -336,6 +346,16 @@ static const char *why_lost(const struct rec_choice *c, size_t i)
 	return *why ? why : "the function's arguments are not of a form that is known";
 }
 
+/* Whether that option would give it a hook. */
+static bool wants_syscalls(const struct rec_choice *c, const char *event)
+{
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		if (!strcmp(rec_probes[i].event, event) && !strcmp(c->why[i], rec_needs_syscalls))
+			return true;
+	}
+	return false;
+}
+
 /* The same, but NULL if row i is of another event. */
 static const char *why_lost_of(const struct rec_choice *c, const char *event, size_t i)
 {
@@ -368,6 +388,8 @@ void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf
 						 *rec_probes[i].part ? ": " : (used ? "; " : ""),
 						 why);
 	}
+	if (used && used < len && wants_syscalls(c, event))
+		snprintf(buf + used, len - used, "; %s", rec_needs_syscalls);
 }
 
 const char *rec_choice_lacks(const struct rec_choice *c, const char *event)

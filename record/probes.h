@@ -25,7 +25,8 @@ struct rec_event { /* something that is recorded, and what a recording lacks wit
 struct rec_probe { /* one way to observe it */
 	const char *event, *part;
 	enum rec_method method;
-	const char *target;  /* tracepoint, function, hook; REC_SAMPLE: a file that must be there */
+	const char *target;  /* tracepoint (REC_TRACEPOINT: "group/name"), function, hook;
+				REC_SAMPLE: a  file that must be there */
 	int n_args;	     /* that it must have; 0: any */
 	const char *program; /* in bpf/; REC_SAMPLE has none */
 };
@@ -43,14 +44,14 @@ enum rec_probe_state { REC_PROBE_POSSIBLE, REC_PROBE_ATTACHED, REC_PROBE_IMPOSSI
 struct rec_choice { /* what is known of each row of rec_probes */
 	enum rec_probe_state state[REC_MAX_PROBES];
 	char why[REC_MAX_PROBES][112]; /* of IMPOSSIBLE */
-	bool stacks;		       /* --stacks */
+	bool syscalls, stacks;	       /* these options were given */
 	char no_stacks[96];	       /* why call stacks cannot be had; "" they can */
 	char no_iter[96];	       /* why there are no iterators at all; "" there are */
 	bool has_cookies;	       /* the kernel tells programs the cookies of sockets */
 };
 
 /* Sort out what this kernel cannot have. */
-void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k);
+void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k, bool syscalls, bool stacks);
 
 /* Say that a row turned out not to work. */
 void rec_choice_refuse(struct rec_choice *c, size_t probe, const char *why);

@@ -54,14 +54,14 @@ int rec_session_writer_failed(struct rec_session *s, struct rec_error *err)
 	return rec_fail(err, "writing %s: %s", *path ? path : "standard output", s->werr.text);
 }
 
-int rec_session_check(struct rec_choice *c, bool *ret_tried, char **ret_names,
-		      struct rec_error *err)
+int rec_session_check(struct rec_choice *c, const struct rec_options *o, bool *ret_tried,
+		      char **ret_names, struct rec_error *err)
 {
 	struct rec_kernel k;
 
 	if (rec_kernel_open(&k, err) < 0)
 		return -1;
-	rec_choice_init(c, &k);
+	rec_choice_init(c, &k, o->syscalls, o->stacks);
 	*ret_tried = k.tried;
 	if (ret_names)
 		*ret_names = rec_names_of(&k);
@@ -146,12 +146,13 @@ int rec_session_command_status(struct rec_session *s, bool *ret_ran)
 	return rec_command_ended(&s->command, true) ? s->command.status : -1;
 }
 
-int rec_list(struct rec_choice *ret, bool *ret_tried, struct rec_error *err)
+int rec_list(struct rec_choice *ret, const struct rec_options *opts, bool *ret_tried,
+	     struct rec_error *err)
 {
 	struct rec_object o;
 	int r;
 
-	if (rec_session_check(ret, ret_tried, NULL, err) < 0)
+	if (rec_session_check(ret, opts, ret_tried, NULL, err) < 0)
 		return -1;
 	if (!*ret_tried)
 		return 0;

@@ -59,6 +59,7 @@ bool rec_session_reader_gone(const struct rec_session *s);    /* the pipe was cl
 int rec_session_command_status(struct rec_session *s, bool *ret_ran);
 
 /* What `--list` shows: try to load and attach everything, then let go. */
-int rec_list(struct rec_choice *ret, bool *ret_tried, struct rec_error *err);
+int rec_list(struct rec_choice *ret, const struct rec_options *opts, bool *ret_tried,
+	     struct rec_error *err);
 
 #endif

@@ -213,7 +213,7 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 	sigset_t signals;
 	bool tried;
 
-	if (rec_session_check(&s->choice, &tried, &s->names, err) < 0)
+	if (rec_session_check(&s->choice, o, &tried, &s->names, err) < 0)
 		return -1;
 	if (!tried)
 		return need_privilege(err);
@@ -225,7 +225,6 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 	rec_places_init(&s->places);
 	rec_symbols_init(&s->symbols);
 	rec_stacks_init(&s->stacks);
-	s->choice.stacks = o->stacks;
 	map_groups(s);
 	if (attach(s, err) < 0 || open_generation(s, err) < 0 || watch_all(s, &signals, err) < 0)
 		return -1;

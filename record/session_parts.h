@@ -55,8 +55,8 @@ struct rec_session {
  * Look at the kernel; *ret_tried: whether programs could be loaded to find out. *ret_names, if not
  * NULL: rec_names_of it.
  */
-int rec_session_check(struct rec_choice *c, bool *ret_tried, char **ret_names,
-		      struct rec_error *err);
+int rec_session_check(struct rec_choice *c, const struct rec_options *o, bool *ret_tried,
+		      char **ret_names, struct rec_error *err);
 
 /* The writer has failed (s->werr): the text for it, and whether the reader just went away. -1. */
 int rec_session_writer_failed(struct rec_session *s, struct rec_error *err);

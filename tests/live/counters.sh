@@ -88,15 +88,24 @@ is "active opens of the namespace that was made meanwhile" "$(late_opens)" 4
 
 "$TCPTAPE" info --counters --csv "$tmp/t.tcptape" | columns counter kernel recorded difference >"$tmp/check"
 show "$tmp/check"
-# all namespaces together: at least ours
-row() { awk -v name="$1" '$1 == name { print $2, $3, $4 }' "$tmp/check"; }
-between "active opens, kernel" "$(row Tcp.ActiveOpens | cut -d' ' -f1)" 34 10000
-is "difference to those recorded" "$(row Tcp.ActiveOpens | cut -d' ' -f3)" 0
-between "passive opens, kernel" "$(row Tcp.PassiveOpens | cut -d' ' -f1)" 31 10000
-is "difference to those recorded" "$(row Tcp.PassiveOpens | cut -d' ' -f3)" 0
-between "failed attempts, kernel" "$(row Tcp.AttemptFails | cut -d' ' -f1)" 3 10000
-is "difference to those recorded" "$(row Tcp.AttemptFails | cut -d' ' -f3)" 0
-between "RSTs sent, kernel" "$(row Tcp.OutRsts | cut -d' ' -f1)" 10 10000
-is "difference to those recorded" "$(row Tcp.OutRsts | cut -d' ' -f3)" 0
-is "resets of established connections, the difference" "$(row Tcp.EstabResets | cut -d' ' -f3)" 0
+if ! grep -q ' 0 lost' "$tmp/record.err"; then
+	echo "(events were lost, to what else runs here: they are not compared with the counters)"
+	finish
+fi
+# All namespaces together. Ours are quiet when samples are taken, so they make no difference; what
+# others do at that moment may, but no more than they do at all.
+matches() { # COUNTER OURS: what the load has moved
+	awk -v name="$1" -v ours="$2" '
+		$1 == name {
+			more = $2 > $3 ? $2 : $3
+			print ($2 >= ours && $3 >= ours && $4 <= more - ours && -$4 <= more - ours)
+		}' "$tmp/check"
+}
+established=$(awk '$2 == "Tcp.EstabResets" { n += $3 } END { print n + 0 }' "$tmp/sums")
+between "resets of established connections" "$established" 14 100000
+for counter in ActiveOpens=34 PassiveOpens=31 AttemptFails=3 OutRsts=10; do
+	is "as many events as the kernel counted, ${counter%=*}" \
+		"$(matches "Tcp.${counter%=*}" "${counter#*=}")" 1
+done
+is "as many events as the kernel counted, EstabResets" "$(matches Tcp.EstabResets 14)" 1
 finish

@@ -14,6 +14,23 @@ join_by_veth
 for ns in "$A" "$B"; do # else it sends when it likes
 	ip netns exec "$ns" sh -c 'echo 1 >/proc/sys/net/ipv6/conf/veth0/disable_ipv6'
 done
+# an interface with three queues, one of them limited
+ip -n "$A" link add many0 numtxqueues 3 numrxqueues 2 type veth peer name many0 netns "$B"
+for ns in "$A" "$B"; do
+	ip netns exec "$ns" sh -c 'echo 1 >/proc/sys/net/ipv6/conf/many0/disable_ipv6'
+	ip -n "$ns" link set many0 mtu 1300 up
+done
+if tc -n "$A" qdisc add dev many0 root handle 5: mq 2>/dev/null; then
+	tc -n "$A" qdisc replace dev many0 parent 5:2 tbf rate 1mbit burst 10k latency 10ms
+	queues=$(tc -n "$A" qdisc show dev many0 | sed -n 's/^qdisc \([a-z_]*\) .* parent 5:\([0-9]*\) .*/\2 \1/p' |
+		sort -n | awk '{ printf "%s%s", (NR > 1 ? " " : ""), $2 }')
+else
+	queues=''
+fi
+# of its offloads one is switched off in A, another one in B, and one on
+in_a "$OFFLOAD" many0 tso off >"$tmp/off.a"
+in_b "$OFFLOAD" many0 gro on >/dev/null
+in_b "$OFFLOAD" many0 rx off >"$tmp/off.b"
 serve server -s 1000 -a 100000 10.9.0.2 17321
 serve here 127.0.0.1 17322
 dev() { # NETNS DEVICE: rx_bytes rx_packets tx_bytes tx_packets
@@ -60,6 +77,23 @@ is "bytes of the intervals add up" \
 		awk '{ n += $1 } END { print n }')" \
 	"$(columns bytes <"$tmp/nic" | awk '{ n += $1 } END { print n }')"
 "$TCPTAPE" dump "$tmp/t.tcptape" >"$tmp/dump"
+contains "facts of an interface with queues" "$tmp/dump" \
+	"snap_link .*name=\"many0\" .*mtu=1300 .*tx_queues=3 rx_queues=2 queue_qdiscs=\"$queues\""
+offloads() { # NAMESPACE: as the kernel's own list has them, from our bits
+	grep 'snap_link .*name="many0"' "$tmp/dump" | grep "netns=$(stat -L -c %i "/run/netns/$1") " |
+		sed 's/.* offloads=\([0-9]*\).*/\1/' | awk '{
+		n = split("rx tx sg tso gso gro", name, " ")
+		for (i = 1; i <= n; i++) {
+			printf "%s%s=%d", (i > 1 ? " " : ""), name[i], $1 % 2
+			$1 = int($1 / 2)
+		}
+		print ""
+	}'
+}
+is "offloads, without TSO" "$(offloads "$A")" "$(cat "$tmp/off.a")"
+is "offloads, with GRO, without receive checksums" "$(offloads "$B")" "$(cat "$tmp/off.b")"
+contains "TSO really is off" "$tmp/off.a" ' tso=0 '
+contains "so is the receive checksum, and GRO on" "$tmp/off.b" '^rx=0 .* gro=1'
 contains "facts of the interface" "$tmp/dump" \
 	'snap_link .*name="veth0" .*mtu=1500'
 finish

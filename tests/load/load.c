@@ -221,8 +221,12 @@ static void accept_one(int listener, const struct opts *o)
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
 	char addr[NI_MAXHOST], port[NI_MAXSERV];
-	int fd = accept(listener, (struct sockaddr *)&sa, &len), one = 1;
+	static bool other; /* of the two system calls, in turn */
+	int fd = other ? accept4(listener, (struct sockaddr *)&sa, &len, 0)
+		       : accept(listener, (struct sockaddr *)&sa, &len),
+	    one = 1;
 
+	other = !other;
 	if (fd < 0)
 		die("accept");
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
