@@ -287,6 +287,12 @@ bool rec_choice_has_group(const struct rec_choice *c, enum tape_group group)
 	return false;
 }
 
+/* A part as it is shown: "/v4", a part of all, is "v4". */
+static const char *part_name(const struct rec_probe *p)
+{
+	return p->part + (*p->part == '/');
+}
+
 void rec_choice_hooks(const struct rec_choice *c, const char *event, char *buf, size_t len)
 {
 	size_t used = 0;
@@ -297,7 +303,7 @@ void rec_choice_hooks(const struct rec_choice *c, const char *event, char *buf, 
 
 		if (!strcmp(p->event, event) && rec_choice_is_best(c, i))
 			used += (size_t)snprintf(buf + used, len - used, "%s%s%s%s:%s",
-						 used ? " " : "", p->part, *p->part ? "=" : "",
+						 used ? " " : "", part_name(p), *p->part ? "=" : "",
 						 rec_method_name(p->method), p->target);
 	}
 }
@@ -362,31 +368,47 @@ static const char *why_lost_of(const struct rec_choice *c, const char *event, si
 	return strcmp(rec_probes[i].event, event) ? NULL : why_lost(c, i);
 }
 
+/* All of the event is lost for that reason: its parts need not be named. */
+static bool lost_whole(const struct rec_choice *c, const char *event, const char *why)
+{
+	for (size_t i = 0; i < rec_n_probes; i++) {
+		const char *lost = why_lost_of(c, event, i);
+
+		if (lost && !*rec_probes[i].part && !strcmp(lost, why))
+			return true;
+	}
+	return false;
+}
+
 /* Parts that are lost for the same reason stand together: "ip/v4, ip/v6: no kprobes; queue: ..." */
 void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf, size_t len)
 {
-	const char *why, *other;
-	size_t used = 0, i, j;
+	size_t used = 0;
 
 	*buf = '\0';
-	for (i = 0; i < rec_n_probes && used < len; i++) {
-		why = why_lost_of(c, event, i);
-		for (j = 0; why && j < i; j++) {
+	for (size_t i = 0; i < rec_n_probes && used < len; i++) {
+		const char *why = why_lost_of(c, event, i), *other;
+		size_t n_parts = 0;
+
+		for (size_t j = 0; why && j < i; j++) {
 			other = why_lost_of(c, event, j);
 			if (other && !strcmp(why, other))
 				why = NULL; /* told */
 		}
-		for (j = i; why && j < rec_n_probes && used < len; j++) {
+		if (!why)
+			continue;
+		used += (size_t)snprintf(buf + used, len - used, "%s", used ? "; " : "");
+		for (size_t j = i; !lost_whole(c, event, why) && j < rec_n_probes && used < len;
+		     j++) {
 			other = why_lost_of(c, event, j);
-			if (other && !strcmp(why, other) && *rec_probes[j].part)
+			if (other && !strcmp(why, other))
 				used += (size_t)snprintf(buf + used, len - used, "%s%s",
-							 j > i ? ", " : (used ? "; " : ""),
-							 rec_probes[j].part);
+							 n_parts++ ? ", " : "",
+							 part_name(&rec_probes[j]));
 		}
-		if (why && used < len)
+		if (used < len)
 			used += (size_t)snprintf(buf + used, len - used, "%s%s",
-						 *rec_probes[i].part ? ": " : (used ? "; " : ""),
-						 why);
+						 n_parts ? ": " : "", why);
 	}
 	if (used && used < len && wants_syscalls(c, event))
 		snprintf(buf + used, len - used, "; %s", rec_needs_syscalls);
