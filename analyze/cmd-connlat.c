@@ -59,10 +59,17 @@ static const struct bind_field error_fields[CE_N] = {
 	[CE_ERR] = {"err", BIND_INT},
 };
 
+enum { RE_SOCK, RE_ERR, RE_N };
+static const struct bind_field resent_fields[RE_N] = {
+	[RE_SOCK] = {"sock", BIND_SOCK},
+	[RE_ERR] = {"err", BIND_INT},
+};
+
 struct connlat {
 	struct cmd_run *run;
 	struct conn_table conns;
-	bool hold; /* connect_error events tell the errno of local errors */
+	bool hold;	 /* connect_error events tell the errno of local errors */
+	bool has_resent; /* retransmits were recorded: conn->reason counts SYNs sent again */
 };
 
 struct attempt {
@@ -196,10 +203,12 @@ static void end_of_connect(struct connlat *l, const struct bind_row *row,
 		.outcome = outcome_of_connect(ch, row->sock),
 		.err = ch->err,
 		.soft_err = ch->soft_err,
-		.retransmits = ch->retransmits,
-		.has_retransmits = ch->has_retransmits,
 	};
 
+	/* The answer clears icsk_retransmits (tcp_ack) before the state changes. */
+	a.retransmits = ch->retransmits ? ch->retransmits : ch->conn ? ch->conn->reason : 0;
+	a.has_retransmits = a.retransmits || (l->has_resent && ch->conn) ||
+			    (ch->has_retransmits && ch->new_state == TCP_S_CLOSE);
 	if (a.outcome == OUTCOME_LOCAL_ERROR && l->hold && ch->conn)
 		ch->conn->marks |= MARK_HELD;
 	else
@@ -217,6 +226,19 @@ static int on_state(void *ctx, const struct bind_row *row)
 	if (outcome_ends_connect(&ch))
 		end_of_connect(l, row, &ch);
 	conn_change_apply(&l->conns, &ch);
+	if (ch.conn && ch.new_state == TCP_S_SYN_SENT)
+		ch.conn->reason = 0;
+	return 0;
+}
+
+/* A SYN that was sent again. */
+static int on_resent(void *ctx, const struct bind_row *row)
+{
+	struct connlat *l = ctx;
+	struct conn *c = conn_find(&l->conns, row->sock);
+
+	if (c && c->connect_ns && !bind_get(row, RE_ERR, 0))
+		c->reason++;
 	return 0;
 }
 
@@ -296,14 +318,22 @@ static int run(struct cmd_run *run)
 		 .fields = conn_state_fields,
 		 .n_fields = 1,
 		 .on = on_destroy},
+		{.record = "retransmit",
+		 .fields = resent_fields,
+		 .n_fields = RE_N,
+		 .on = on_resent},
 	};
-	struct input_job job = {.binds = binds, .n_binds = 3, .tcp_only = true, .ctx = &l};
+	struct input_job job = {.binds = binds,
+				.n_binds = sizeof(binds) / sizeof(binds[0]),
+				.tcp_only = true,
+				.ctx = &l};
 	const char *why;
 	int rc;
 
 	if (input_needs(run->in, "conn", "tcp_state", run->fail))
 		return -1;
 	l.hold = input_has_probe(run->in, "connect_error", &why) != META_NO;
+	l.has_resent = input_hooks(run->in, "retransmit") != NULL;
 	if (!l.hold)
 		out_note(run->out,
 			 "connects that failed inside this machine before a SYN (no route, no "
@@ -333,8 +363,10 @@ const struct cmd cmd_connlat = {
 		 "error, with\n"
 		 "its errno; pending (no answer yet when the trace ended; LAT is how long it had "
 		 "waited).\n"
-		 "SYNRETR counts SYNs that were sent again. LAT is - where the connect began "
-		 "before the trace.\n"
+		 "SYNRETR counts SYNs that were sent again; - where group retrans was not "
+		 "recorded, since an\n"
+		 "answer clears the kernel's count. LAT is - where the connect began before the "
+		 "trace.\n"
 		 "Of MPTCP each subflow is a connect.\n",
 	.rows = rows,
 	.n_rows = sizeof(rows) / sizeof(rows[0]),

@@ -94,6 +94,7 @@ is "loss: segments sent again" "$(of loss retrans laddr cause)" \
 is "synack-loss: SYNs and SYN-ACKs sent again" "$(of synack-loss retrans laddr type state)" \
 	"2 10.9.0.1 R SYN_SENT, 3 10.9.0.2 S NEW_SYN_RECV"
 between "synack-loss: the connect, ms" "$(tcptape synack-loss connlat | columns lat_ms)" 2030.9 2031.1
+is "synack-loss: SYNs sent again before it" "$(tcptape synack-loss connlat | columns syn_retransmits)" 2
 is "closed-port: connects" "$(connects closed-port)" "2 ok, 5 refused"
 is "closed-port: resets" "$(of closed-port resets direction state)" \
 	"5 received SYN_SENT, 5 sent -"
