@@ -15,10 +15,11 @@ LOAD=$build/tests/load LINK=$build/tests/link SEGMENT=$build/tests/segment MOVE=
 export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT MOVE
 [ $# = 0 ] || shift
 [ $# -gt 0 ] || set -- listener-never-accepts listen-overflow client-closes-first server-closes-first http-20ms ipv6 \
-	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop tbf-hold late-reader
+	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop tbf-hold late-reader nat
 
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-VM_OUT=$out "$tests/vm/test.sh" trixie ../sample-traces/scenario.sh -d -t 600 -e SCENARIO="$*"
+VM_OUT=$out "$tests/vm/test.sh" trixie ../sample-traces/scenario.sh -d -t 600 -e SCENARIO="$*" \
+	-m nft_chain_nat -m nft_nat -m nf_conntrack_netlink
 for scenario in "$@"; do install -m 644 "$out/$scenario.tcptape" "$here/"; done
 ls -l "$here"/*.tcptape

@@ -212,6 +212,24 @@ late-reader) # a server that waits 50 ms before each read, over IPv6
 	begin conn,rx,tx
 	client -c 5 -s 3000 -a 4000 fd09::2 8080
 	;;
+nat) # two connections get another source address and port on their way out, one another destination
+	join_by_veth
+	ip -n "$A" addr add 10.9.0.101/24 dev veth0
+	ip -n "$B" neigh replace 10.9.0.101 lladdr 02:00:00:00:00:0a dev veth0 nud permanent
+	serve server -s 300 -a 2000 10.9.0.2 8080
+	serve other -s 300 -a 2000 10.9.0.2 8081
+	in_a nft -f - <<-EOF_NFT
+		add table ip t
+		add chain ip t out { type nat hook output priority -100; }
+		add chain ip t post { type nat hook postrouting priority 100; }
+		add rule ip t out ip daddr 10.9.0.77 tcp dport 80 dnat to 10.9.0.2:8081
+		add rule ip t post ip daddr 10.9.0.2 tcp dport 8080 snat to 10.9.0.101:41000-41099
+		EOF_NFT
+	begin conn,rx,tx
+	client -n 2 -c 3 -s 300 -a 2000 10.9.0.2 8080
+	client -n 1 -c 3 -s 300 -a 2000 10.9.0.77 80
+	in_a conntrack -L -p tcp
+	;;
 esac
 sleep 1
 stop "$(cat "$tmp/record.pid")"

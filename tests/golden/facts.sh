@@ -135,4 +135,17 @@ is "$t: requests" "$(held $t in 8080 queue_us | count)" 5
 is "$t: those not read after 50 ms" "$(held $t in 8080 queue_us | outside 49500 50500)" 0
 is "$t: those that others held too" "$(held $t in 8080 queue_us | cut -d' ' -f2 | outside 0 100)" 0
 is "$t: answers" "$(tcptape $t delay --in --data --sport 8080 | columns total_us | outside 0 100)" 0
+
+t=nat # before and after, as conntrack -L had them while it was made
+both_ends() { tcptape $t delay "--$1" --data | columns notes socket_saddr socket_sport socket_daddr socket_dport \
+	saddr sport daddr dport | sed -n 's/^nat //p' | sort | uniq -c | sed 's/^ *//'; }
+is "$t: requests, the ends of the socket and on the wire" "$(both_ends out)" \
+	"3 10.9.0.1 50840 10.9.0.77 80 10.9.0.1 50840 10.9.0.2 8081
+3 10.9.0.1 56674 10.9.0.2 8080 10.9.0.101 41068 10.9.0.2 8080
+3 10.9.0.1 56684 10.9.0.2 8080 10.9.0.101 41016 10.9.0.2 8080"
+is "$t: answers, likewise" "$(tcptape $t delay --in --data | columns notes socket_saddr socket_sport socket_dport sport dport |
+	sed -n 's/^nat //p' | sort | uniq -c | sed 's/^ *//')" "3 10.9.0.2 8080 56674 8080 41068
+3 10.9.0.2 8080 56684 8080 41016
+3 10.9.0.77 80 50840 8081 50840"
+
 finish
