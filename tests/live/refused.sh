@@ -32,6 +32,7 @@ is "a method that is none: it ends with" "$status" 1
 contains "and names it" "$tmp/err" 'nonsense'
 
 # One group has no hook, another has: that one is recorded, and status 3 says that it was not all.
+"$LOAD" client 127.0.0.1 9 >/dev/null || : # refused: now some counter is not 0
 recorder tp_btf,fexit,fentry,kprobe -d 0.5 -e rtt,counters -o "$t"
 is "a named group without a hook: it ends with" "$status" 3
 contains "and names it" "$tmp/err" 'group rtt has no hook'
