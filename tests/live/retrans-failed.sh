@@ -60,8 +60,8 @@ case $(uname -r) in
 [1-5].* | 6.[0-9].* | 6.1[0-7].*)
 	is "those that failed are not told" "$(awk '$4 != "-"' "$tmp/all" | count)" 0 ;;
 *)
-	# Where others attach and detach at the same tracepoint, the kernel was seen to pass a program by,
-	# once in some ten runs, and to count that nowhere: the VM has the exact truth.
+	# On the host an event was missing in 2 of some 35 runs, while other recorders came and went; the
+	# program did not run, and nothing counted it. Why is not known. The VM has the exact truth.
 	least=$failed
 	[ -n "${TCPTAPE_VM:-}" ] || least=2
 	between "those that failed, as TCPRetransFail has them" \
