@@ -40,6 +40,10 @@ static const char *const lines[][2] = {
 	{"retrans", "retrans -c -l"},
 	{"listen", "listen --hist"},
 	{"nic", "nic --stats"},
+	{"top -i 1 -v", "top --by remote -s wait"},
+	{"delay --in", "delay --in --percentiles --by remote"},
+	{"delay --out --slowest 5", "delay --out --hist --data -4"},
+	{"verify", "verify"},
 };
 
 static const struct cmd *find(const char *name)
