@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What build.c, which collects the records of a chunk, and encode.c, which turns them into columns,
+ * share. For these two only.
+ */
+#ifndef TAPE_BUILD_PARTS_H
+#define TAPE_BUILD_PARTS_H
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "chunk.h"
+#include "layout.h"
+
+#define MAX_NESTED 4 /* pointer fields in one record, nested ones included; string fields */
+#define MAX_ID 255   /* of a record type */
+
+struct buffer {
+	uint8_t *p;
+	size_t len, cap;
+};
+
+/* The records of one type, or the rows of one table. */
+struct rows {
+	const struct tape_record *rec;
+	size_t size; /* of the struct */
+	uint16_t offset[TAPE_MAX_FIELDS];
+	uint16_t pointer[MAX_NESTED], n_pointers; /* offsets, those inside other structs too */
+	uint16_t string[MAX_NESTED], n_strings;
+	struct buffer data;
+	uint32_t n;
+	/* tables only: open addressing, row + 1, 0 free */
+	uint32_t *slots, n_slots;
+};
+
+struct tape_build {
+	const struct tape_schema *schema;
+	bool pointers;
+	int level;
+	ZSTD_CCtx *zstd;
+	struct rows *by_id[MAX_ID + 1];
+	struct rows *rows; /* as schema->records; rows[0] (the common record) stays empty */
+	struct buffer ts, type, cpu, strings;
+	uint64_t ts_min, ts_max;
+	size_t bytes;
+	/* encoding */
+	struct buffer values, body, head, payload;
+	struct buffer keys, last; /* of the record that is being encoded */
+	size_t n_keys;
+	unsigned n_columns;
+	bool single;
+};
+
+static inline bool reserve(struct buffer *b, size_t more)
+{
+	size_t cap = b->cap ? b->cap : 4096;
+	uint8_t *p;
+
+	if (b->len + more <= b->cap)
+		return true;
+	while (cap < b->len + more)
+		cap *= 2;
+	p = realloc(b->p, cap);
+	if (!p)
+		return false;
+	b->p = p;
+	b->cap = cap;
+	return true;
+}
+
+static inline bool append(struct buffer *b, const void *src, size_t len)
+{
+	if (!reserve(b, len))
+		return false;
+	if (len)
+		memcpy(b->p + b->len, src, len);
+	b->len += len;
+	return true;
+}
+
+static inline int no_memory(struct tape_error *err)
+{
+	return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for a chunk");
+}
+
+static inline struct rows *rows_of(const struct tape_build *b, unsigned id)
+{
+	return id <= MAX_ID ? b->by_id[id] : NULL;
+}
+
+/* Forget all records, for the next chunk. */
+void tape_build_forget(struct tape_build *b);
+
+#endif
