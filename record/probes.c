@@ -158,10 +158,10 @@ const struct rec_probe rec_probes[] = {
 	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 3, "io_recv__zerocopy_3"},
 	{"io_recv", "zerocopy", REC_FEXIT, "tcp_zerocopy_receive", 2, "io_recv__zerocopy_2"},
 	/* ends are attached first: no begin without its end */
-	{"io_wait", "rx end", REC_FEXIT, "sk_wait_data", 3, "io_wait__rx_end"},
-	{"io_wait", "tx end", REC_FEXIT, "sk_stream_wait_memory", 2, "io_wait__tx_end"},
-	{"io_wait", "rx begin", REC_FENTRY, "sk_wait_data", 3, "io_wait__rx"},
-	{"io_wait", "tx begin", REC_FENTRY, "sk_stream_wait_memory", 2, "io_wait__tx"},
+	{"io_wait", "rx-end", REC_FEXIT, "sk_wait_data", 3, "io_wait__rx_end"},
+	{"io_wait", "tx-end", REC_FEXIT, "sk_stream_wait_memory", 2, "io_wait__tx_end"},
+	{"io_wait", "rx-begin", REC_FENTRY, "sk_wait_data", 3, "io_wait__rx"},
+	{"io_wait", "tx-begin", REC_FENTRY, "sk_stream_wait_memory", 2, "io_wait__tx"},
 };
 
 /* What a row sees less than the one before it would. */
