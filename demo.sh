@@ -54,7 +54,7 @@ if [ -z "$why" ]; then
 			sleep 0.2
 		done
 	) >/dev/null 2>&1 &
-	typed $record -d $seconds --force -o $trace || why="tcptape-record ended with status $?, above"
+	typed $record -e +rx,+tx -d $seconds --force -o $trace || why="tcptape-record ended with status $?, above"
 	wait $!
 	# shellcheck disable=SC2012
 	printf '\n$ ls -lh %s\n' $trace && ls -lh $trace
@@ -79,6 +79,11 @@ typed $tape states $trace 2>&1 | shorten 15
 
 heading "The life of each connection, in one line"
 typed $tape life $trace 2>&1 | shorten 15
+
+layers=$trace
+[ -z "$why" ] || layers=sample-traces/tbf-hold.tcptape
+heading "Where in this machine does a segment that is sent spend its time?"
+typed $tape delay --out --data --percentiles $layers 2>&1
 
 heading "More"
 echo "$tape --help          the commands; each has --help, --json, --csv, -f 'tcpdump expression'"
