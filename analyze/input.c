@@ -109,11 +109,9 @@ const char *input_hooks(struct input *in, const char *event)
 const char *input_lost_part(struct input *in, const char *event)
 {
 	char key[64];
-	size_t n;
-	const struct tape_meta *meta = tape_reader_meta(in->reader, &n);
 
 	snprintf(key, sizeof(key), "absent.%s", event);
-	return input_hooks(in, event) ? meta_get(meta, n, key) : NULL;
+	return input_hooks(in, event) ? input_meta(in, key) : NULL;
 }
 
 const char *input_meta(struct input *in, const char *key)

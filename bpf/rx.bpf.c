@@ -341,7 +341,7 @@ int rx__tcp_cgroup(struct __sk_buff *ctx)
 	if (!e)
 		return PASS;
 	fill_sock(&e->sock, (struct sock *)tp, tp, bpf_get_socket_cookie(ctx));
-	e->packet = p.ev;
+	copy_packet(&e->packet, &p.ev);
 	e->netns = e->sock.netns;
 	e->ifindex = skb->dev->ifindex;
 	e->rcv_nxt = tp->rcv_nxt;

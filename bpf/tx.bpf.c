@@ -195,7 +195,7 @@ static __always_inline int to_ip(struct sock *sk, struct sk_buff *skb)
 	start_tx(e, LAYER_IP);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	p.flow = e->sock.flow;
-	e->packet = p;
+	copy_packet(&e->packet, &p);
 	e->departure_ns = skb->skb_mstamp_ns;
 	e->netns = e->sock.netns;
 	e->cloned = BPF_CORE_READ_BITFIELD(skb, cloned);
@@ -219,7 +219,7 @@ static __always_inline int to_ip_probed(struct sock *sk, struct sk_buff *skb)
 	start_tx(e, LAYER_IP);
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
 	p.flow = e->sock.flow;
-	e->packet = p;
+	copy_packet(&e->packet, &p);
 	e->departure_ns = BPF_CORE_READ(skb, skb_mstamp_ns);
 	e->netns = e->sock.netns;
 	e->cloned = BPF_CORE_READ_BITFIELD_PROBED(skb, cloned);

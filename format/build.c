@@ -16,10 +16,9 @@ static void add_pointer(struct rows *r, size_t offset)
 
 static void plan(struct tape_build *b, struct rows *r)
 {
-	size_t at = r->rec->is_table ? 0 : sizeof(struct ev_head);
-
 	for (unsigned i = 0; i < r->rec->n_fields; i++) {
 		const struct tape_field *f = &r->rec->fields[i];
+		size_t at = tape_field_offset(r->rec, i);
 
 		r->offset[i] = (uint16_t)at;
 		if (f->hint == TAPE_POINTER)
@@ -32,9 +31,8 @@ static void plan(struct tape_build *b, struct rows *r)
 			for (unsigned k = 0; k < to->n_pointers; k++)
 				add_pointer(r, at + to->pointer[k]);
 		}
-		at += tape_field_size(f);
 	}
-	r->size = at;
+	r->size = tape_record_size(r->rec);
 }
 
 int tape_build_new(struct tape_build **ret, bool pointers, int level, struct tape_error *err)

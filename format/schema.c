@@ -127,13 +127,18 @@ size_t tape_field_size(const struct tape_field *f)
 	return f->type == TAPE_STR ? sizeof(struct ev_str) : f->width;
 }
 
+size_t tape_field_offset(const struct tape_record *rec, unsigned field)
+{
+	size_t at = rec->is_table ? 0 : sizeof(struct ev_head);
+
+	for (unsigned i = 0; i < field; i++)
+		at += tape_field_size(&rec->fields[i]);
+	return at;
+}
+
 size_t tape_record_size(const struct tape_record *rec)
 {
-	size_t size = rec->is_table ? 0 : sizeof(struct ev_head);
-
-	for (unsigned i = 0; i < rec->n_fields; i++)
-		size += tape_field_size(&rec->fields[i]);
-	return size;
+	return tape_field_offset(rec, rec->n_fields);
 }
 
 const char *tape_schema_name(const struct tape_schema *s, const char *unit, uint64_t value)

@@ -72,8 +72,12 @@ const struct tape_schema *tape_schema_builtin(void);
 const struct tape_record *tape_schema_record(const struct tape_schema *s, unsigned id);
 const struct tape_record *tape_schema_record_by_name(const struct tape_schema *s, const char *name);
 
-/* Bytes of a field in struct ev_<name>, and of the whole struct, of the built-in schema. */
+/*
+ * Of the built-in schema: bytes of a field in struct ev_<name>, where that field stands in it (for
+ * field n_fields: where it ends), and bytes of the whole struct.
+ */
 size_t tape_field_size(const struct tape_field *f);
+size_t tape_field_offset(const struct tape_record *rec, unsigned field);
 size_t tape_record_size(const struct tape_record *rec);
 
 /* Index of the field of that name in a record, -1 if there is none. */

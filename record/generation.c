@@ -51,12 +51,10 @@ int rec_generation_init(struct rec_generation *g, bool blind, size_t max)
 		.n_slots = MIN_SLOTS, .max = max ? max : REC_GENERATION_MAX, .blind = blind};
 	for (size_t i = 0; i < schema->n_records; i++) {
 		const struct tape_record *rec = &schema->records[i];
-		size_t at = sizeof(struct ev_head);
 
-		for (int f = 0; f < rec->n_fields && !rec->is_table && rec->id < 256; f++) {
+		for (unsigned f = 0; f < rec->n_fields && !rec->is_table && rec->id < 256; f++) {
 			if (rec->fields[f].table == EV_TABLE_sock)
-				g->sock_at[rec->id] = (uint16_t)at;
-			at += tape_field_size(&rec->fields[f]);
+				g->sock_at[rec->id] = (uint16_t)tape_field_offset(rec, f);
 		}
 	}
 	g->slots = calloc(g->n_slots, sizeof(*g->slots));

@@ -7,18 +7,16 @@
 
 static void find_offsets(struct rec_places *p, const struct tape_record *rec)
 {
-	size_t at = sizeof(struct ev_head);
-
 	for (unsigned i = 0; i < rec->n_fields; i++) {
 		const struct tape_field *f = &rec->fields[i];
+		uint16_t at = (uint16_t)tape_field_offset(rec, i);
 
 		if (f->type == TAPE_REF && f->table == EV_TABLE_sock)
-			p->sock_at[rec->id] = (uint16_t)at;
+			p->sock_at[rec->id] = at;
 		if (f->type == TAPE_REF && f->table == EV_TABLE_task)
-			p->task_at[rec->id] = (uint16_t)at;
+			p->task_at[rec->id] = at;
 		if (f->type == TAPE_U32 && !strcmp(f->name, "netns"))
-			p->netns_at[rec->id] = (uint16_t)at;
-		at += tape_field_size(f);
+			p->netns_at[rec->id] = at;
 	}
 }
 

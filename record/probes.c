@@ -368,16 +368,37 @@ static const char *why_lost_of(const struct rec_choice *c, const char *event, si
 	return strcmp(rec_probes[i].event, event) ? NULL : why_lost(c, i);
 }
 
-/* All of the event is lost for that reason: its parts need not be named. */
-static bool lost_whole(const struct rec_choice *c, const char *event, const char *why)
+/* Whether a row before i, or with i = rec_n_probes any row, is lost for that reason too. */
+static bool lost_before(const struct rec_choice *c, const char *event, size_t i, const char *why,
+			bool whole)
 {
-	for (size_t i = 0; i < rec_n_probes; i++) {
-		const char *lost = why_lost_of(c, event, i);
+	for (size_t j = 0; j < i; j++) {
+		const char *lost = why_lost_of(c, event, j);
 
-		if (lost && !*rec_probes[i].part && !strcmp(lost, why))
+		if (lost && !strcmp(lost, why) && !(whole && *rec_probes[j].part))
 			return true;
 	}
 	return false;
+}
+
+/* "ip/v4, ip/v6: ": the parts that are lost for that reason; nothing where all of the event is. */
+static size_t put_parts(const struct rec_choice *c, const char *event, const char *why, char *buf,
+			size_t len)
+{
+	size_t used = 0;
+
+	if (lost_before(c, event, rec_n_probes, why, true))
+		return 0;
+	for (size_t i = 0; i < rec_n_probes && used < len; i++) {
+		const char *lost = why_lost_of(c, event, i);
+
+		if (lost && !strcmp(lost, why))
+			used += (size_t)snprintf(buf + used, len - used, "%s%s", used ? ", " : "",
+						 part_name(&rec_probes[i]));
+	}
+	if (used < len)
+		used += (size_t)snprintf(buf + used, len - used, ": ");
+	return used;
 }
 
 /* Parts that are lost for the same reason stand together: "ip/v4, ip/v6: no kprobes; queue: ..." */
@@ -387,28 +408,15 @@ void rec_choice_reasons(const struct rec_choice *c, const char *event, char *buf
 
 	*buf = '\0';
 	for (size_t i = 0; i < rec_n_probes && used < len; i++) {
-		const char *why = why_lost_of(c, event, i), *other;
-		size_t n_parts = 0;
+		const char *why = why_lost_of(c, event, i);
 
-		for (size_t j = 0; why && j < i; j++) {
-			other = why_lost_of(c, event, j);
-			if (other && !strcmp(why, other))
-				why = NULL; /* told */
-		}
-		if (!why)
-			continue;
+		if (!why || lost_before(c, event, i, why, false))
+			continue; /* not lost, or told */
 		used += (size_t)snprintf(buf + used, len - used, "%s", used ? "; " : "");
-		for (size_t j = i; !lost_whole(c, event, why) && j < rec_n_probes && used < len;
-		     j++) {
-			other = why_lost_of(c, event, j);
-			if (other && !strcmp(why, other))
-				used += (size_t)snprintf(buf + used, len - used, "%s%s",
-							 n_parts++ ? ", " : "",
-							 part_name(&rec_probes[j]));
-		}
 		if (used < len)
-			used += (size_t)snprintf(buf + used, len - used, "%s%s",
-						 n_parts ? ": " : "", why);
+			used += put_parts(c, event, why, buf + used, len - used);
+		if (used < len)
+			used += (size_t)snprintf(buf + used, len - used, "%s", why);
 	}
 	if (used && used < len && wants_syscalls(c, event))
 		snprintf(buf + used, len - used, "; %s", rec_needs_syscalls);

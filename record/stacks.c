@@ -24,16 +24,13 @@ void rec_stacks_init(struct rec_stacks *s)
 	memset(s, 0, sizeof(*s));
 	for (size_t i = 0; i < schema->n_records; i++) {
 		const struct tape_record *rec = &schema->records[i];
-		size_t at = sizeof(struct ev_head);
 
 		if (rec->is_table || rec->id == TAPE_COMMON || rec->id >= EV_SNAPSHOT_FIRST)
 			continue;
-		for (unsigned k = 0; k < rec->n_fields; k++) {
+		for (unsigned k = 0; k < rec->n_fields; k++)
 			if (!strcmp(rec->fields[k].unit, "stack"))
-				s->at[rec->id] = (uint16_t)at;
-			at += tape_field_size(&rec->fields[k]);
-		}
-		s->len[rec->id] = (uint16_t)at;
+				s->at[rec->id] = (uint16_t)tape_field_offset(rec, k);
+		s->len[rec->id] = (uint16_t)tape_record_size(rec);
 	}
 }
 

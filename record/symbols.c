@@ -22,14 +22,11 @@ struct rec_symbol {
 
 static void find_offset(struct rec_symbols *s, const struct tape_record *rec)
 {
-	size_t at = sizeof(struct ev_head);
-
 	for (unsigned i = 0; i < rec->n_fields; i++) {
 		const struct tape_field *f = &rec->fields[i];
 
 		if (f->type == TAPE_U64 && !strcmp(f->unit, "symbol"))
-			s->at[rec->id] = (uint16_t)at;
-		at += tape_field_size(f);
+			s->at[rec->id] = (uint16_t)tape_field_offset(rec, i);
 	}
 }
 

@@ -297,16 +297,25 @@ counters() {
 		{ for (i = 2; i <= n; i++) print name[i], $i; group = "" }'
 }
 
+# For awk programs that read `dump --json`: of(s, key) is the first value of that key in s, "-" without
+# one. No patterns: these are slow to compile in the VM.
+# shellcheck disable=SC2016
+awk_of='
+	function of(s, key,   i, j) {
+		i = index(s, "\"" key "\":")
+		if (!i) return "-"
+		s = substr(s, i + length(key) + 3, 60)
+		if (substr(s, 1, 1) == "\"") return substr(s, 2, index(substr(s, 2), "\"") - 1)
+		i = index(s, ",")
+		j = index(s, "}")
+		return substr(s, 1, (i && i < j || !j ? i : j) - 1)
+	}
+'
+
 # Events rx and tx that have a packet, a line each: TIME EVENT.LAYER NETNS SRC SPORT DST DPORT SEQ ACK
 # PAYLOAD SEGS FLAGS COOKIE; the ends as on the wire.
 packets() { # TRACE
-	"$TCPTAPE" dump --json --no-snapshot -e rx,tx "$1" | awk '
-		function of(s, key) {
-			if (!match(s, "\"" key "\":(\"[^\"]*\"|[0-9-]+)")) return "-"
-			s = substr(s, RSTART + length(key) + 3, RLENGTH - length(key) - 3)
-			gsub("\"", "", s)
-			return s
-		}
+	"$TCPTAPE" dump --json --no-snapshot -e rx,tx "$1" | awk "$awk_of"'
 		(at = index($0, "\"packet\":{")) {
 			p = substr($0, at)
 			l = of(p, "laddr") " " of(p, "lport")

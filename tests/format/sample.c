@@ -31,25 +31,9 @@ uint64_t sample_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-/* ---- where the fields of a struct stand ---- */
-
 static const struct tape_record *record_of(unsigned id)
 {
 	return tape_schema_record(tape_schema_builtin(), id);
-}
-
-size_t sample_offset(const struct tape_record *rec, unsigned field)
-{
-	size_t at = rec->is_table ? 0 : sizeof(struct ev_head);
-
-	for (unsigned i = 0; i < field; i++)
-		at += tape_field_size(&rec->fields[i]);
-	return at;
-}
-
-size_t sample_size(const struct tape_record *rec)
-{
-	return tape_record_size(rec);
 }
 
 const struct tape_record *sample_event(size_t i)
@@ -100,7 +84,7 @@ static void fill_fields(const struct tape_record *rec, uint64_t seed, uint8_t *o
 	uint64_t state = seed;
 
 	for (unsigned i = 0; i < rec->n_fields; i++)
-		fill_field(&rec->fields[i], &state, out + sample_offset(rec, i));
+		fill_field(&rec->fields[i], &state, out + tape_field_offset(rec, i));
 }
 
 void sample_fill(const struct tape_record *rec, uint64_t seed, uint64_t ts_ns, union sample *ret)
@@ -110,7 +94,7 @@ void sample_fill(const struct tape_record *rec, uint64_t seed, uint64_t ts_ns, u
 	ret->head = (struct ev_head){.ts_ns = ts_ns,
 				     .cpu = (uint32_t)(seed % 3),
 				     .type = rec->id,
-				     .size = (uint16_t)sample_size(rec)};
+				     .size = (uint16_t)tape_record_size(rec)};
 }
 
 /* ---- comparing ---- */
@@ -178,7 +162,7 @@ static const char *row_differs(struct tape_chunk *c, const struct tape_record *r
 			       const uint8_t *expected, bool pointers)
 {
 	for (unsigned i = 0; i < rec->n_fields; i++)
-		if (field_differs(c, rec, i, row, expected + sample_offset(rec, i), pointers))
+		if (field_differs(c, rec, i, row, expected + tape_field_offset(rec, i), pointers))
 			return rec->fields[i].name;
 	return NULL;
 }

@@ -26,10 +26,6 @@ union sample {
 /* Small steps of a random generator (splitmix64). */
 uint64_t sample_random(uint64_t *state);
 
-/* A record type's struct: its size, and where field i of it stands. */
-size_t sample_size(const struct tape_record *rec);
-size_t sample_offset(const struct tape_record *rec, unsigned field);
-
 /* The event records of the built-in schema, in its order; NULL after the last. */
 const struct tape_record *sample_event(size_t i);
 

@@ -32,17 +32,9 @@ moved() { # BEFORE AFTER: what is not the same
 # Into $tmp/sums, from the file as it stands: "NETNS NAME MOVED"
 sum_up() {
 	"$TCPTAPE" dump --json "$tmp/t.tcptape" >"$tmp/dump" 2>/dev/null || :
-	awk '
-		function field(name,   m) {
-			m = index($0, "\"" name "\":")
-			if (!m) return ""
-			m = substr($0, m + length(name) + 3)
-			sub("[,}].*", "", m)
-			gsub("\"", "", m)
-			return m
-		}
-		/"snap_counter"/ { name[field("counter")] = field("name") }
-		/"event":"counter"/ { sum[field("netns") " " field("counter")] += field("delta") }
+	awk "$awk_of"'
+		/"snap_counter"/ { name[of($0, "counter")] = of($0, "name") }
+		/"event":"counter"/ { sum[of($0, "netns") " " of($0, "counter")] += of($0, "delta") }
 		END { for (k in sum) if (sum[k]) { split(k, p, " "); print p[1], name[p[2]], sum[k] } }' \
 		"$tmp/dump" >"$tmp/sums"
 }

@@ -90,16 +90,7 @@ contains "nothing is lost" "$tmp/record.err" ', 0 lost'
 t=$tmp/t.tcptape
 "$TCPTAPE" info "$t" >"$tmp/info"
 "$TCPTAPE" dump --json --no-snapshot -e rx,tx "$t" | awk -v a="$(stat -L -c %i "/run/netns/$A")" \
-	-v b="$(stat -L -c %i "/run/netns/$B")" '
-	function of(s, key,   i, j) { # no patterns: slow to compile in the VM
-		i = index(s, "\"" key "\":")
-		if (!i) return "-"
-		s = substr(s, i + length(key) + 3, 60)
-		if (substr(s, 1, 1) == "\"") return substr(s, 2, index(substr(s, 2), "\"") - 1)
-		i = index(s, ",")
-		j = index(s, "}")
-		return substr(s, 1, (i && i < j || !j ? i : j) - 1)
-	}
+	-v b="$(stat -L -c %i "/run/netns/$B")" "$awk_of"'
 	{
 		ev = of($0, "event")
 		netns = of(substr($0, index($0, "\"packet\"")), "netns")

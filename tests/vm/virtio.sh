@@ -28,16 +28,7 @@ is "the recorder ends with" "$status" 0
 show "$tmp/record.err"
 
 t=$tmp/t.tcptape port=$(awk '$1 == "connect" { print $3 }' "$tmp/load")
-"$TCPTAPE" dump --json --no-snapshot -e rx,tx "$t" | grep "\"lport\":$port," | awk '
-	function of(s, key,   i, j) { # no patterns: slow to compile in the VM
-		i = index(s, "\"" key "\":")
-		if (!i) return "-"
-		s = substr(s, i + length(key) + 3, 60)
-		if (substr(s, 1, 1) == "\"") return substr(s, 2, index(substr(s, 2), "\"") - 1)
-		i = index(s, ",")
-		j = index(s, "}")
-		return substr(s, 1, (i && i < j || !j ? i : j) - 1)
-	}
+"$TCPTAPE" dump --json --no-snapshot -e rx,tx "$t" | grep "\"lport\":$port," | awk "$awk_of"'
 	{
 		p = substr($0, index($0, "\"packet\""))
 		print of($0, "ts_ns"), of($0, "event") "." of(p, "layer"), of(p, "seq"),
