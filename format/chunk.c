@@ -28,6 +28,7 @@ struct column {
 	uint8_t transform, layout, flags;
 	uint32_t raw_len, stored_len;
 	uint32_t of, plus, key, turn; /* what it is predicted from, as in the directory */
+	bool no_guess;		      /* the entry ends before that */
 	uint32_t at; /* of its body: in the payload, or in the one frame's content */
 	int rc;	     /* NOT_DECODED, or what decoding returned */
 	struct tape_column decoded;
@@ -231,20 +232,20 @@ static const struct tape_field *field_of(const struct tape_chunk *c, const struc
 	return rec && col->field < rec->n_fields ? &rec->fields[col->field] : NULL;
 }
 
-/* What a predicted column is predicted from; limited to 32 bits. */
-static bool get_guess(struct tape_in *e, struct column *col)
+/* What a predicted column is predicted from; an entry without it damages the column alone. */
+static void get_guess(struct tape_in e, struct column *col)
 {
 	uint64_t v[4] = {0};
+	bool predicted = col->transform == TAPE_T_ROW || col->transform == TAPE_T_LAST ||
+			 col->transform == TAPE_T_CROSS || col->transform == TAPE_T_SAME;
 
-	if (col->transform == TAPE_T_ROW || col->transform == TAPE_T_LAST ||
-	    col->transform == TAPE_T_CROSS || col->transform == TAPE_T_SAME)
-		for (unsigned i = 0; i < 4; i++)
-			v[i] = tape_in_varint(e);
+	for (unsigned i = 0; predicted && i < 4; i++)
+		v[i] = tape_in_varint(&e);
+	col->no_guess = e.bad || (v[0] | v[1] | v[2] | v[3]) > UINT32_MAX;
 	col->of = (uint32_t)v[0];
 	col->plus = (uint32_t)v[1];
 	col->key = (uint32_t)v[2];
 	col->turn = (uint32_t)v[3];
-	return (v[0] | v[1] | v[2] | v[3]) <= UINT32_MAX;
 }
 
 static bool get_column_entry(struct tape_in *in, struct column *col)
@@ -259,8 +260,9 @@ static bool get_column_entry(struct tape_in *in, struct column *col)
 	col->flags = tape_in_u8(&e);
 	raw = tape_in_varint(&e);
 	stored = tape_in_varint(&e);
-	if (!get_guess(&e, col) || e.bad || record > UINT16_MAX || field > UINT16_MAX ||
-	    raw > UINT32_MAX || stored > UINT32_MAX)
+	get_guess(e, col);
+	if (e.bad || record > UINT16_MAX || field > UINT16_MAX || raw > UINT32_MAX ||
+	    stored > UINT32_MAX)
 		return false;
 	col->record = (uint16_t)record;
 	col->field = (uint16_t)field;
@@ -749,7 +751,8 @@ static int unpredict(struct tape_chunk *c, const struct column *col, const struc
 	struct keys k = {.n = 0};
 	int rc;
 
-	if (values->width < 4 || values->width > 8 || is_ref != same || (needs_of && !col->of))
+	if (col->no_guess || values->width < 4 || values->width > 8 || is_ref != same ||
+	    (needs_of && !col->of))
 		return corrupt(c, err, "a column is predicted in a way that does not fit it");
 	rc = need(c, col, col->of, err);
 	if (!rc)
@@ -825,8 +828,6 @@ static int decode(struct tape_chunk *c, struct column *col, struct tape_error *e
 				 (unsigned long long)c->offset, f->name, col->record, inner.text);
 	if (col->transform > TAPE_T_DELTA)
 		rc = undo_transform(c, col, &col->decoded, err);
-	if (rc == TAPE_E_ABSENT)
-		rc = corrupt(c, err, "a column is predicted from one that is not there");
 	if (rc)
 		return rc;
 	if (f->table)
