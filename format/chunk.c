@@ -49,7 +49,7 @@ struct tape_chunk {
 	struct tape_chunk_head head;
 	bool snapshot;
 	uint64_t offset;
-	size_t stored_len;
+	size_t stored_len, memory;
 	const uint8_t *payload; /* NULL: header only */
 	size_t payload_len;
 	const uint8_t *single; /* content of the one frame, once it was decompressed */
@@ -122,12 +122,25 @@ int tape_chunk_new(struct tape_chunk **ret, struct tape_error *err)
 	return 0;
 }
 
+void tape_chunk_trim(struct tape_chunk *c, size_t keep_bytes)
+{
+	size_t cap = 0;
+
+	for (size_t i = 0; i < c->arena.n_blocks; i++)
+		cap += c->arena.blocks[i].cap;
+	if (cap <= keep_bytes)
+		return;
+	while (c->arena.n_blocks)
+		free(c->arena.blocks[--c->arena.n_blocks].p);
+	c->arena.current = c->arena.used = c->arena.total = 0;
+	c->head.n_records = c->head.n_columns = 0;
+}
+
 void tape_chunk_free(struct tape_chunk *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < c->arena.n_blocks; i++)
-		free(c->arena.blocks[i].p);
+	tape_chunk_trim(c, 0);
 	free(c->arena.blocks);
 	free(c->last.p);
 	free(c->of.p);
@@ -324,6 +337,7 @@ static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_e
 			return too_large(c, err, "bytes of decoded columns", decoded,
 					 TAPE_MAX_CHUNK_ROWS);
 	}
+	c->memory = (size_t)(raw + decoded);
 	if (c->payload && stored > c->payload_len)
 		return corrupt(c, err, "the columns are longer than the payload");
 	return 0;
@@ -344,6 +358,7 @@ int tape_chunk_parse(struct tape_chunk *c, const struct tape_schema *schema, boo
 	c->payload_len = payload_len;
 	c->single = NULL;
 	c->single_rc = NOT_DECODED;
+	c->memory = 0;
 	arena_reset(&c->arena);
 	get_fixed_head(&c->head, &in);
 	if (in.bad) {
@@ -378,6 +393,16 @@ uint64_t tape_chunk_offset(const struct tape_chunk *c)
 size_t tape_chunk_stored_len(const struct tape_chunk *c)
 {
 	return c->stored_len;
+}
+
+size_t tape_chunk_memory(const struct tape_chunk *c)
+{
+	return c->memory;
+}
+
+bool tape_chunk_has_payload(const struct tape_chunk *c)
+{
+	return c->payload != NULL;
 }
 
 uint32_t tape_chunk_rows(const struct tape_chunk *c, unsigned record)
