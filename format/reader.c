@@ -182,6 +182,7 @@ static int view_payload(struct tape_reader *r, struct tape_block_view *v, struct
 		return rc;
 	if (got < at + v->h.payload_len) {
 		r->facts.end.truncated = true;
+		r->facts.end.truncated_at = v->offset;
 		return 0;
 	}
 	v->type_head = p + TAPE_BLOCK_HEAD_LEN;
@@ -494,7 +495,8 @@ const struct tape_damage *tape_reader_damage(const struct tape_reader *r, size_t
 void tape_reader_end(const struct tape_reader *r, struct tape_end *ret)
 {
 	*ret = r->facts.end;
-	ret->truncated_at = ret->truncated ? r->src.pos : 0;
+	if (ret->truncated && !ret->truncated_at)
+		ret->truncated_at = r->src.pos;
 }
 
 void tape_reader_window(struct tape_reader *r, uint64_t from_ns, uint64_t to_ns)
