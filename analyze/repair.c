@@ -322,6 +322,8 @@ static int put_chunk(struct repair *r, const struct tape_block_view *v, struct r
 		return 0;
 	}
 	r->n_chunks++;
+	if (c->h.ts_max > r->known_ns) /* its header may have told less */
+		r->known_ns = c->h.ts_max;
 	if (first <= UINT64_MAX - c->h.n_events && first + c->h.n_events > r->at)
 		r->at = first + c->h.n_events;
 	return 0;

@@ -1,31 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <inttypes.h>
 
+#include "layout.h"
 #include "verify_parts.h"
 
-/* Decode all that the schema knows. */
+static int check_column(struct verify *v, unsigned record, unsigned field)
+{
+	struct tape_column col;
+	struct tape_error err;
+	int rc;
+
+	if (!tape_chunk_has(v->chunk, record, field))
+		return 0;
+	rc = tape_chunk_column(v->chunk, record, field, &col, &err);
+	if (rc == TAPE_E_NOMEM)
+		return fail_nomem(v->run->fail);
+	if (rc == TAPE_E_UNKNOWN)
+		v->n_strange++;
+	else if (rc)
+		verify_found(v, tape_chunk_offset(v->chunk), 0, "%s", err.text);
+	return 0;
+}
+
+/* Decode all that the schema knows, and the origins of the tables' streams. */
 static int check_columns(struct verify *v)
 {
 	const struct tape_schema *s = v->facts.schema;
-	struct tape_column col;
-	struct tape_error err;
+	int rc = 0;
 
 	for (size_t k = 0; k < s->n_records; k++) {
 		const struct tape_record *rec = &s->records[k];
 
-		for (unsigned f = 0; tape_chunk_rows(v->chunk, rec->id) && f < rec->n_fields; f++) {
-			int rc = tape_chunk_column(v->chunk, rec->id, f, &col, &err);
-
-			if (rc == TAPE_E_NOMEM)
-				return fail_nomem(v->run->fail);
-			if (rc == TAPE_E_UNKNOWN)
-				v->n_strange++;
-			else if (rc &&
-				 (rc != TAPE_E_ABSENT || tape_chunk_has(v->chunk, rec->id, f)))
-				verify_found(v, tape_chunk_offset(v->chunk), 0, "%s", err.text);
-		}
+		if (!tape_chunk_rows(v->chunk, rec->id))
+			continue;
+		for (unsigned f = 0; f < rec->n_fields && !rc; f++)
+			rc = check_column(v, rec->id, f);
+		if (!rc && rec->n_fields <= TAPE_ORIGINS)
+			rc = check_column(v, rec->id, TAPE_ORIGINS);
 	}
-	return 0;
+	return rc;
 }
 
 /* Times against the header's bounds, and against the floor of the chunk before. */
