@@ -212,6 +212,16 @@ bcc_saw() {
 	grep -Eq -- "$saw" "$saw_in"
 }
 
+# bpftrace's libraries (200 MB) and the headers that it reads stay on the host: vm/run.sh -r. It is
+# attached when it has printed its script's heading.
+bpftrace() { # NAME SCRIPT
+	[ -x /host/usr/bin/bpftrace ] || skip "there is no bpftrace at /host"
+	[ -e /usr/include ] || ln -s /host/usr/include /usr/include
+	libs=$(ls -d /host/usr/lib/x86_64-linux-gnu /host/usr/lib/llvm-*/lib | tr '\n' ':')
+	start "$1" env LD_LIBRARY_PATH="${libs%:}" /host/usr/bin/bpftrace -B none "$2"
+	wait_line "$1" '^Tracing'
+}
+
 # ---- what BPF is not told ----
 
 # A kernel may refuse to run BPF programs while a thread of process 1 has the processor: then a softirq

@@ -11,6 +11,8 @@
 #      the RST. Both name the process, tcptape as the owner.
 #   3. What sat in the accept queue and was never accepted has no process: no accept in either, no
 #      close in tcptracer; in tcptape neither, as long as the listener holds it.
+#   4. On Linux 5.10 a kretprobe follows as many sleeping calls as there are processors (maxactive), and
+#      each server that waits in accept() is one: tcptracer misses those of the others there.
 # Neither has the one accept() of each server that was waiting when they began.
 # proves: tcp_accept
 set -eu
@@ -75,13 +77,25 @@ is "who closed: outcomes, and processes in number" \
 		END { for (o in n) print o, n[o], pids[o] }' "$tmp/ours0" | sort | paste -sd,)" \
 	"local-close 19 5,remote-close 16 4,reset-by-local 4 2,reset-by-remote 4 2"
 
+# rule 4
+case $(uname -r) in
+5.*)
+	grep '^accept ' "$tmp/theirs" | cut -d' ' -f1-8 | sort >"$tmp/theirs.accepts"
+	grep '^accept ' "$tmp/ours" | cut -d' ' -f1-8 | sort >"$tmp/ours.accepts"
+	is "accepts that tcptracer alone has" "$(grep -vxFf "$tmp/ours.accepts" "$tmp/theirs.accepts")" ''
+	for side in ours0 theirs; do
+		grep -v '^accept ' "$tmp/$side" >"$tmp/others"
+		cp "$tmp/others" "$tmp/$side"
+	done ;;
+esac
+
 sequence() { # at each end of a connection, in its order
 	awk '{ k = $4 " " $5 " " $6 " " $7 " " $8; print k, ++n[k], $1, $2, $3 }' "$1" | sort
 }
 sequence "$tmp/ours0" >"$tmp/ours.seq"
 sequence "$tmp/theirs" >"$tmp/theirs.seq"
 check "the same $(count <"$tmp/theirs.seq") lines" diff -u "$tmp/theirs.seq" "$tmp/ours.seq"
-n() { awk -v t="$1" '$1 == t' "$tmp/ours0" | count; }
+n() { awk -v t="$1" '$1 == t && ($1 != "connect" || $9 == "ok")' "$tmp/ours" | count; }
 is "established, as the clients say" "$(n connect)" "$(grep -c ' ok ' "$tmp/client")"
 # 20 served, less the one that each of five servers was waiting for
 is "accepts" "$(n accept)" $((20 - 5))
