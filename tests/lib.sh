@@ -363,6 +363,19 @@ packets() { # TRACE
 		}'
 }
 
+# The cookies of sockets in our two namespaces: others on this machine may use the same addresses.
+our_conns() { # TRACE
+	"$TCPTAPE" dump --json --no-snapshot -e tcp_state,retransmit,synack_retransmit "$1" |
+		awk -v a="$(stat -L -c %i "/run/netns/$A")" -v b="$(stat -L -c %i "/run/netns/$B")" \
+			"$awk_of"'of($0, "netns") == a || of($0, "netns") == b { print of($0, "cookie") }' |
+		sort -u
+}
+
+# Rows that begin with a cookie, without those of others, and without it.
+of_conns() { # FILE
+	awk 'NR == FNR { is_ours[$1] = 1; next } $1 in is_ours { sub(/^[^ ]* /, ""); print }' "$1" -
+}
+
 median() { # of the numbers on standard input
 	sort -n | awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'
 }
