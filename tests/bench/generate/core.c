@@ -122,7 +122,7 @@ void *gen_event(struct machine *m, struct cpu *c, uint32_t group, unsigned id, s
 {
 	struct ev_head *h;
 
-	if (!(m->opts.groups & group))
+	if (!(m->opts.groups & group) || c == &m->cpus[REMOTE])
 		return NULL;
 	if (c->fifo_end + size > c->fifo_cap) {
 		memmove(c->fifo, c->fifo + c->fifo_first, c->fifo_end - c->fifo_first);
@@ -298,7 +298,7 @@ bool gen_step(struct machine *m)
 {
 	struct cpu *c = NULL;
 
-	for (unsigned i = 0; i < MAX_CPUS; i++)
+	for (unsigned i = 0; i <= REMOTE; i++)
 		if (m->cpus[i].n_run && (!c || ready(&m->cpus[i]) < ready(c)))
 			c = &m->cpus[i];
 	if (m->n_timers && (!c || m->timers[0].tick <= ready(c))) {
@@ -316,7 +316,7 @@ bool gen_step(struct machine *m)
 		c->tick = ready(c);
 		c->last = K_NONE;
 	}
-	if (c->tick > c->stall_at)
+	if (c->tick > c->stall_at && c != &m->cpus[REMOTE])
 		stall(m, c);
 	run_cpu(m, c);
 	return true;
@@ -343,6 +343,7 @@ void gen_init(struct machine *m, int fd)
 		for (size_t i = 0; i < tables[p].n; i++)
 			m->gaps[p][tables[p].gaps[i].from][tables[p].gaps[i].to] =
 				(uint16_t)(i + 1);
+	m->cpus[REMOTE].tick = START_TICK;
 	for (unsigned i = 0; i < MAX_CPUS; i++) {
 		m->cpus[i].tick = START_TICK;
 		m->cpus[i].fifo_cap = 1 << 16;
@@ -354,7 +355,7 @@ void gen_init(struct machine *m, int fd)
 
 uint64_t gen_last_tick(const struct machine *m)
 {
-	uint64_t ret = START_TICK;
+	uint64_t ret = m->now > START_TICK ? m->now : START_TICK;
 
 	for (unsigned i = 0; i < MAX_CPUS; i++)
 		ret = m->cpus[i].tick > ret ? m->cpus[i].tick : ret;
@@ -363,6 +364,8 @@ uint64_t gen_last_tick(const struct machine *m)
 
 void gen_finish(struct machine *m)
 {
+	if (m->sampled_at)
+		sample_take(m, SAMPLE_LAST);
 	gen_flush(m, UINT64_MAX);
 	if (!m->failed && tape_writer_close(m->writer, gen_ns(gen_last_tick(m)) + 1, &m->err))
 		m->failed = true;
@@ -370,7 +373,7 @@ void gen_finish(struct machine *m)
 
 void gen_fini(struct machine *m)
 {
-	for (unsigned i = 0; i < MAX_CPUS; i++) {
+	for (unsigned i = 0; i <= REMOTE; i++) {
 		free(m->cpus[i].fifo);
 		free(m->cpus[i].backlog);
 	}

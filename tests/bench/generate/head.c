@@ -128,6 +128,33 @@ void head_listener(struct machine *m, const struct actor *a)
 	add(m, &sock);
 }
 
+void head_sock(struct machine *m, const struct end *e)
+{
+	struct ev_snap_sock sock = {.head = HEAD(snap_sock),
+				    .sock = e->sock,
+				    .task = e->actor->task,
+				    .inode = 200000 + (uint32_t)e->sock.cookie,
+				    .srtt_us = e->srtt8 >> 3,
+				    .mss = e->mss,
+				    .state = e->state,
+				    .n_owners = 1,
+				    .pmtu = e->conn->path->mtu,
+				    .rto_us = tcp_rto_us(e),
+				    .snd_wnd = e->snd_wnd,
+				    .cwnd = e->cwnd,
+				    .sndbuf = 87040,
+				    .rcvbuf = 131072,
+				    .advmss = (uint16_t)e->mss,
+				    .rcv_mss = 536,
+				    .mss_clamp = (uint16_t)(e->mss + 12),
+				    .snd_wscale = 10,
+				    .rcv_wscale = 10,
+				    .options = 7};
+
+	memcpy(sock.cc.s, "bbr", 4);
+	add(m, &sock);
+}
+
 void head_write(struct machine *m, const char *const *groups, size_t n)
 {
 	uint64_t ns = gen_ns(START_TICK);

@@ -62,9 +62,11 @@ int truth_write(const struct machine *m, const char *path)
 		{"resets.received", t->resets_received},
 		{"drops.QUEUE_PURGE", t->drop_purge},
 		{"drops.QDISC_DROP", t->drop_queue},
-		{"retrans.fast", t->retrans_fast},
-		{"retrans.rto", t->retrans_rto},
-		{"retrans.tlp", t->retrans_tlp},
+		{"retrans.fast", t->retrans[WHY_FAST]},
+		{"retrans.rto", t->retrans[WHY_RTO]},
+		{"retrans.rto_recovery", t->retrans[WHY_RTO_RECOVERY]},
+		{"retrans.tlp", t->retrans[WHY_TLP]},
+		{"retrans.synack", t->synack_retrans},
 	};
 	FILE *f = strcmp(path, "-") ? fopen(path, "we") : stderr;
 
