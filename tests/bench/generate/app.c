@@ -9,7 +9,7 @@
 
 #include "gen.h"
 
-#define ROOM 16384 /* of a read */
+#define ROOM 16384	   /* of a read */
 #define LOW_WATER 1700000u /* a sender waits until no more is in its buffer */
 #define LARGE_ROOM 102400
 #define PAUSE_MS 12
@@ -113,7 +113,7 @@ static void client_readable(struct machine *m, struct cpu *c, struct end *e)
 	struct actor *a = e->actor;
 	uint32_t got;
 
-	if (a->stopping && !app->exchanges && app->aborts) { /* with the answer unread */
+	if (a->stopping && app->aborts) { /* with the answer unread */
 		a->n_open--;
 		tcp_abort(m, c, e);
 		return;
@@ -217,7 +217,7 @@ static void work_on(struct machine *m, struct cpu *c, struct actor *a, const str
 		if (w->what == W_READ)
 			(e->is_server ? server_readable : client_readable)(m, c, e);
 		else
-			(!e->is_server		? ask
+			(!e->is_server		  ? ask
 			 : e->conn->app->bytes_ms ? answer_on
 						  : answer)(m, c, e);
 	}
@@ -299,7 +299,7 @@ struct actor *app_start(struct machine *m, const struct app *app)
 		memset(server->listener.flow.raddr.b + 10, 0xff, 2);
 		head_listener(m, server);
 		client = add_actor(m, app, app->client,
-				   m->path->kind == PATH_WIRE ? REMOTE : app->two_cpus);
+				   m->path->kind == PATH_WIRE ? REMOTE : m->two_cpus);
 		client->server = server;
 		client->path = m->path;
 	}

@@ -102,17 +102,21 @@ void gen_at(struct machine *m, struct cpu *c, enum kind kind)
 	c->last = kind;
 }
 
-/* The machine has other things to do too. */
+/*
+ * The machine has other things to do too. Of two processors that work for each other more than half
+ * of what was measured are waits for the other one, which come by themselves.
+ */
 static void stall(struct machine *m, struct cpu *c)
 {
 	const struct stalls *s = tables[m->profile].stalls;
 	uint64_t r = gen_random(m) >> 40;
 	unsigned i = r >> 20;
 
+	uint64_t ticks = (uint64_t)TICKS_US * (m->two_cpus ? 2 : 5) / 5;
+
 	if (c->stall_at)
-		c->tick += (s->us[i] + ((s->us[i + 1] - s->us[i]) * (r & 0xfffff) >> 20)) *
-			   (uint64_t)TICKS_US;
-	c->stall_at = c->tick + gen_below(m, 2 * s->every_us) * (uint64_t)TICKS_US;
+		c->tick += (s->us[i] + ((s->us[i + 1] - s->us[i]) * (r & 0xfffff) >> 20)) * ticks;
+	c->stall_at = c->tick + gen_below(m, 2 * s->every_us) * ticks;
 	c->last = K_NONE;
 }
 

@@ -114,6 +114,14 @@ struct conn;
 struct app;
 struct machine;
 
+struct packet {
+	struct end *from, *to;
+	uint64_t departure_ns, tick; /* tick: when the last hook saw it */
+	uint32_t seq, ack, payload, sack_seq, sack_end, window;
+	uint16_t segs, flags;
+	bool cloned, no_sock;
+};
+
 struct end { /* one socket */
 	struct ev_sock sock;
 	struct conn *conn;
@@ -138,6 +146,8 @@ struct end { /* one socket */
 	uint32_t segs_out, segs_in, data_segs_out, data_segs_in;
 	struct seg *sent, **sent_tail, *queue, **queue_tail, *ofo;
 	uint64_t rto_at, ack_at; /* ticks; 0 not set */
+	struct packet waiting; /* in its backlog, while a thread has it */
+	bool has_waiting;
 	/* of the application */
 	uint32_t want, have; /* bytes of the message that it waits for, and that came */
 	uint32_t to_send;    /* bytes of the answer or request under way */
@@ -156,13 +166,6 @@ struct conn {
 	unsigned n_flying; /* packets that a discipline holds */
 };
 
-struct packet {
-	struct end *from, *to;
-	uint64_t departure_ns, tick; /* tick: when the last hook saw it */
-	uint32_t seq, ack, payload, sack_seq, sack_end, window;
-	uint16_t segs, flags;
-	bool cloned, no_sock;
-};
 
 enum path_kind { PATH_LO, PATH_VETH, PATH_WIRE };
 struct path {
@@ -214,7 +217,6 @@ struct app {
 	uint32_t answer_spread; /* answers differ by up to so many bytes */
 	uint32_t exchanges;	/* requests a connection; 0: no end */
 	uint32_t pipeline;	/* requests that are sent together */
-	bool two_cpus;		/* client and server run on different processors */
 	bool server_closes;
 	bool batch;	   /* the server reads all it can, then answers */
 	uint32_t preempts; /* of 256 times that the server is woken, it runs at once */
@@ -318,6 +320,7 @@ struct machine {
 	uint64_t random[4];
 	uint64_t n_events, next_clock, now; /* now: tick of the timer that fires */
 	enum profile profile;
+	bool two_cpus; /* client and server run on different processors */
 	uint16_t gaps[N_PROFILES][N_KINDS][N_KINDS]; /* 1 + row of the profile's table */
 	struct cpu cpus[MAX_CPUS + 1]; /* the last one: other machines, all together */
 	struct timer *timers;	       /* heap */
@@ -361,6 +364,9 @@ void dist_add(struct dist *d, uint64_t v);
 
 /* ---- tcp_out.c, tcp_in.c: sockets ---- */
 
+/* Behind the hook of tcp_v4_rcv. */
+void tcp_process(struct machine *m, struct cpu *c, struct packet *p);
+bool tcp_wait(struct machine *m, struct cpu *c, struct end *e, const struct packet *p);
 void tcp_lock(struct cpu *c, const struct end *e);
 void tcp_unlock(const struct cpu *c, struct end *e);
 struct conn *tcp_conn_new(struct machine *m, struct actor *client);

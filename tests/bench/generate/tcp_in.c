@@ -319,10 +319,8 @@ static bool take_data(struct machine *m, struct cpu *c, struct end *e, const str
 /* RFC 1122, 4.2.3.2: at once after two segments, or while the other side still begins. */
 static void acknowledge(struct machine *m, struct cpu *c, struct end *e, bool filled)
 {
-	bool full = e->rcv_nxt - e->rcv_wup > e->mss;
+	bool full = e->rcv_nxt - e->rcv_wup > e->gso_mss; /* what it takes for the MSS */
 
-	if (e->conn->app->bytes_ms) /* unless the window shrinks: the reader is behind */
-		full = full && e->rcv_nxt - e->copied_seq < 4 * e->gso_mss;
 	if (e->rcv_wup == e->rcv_nxt)
 		return; /* what was sent meanwhile did it */
 	if ((!e->pingpong && !e->conn->app->bytes_ms) || filled || full) {
@@ -458,13 +456,21 @@ void tcp_input(struct machine *m, struct cpu *c, struct packet *p)
 		emit_rx(m, c, p, e->dead ? NULL : &e->sock, e->state == SYN_SENT ? 0 : e->rcv_nxt);
 	e->segs_in += p->segs;
 	gen_count(m, e, C_IN_SEGS, p->segs);
+	if (!tcp_wait(m, c, e, p))
+		tcp_process(m, c, p);
+}
+
+void tcp_process(struct machine *m, struct cpu *c, struct packet *p)
+{
+	struct end *e = p->to;
+
 	tcp_lock(c, e);
 	if (e->dead) {
 		if (p->flags & FIN && e->time_wait) {
 			e->rcv_nxt = p->seq + p->payload + 1;
 			tcp_send_ack(m, c, e, 0, 0);
 		}
-	} else if (listens) {
+	} else if (e->state == LISTEN) {
 		in_listen(m, c, e, p);
 	} else if (e->state == SYN_SENT) {
 		in_syn_sent(m, c, e, p);

@@ -9,7 +9,8 @@
 #define RTO_MAX_US 120000000u
 #define TLP_LONE_US 200000u
 #define TLP_MIN_US 8000u
-#define RCV_WINDOW 3621888u /* of a long answer; its bytes that wait for the reader less */
+#define RCV_WINDOW 3621888u /* of a long answer */
+#define RCV_BUFFER 6291456u
 #define SND_BUFFER 2600000u
 #define PART 65536u
 #define HALF_PART 32768u
@@ -223,8 +224,9 @@ uint32_t tcp_in_flight(const struct end *e)
 static uint32_t tcp_window(const struct end *e)
 {
 	uint32_t waits = e->rcv_nxt - e->copied_seq;
+	uint32_t room = waits < RCV_BUFFER ? RCV_BUFFER - waits : 0;
 
-	return waits < RCV_WINDOW ? RCV_WINDOW - waits : 0;
+	return room < RCV_WINDOW ? room : RCV_WINDOW;
 }
 
 static void to_backlog(struct cpu *c, const struct packet *p)
@@ -419,6 +421,10 @@ void tcp_output(struct machine *m, struct cpu *c, struct end *e)
 		if (e->conn->path->gso_segs)
 			most = e->conn->path->gso_segs * e->gso_mss;
 		n = n < most ? n : most;
+		if (e->rest && n < e->gso_mss) /* more comes (MSG_MORE) */
+			break;
+		if (e->rest)
+			n -= n % e->gso_mss;
 		if (tcp_segs(e, n) > e->cwnd - in_flight)
 			n = (e->cwnd - in_flight) * e->gso_mss;
 		n = n < e->snd_wnd - used ? n : e->snd_wnd - used;
@@ -465,6 +471,51 @@ void tcp_retransmit(struct machine *m, struct cpu *c, struct end *e, struct seg 
 
 /* ---- calls ---- */
 
+static void on_release(struct machine *m, void *arg)
+{
+	struct end *e = arg;
+	struct cpu *c = &m->cpus[e->actor->cpu];
+	struct packet p = e->waiting;
+
+	if (c->tick < m->now)
+		c->tick = m->now;
+	e->has_waiting = false;
+	c->in_softirq = true;
+	tcp_process(m, c, &p);
+	c->in_softirq = false;
+	net_softirq(m, c);
+	e->conn->n_flying--;
+	tcp_forget(m, e);
+}
+
+/*
+ * A thread has the socket: the packet goes to the socket's backlog, which takes several in order as
+ * one, until the thread lets go. False: it cannot wait there.
+ */
+bool tcp_wait(struct machine *m, struct cpu *c, struct end *e, const struct packet *p)
+{
+	struct packet *w = &e->waiting;
+
+	if (e->state != ESTABLISHED || !e->seen || c->tick >= e->unlocked_at ||
+	    c == &m->cpus[e->actor->cpu] || !p->payload)
+		return false;
+	if (!e->has_waiting) {
+		e->has_waiting = true;
+		*w = *p;
+		e->conn->n_flying++;
+		gen_timer(m, e->unlocked_at, on_release, e);
+		return true;
+	}
+	if (w->seq + w->payload != p->seq || w->flags & FIN)
+		return false;
+	w->payload += p->payload;
+	w->segs += p->segs;
+	w->ack = p->ack;
+	w->flags |= p->flags;
+	w->window = p->window;
+	return true;
+}
+
 /* One processor works on a socket at a time; the others wait. */
 void tcp_lock(struct cpu *c, const struct end *e)
 {
@@ -490,15 +541,13 @@ void tcp_send(struct machine *m, struct cpu *c, struct end *e, uint32_t bytes)
 /* Pages go in where the last packet has room, then half a part, then the rest in two. */
 static void write_pages(struct machine *m, struct cpu *c, struct end *e, uint32_t bytes)
 {
-	uint32_t room = e->gso_mss - (e->write_seq - e->iss - 1) % e->gso_mss;
-	uint32_t cuts[] = {room, room + HALF_PART,
-			   PART - (e->write_seq - e->iss) / PART * (PART - e->gso_mss) % HALF_PART};
+	uint32_t room = PART % e->gso_mss;
+	uint32_t tail = (e->write_seq - e->iss) / PART * room % (HALF_PART - room);
+	uint32_t cuts[] = {room, room + HALF_PART, PART - tail, PART};
 
-	for (unsigned i = 0, at = 0; at < bytes; i++) {
-		uint32_t to = i < 3 && cuts[i] < bytes ? cuts[i] : bytes;
+	for (unsigned i = 0, at = 0; at < bytes && i < 4; i++) {
+		uint32_t to = cuts[i] < bytes && i < 3 ? cuts[i] : bytes;
 
-		if (to <= at && i < 3)
-			continue;
 		emit_write(m, c, e, bytes - at);
 		e->write_seq += to - at;
 		at = to;
@@ -525,7 +574,7 @@ bool tcp_send_part(struct machine *m, struct cpu *c, struct end *e)
 static void tell_room(struct machine *m, struct cpu *c, struct end *e)
 {
 	if (e->conn->app->bytes_ms && e->state == ESTABLISHED &&
-	    (e->rcv_nxt - e->rcv_wup > e->mss || tcp_window(e) >= 2 * e->told_wnd))
+	    (e->rcv_nxt - e->rcv_wup > e->gso_mss || tcp_window(e) >= 2 * e->told_wnd))
 		tcp_send_ack(m, c, e, 0, 0);
 }
 
