@@ -397,5 +397,24 @@ void dist_add(struct dist *d, uint64_t v)
 		d->max = v;
 	d->n++;
 	d->sum += v;
-	d->cells[v < DIST_CELLS ? v : DIST_CELLS - 1]++;
+	d->cells[dist_cell(v)]++;
+}
+
+/* Exact below DIST_EXACT, else by the first nine bits. */
+uint32_t dist_cell(uint64_t v)
+{
+	unsigned shift = 0;
+
+	if (v < DIST_EXACT)
+		return (uint32_t)v;
+	while (v >> shift >= 512)
+		shift++;
+	return DIST_EXACT + shift * 256 + (uint32_t)(v >> shift) - 256;
+}
+
+uint64_t dist_value(uint32_t cell)
+{
+	uint32_t above = cell - DIST_EXACT;
+
+	return cell < DIST_EXACT ? cell : (uint64_t)(above % 256 + 256) << above / 256;
 }

@@ -83,6 +83,14 @@ void emit_state(struct machine *m, struct cpu *c, struct end *e, unsigned state,
 		emit_facts(m, c, e, old_state);
 }
 
+/* What reached the peer, as far as this end knows. */
+static uint64_t acked_payload(const struct end *e)
+{
+	bool fin_acked = e->fin_out && !e->sent;
+
+	return e->snd_una - e->iss - 1 - fin_acked;
+}
+
 void emit_destroy(struct machine *m, struct cpu *c, struct end *e, bool in_task)
 {
 	struct ev_tcp_destroy *v;
@@ -91,7 +99,7 @@ void emit_destroy(struct machine *m, struct cpu *c, struct end *e, bool in_task)
 		return;
 	gen_at(m, c, K_TCP_DESTROY);
 	m->truth.destroyed++;
-	m->truth.sock_bytes_sent += e->bytes_sent;
+	m->truth.sock_bytes_sent += acked_payload(e);
 	m->truth.sock_bytes_received += e->bytes_received - e->fin_came;
 	v = EVENT_OF(m, c, G_CONN, tcp_destroy);
 	if (!v)
@@ -233,6 +241,8 @@ void emit_drop(struct machine *m, struct cpu *c, struct end *e, const struct pac
 	struct ev_drop *v;
 	bool lo = p->from->conn->path->kind == PATH_LO;
 
+	if (e && !e->seen)
+		return;
 	gen_at(m, c, K_DROP);
 	*(why == DROP_PURGE ? &m->truth.drop_purge : &m->truth.drop_queue) += 1;
 	v = EVENT_OF(m, c, G_DROP, drop);
@@ -380,11 +390,13 @@ void emit_driver(struct machine *m, struct cpu *c, struct packet *p)
 	uint64_t received;
 
 	tx_layer(m, c, p, TX_DRIVER, &wire);
-	spent(m, OUT_QDISC, &p->tick, c);
+	if (!p->more)
+		spent(m, OUT_QDISC, &p->tick, c);
 	rx_layer(m, c, p, RX_DRIVER, NULL, 0, &to);
 	received = c->tick;
 	tx_layer(m, c, p, TX_SENT, &wire);
-	spent(m, OUT_DRIVER, &p->tick, c);
+	if (!p->more)
+		spent(m, OUT_DRIVER, &p->tick, c);
 	p->tick = received;
 }
 

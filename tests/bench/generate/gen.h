@@ -120,6 +120,7 @@ struct packet {
 	uint32_t seq, ack, payload, sack_seq, sack_end, window;
 	uint16_t segs, flags;
 	bool cloned, no_sock;
+	bool more; /* another part of what was cut follows */
 };
 
 struct end { /* one socket */
@@ -138,7 +139,7 @@ struct end { /* one socket */
 	uint32_t snd_wnd, cwnd, ssthresh, mss, gso_mss;
 	uint32_t srtt8, mdev4, mdev_max4, rttvar4; /* us, times 8 and 4 as the kernel keeps them */
 	uint32_t rtt_seq, min_rtt, rack_rtt;
-	uint32_t told_wnd;	 /* window that the peer was told */
+	uint32_t told_wnd;    /* window that the peer was told */
 	uint64_t unlocked_at; /* tick */
 	uint32_t packets_out, sacked_out, lost_out, retrans_out;
 	uint32_t delivered, lost, total_retrans;
@@ -146,7 +147,7 @@ struct end { /* one socket */
 	uint32_t segs_out, segs_in, data_segs_out, data_segs_in;
 	struct seg *sent, **sent_tail, *queue, **queue_tail, *ofo;
 	uint64_t rto_at, ack_at; /* ticks; 0 not set */
-	struct packet waiting; /* in its backlog, while a thread has it */
+	struct packet waiting;	 /* in its backlog, while a thread has it */
 	bool has_waiting;
 	/* of the application */
 	uint32_t want, have; /* bytes of the message that it waits for, and that came */
@@ -166,16 +167,15 @@ struct conn {
 	unsigned n_flying; /* packets that a discipline holds */
 };
 
-
 enum path_kind { PATH_LO, PATH_VETH, PATH_WIRE };
 struct path {
 	enum path_kind kind;
 	uint32_t netns[2], ifindex[2];
 	uint32_t mtu;
-	uint64_t delay; /* ticks each way, in a queueing discipline; 0 none */
-	uint32_t loss;	/* of 65536 */
+	uint64_t delay;	   /* ticks each way, in a queueing discipline; 0 none */
+	uint32_t loss;	   /* of 65536 */
 	uint32_t gso_segs; /* of a packet, at most; 0: as many as fit */
-	uint32_t cwnd;	/* where its congestion window stops to grow */
+	uint32_t cwnd;	   /* where its congestion window stops to grow */
 	struct ev_addr addr[2];
 	bool nat; /* the client's address is another one on the wire */
 	struct ev_addr nat_addr;
@@ -264,8 +264,9 @@ enum {
 	N_LAYERS
 };
 
-#define DIST_CELLS 65536
-struct dist { /* exact below DIST_CELLS, else only counted */
+#define DIST_EXACT 65536
+#define DIST_CELLS (DIST_EXACT + 56 * 256)
+struct dist { /* values, counted: exact below DIST_EXACT, else to 0.4 % */
 	uint64_t n, sum, min, max;
 	uint32_t cells[DIST_CELLS];
 };
@@ -361,6 +362,8 @@ void gen_wake(struct machine *m, struct actor *a, struct end *e, unsigned what, 
 bool gen_step(struct machine *m); /* false: nothing will ever happen again */
 void gen_flush(struct machine *m, uint64_t floor_tick);
 void dist_add(struct dist *d, uint64_t v);
+uint32_t dist_cell(uint64_t v);
+uint64_t dist_value(uint32_t cell);
 
 /* ---- tcp_out.c, tcp_in.c: sockets ---- */
 
@@ -386,6 +389,7 @@ void tcp_output(struct machine *m, struct cpu *c, struct end *e);
 void tcp_send_ack(struct machine *m, struct cpu *c, struct end *e, uint32_t sack_seq,
 		  uint32_t sack_end);
 void tcp_retransmit(struct machine *m, struct cpu *c, struct end *e, struct seg *s, unsigned why);
+uint32_t tcp_window(const struct end *e);
 void tcp_transmit(struct machine *m, struct cpu *c, struct packet *p);
 void tcp_set_timer(struct machine *m, struct end *e, uint64_t tick);
 void tcp_synack(struct machine *m, struct cpu *c, struct end *e, bool again);

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gen.h"
 
-static const char usage[] =
+static const char help_text[] =
 	"usage: generate [options] -o FILE\n"
 	"writes a trace that looks like a recording, from a model of a machine under load\n"
 	"\n"
@@ -79,7 +81,7 @@ static const struct app download = {.profile = P_BULK,
 				    .answer = 150000000,
 				    .exchanges = 1,
 				    .pipeline = 1,
-				    .bytes_ms = 130000,
+				    .bytes_ms = 1000000,
 				    .aborts = true};
 static const struct app users = {.profile = P_VETH,
 				 .client = "remote",
@@ -123,7 +125,7 @@ static const struct path bulk_path = {.kind = PATH_LO,
 				      .netns = {NETNS, NETNS},
 				      .ifindex = {1, 1},
 				      .mtu = 65536,
-				      .cwnd = 60,
+				      .cwnd = 40,
 				      .addr = {V4(127, 0, 0, 1), V4(127, 0, 0, 1)}};
 static const struct path veth = {.kind = PATH_VETH,
 				 .netns = {NETNS + 512, NETNS + 576},
@@ -308,7 +310,7 @@ static const struct scenario *find_scenario(const char *name)
 
 static void help(void)
 {
-	fputs(usage, stdout);
+	fputs(help_text, stdout);
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++)
 		printf("  %-10s %s\n", scenarios[i].name, scenarios[i].meaning);
 	exit(0);
@@ -344,6 +346,29 @@ static void parse(int argc, char **argv, struct options *o)
 
 /* ---- running ---- */
 
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* What was written and what it cost; none of it goes into the file. */
+static void report(const struct machine *m, double began)
+{
+	double spent = seconds() - began;
+	struct tape_writer_stats stats;
+	struct rusage usage;
+
+	tape_writer_stats(m->writer, &stats);
+	getrusage(RUSAGE_SELF, &usage);
+	fprintf(stderr, "%s: %llu events, %.2f bytes/event, %.1f s, %.2f M events/s, RSS %.1f MB\n",
+		m->opts.out, (unsigned long long)m->n_events,
+		(double)stats.bytes / (double)(m->n_events ? m->n_events : 1), spent,
+		(double)m->n_events / 1e6 / spent, (double)usage.ru_maxrss / 1024);
+}
+
 /* Loads in turns, each with its share of a round. */
 static void run(struct machine *m, const struct scenario *s)
 {
@@ -376,6 +401,7 @@ static void run(struct machine *m, const struct scenario *s)
 int main(int argc, char **argv)
 {
 	struct machine *m = calloc(1, sizeof(*m));
+	double began = seconds();
 	const struct scenario *s;
 	int fd;
 
@@ -399,6 +425,7 @@ int main(int argc, char **argv)
 	}
 	if (m->opts.truth && truth_write(m, m->opts.truth))
 		gen_die(m->opts.truth);
+	report(m, began);
 	gen_fini(m);
 	free(m);
 	return 0;

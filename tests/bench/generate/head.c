@@ -96,6 +96,32 @@ static void write_meta(struct machine *m, const char *const *groups, size_t n)
 		m->failed = true;
 }
 
+static void write_links(struct machine *m)
+{
+	static const struct ev_str names[] = {
+		[PATH_LO] = TEXT("lo"), [PATH_VETH] = TEXT("veth0"), [PATH_WIRE] = TEXT("eth0")};
+	static const struct ev_str netns[] = {TEXT("client"), TEXT("server")};
+	const struct path *p = m->path;
+
+	for (unsigned side = 0; side < (p->netns[0] == p->netns[1] ? 1 : 2); side++) {
+		struct ev_snap_link link = {.head = HEAD(snap_link),
+					    .name = names[p->kind],
+					    .qdisc = TEXT("noqueue"),
+					    .netns = p->netns[side],
+					    .ifindex = p->ifindex[side],
+					    .mtu = p->mtu,
+					    .link_type = p->kind == PATH_LO ? 772 : 1,
+					    .offloads = 63,
+					    .tx_queues = 1,
+					    .rx_queues = 1};
+		struct ev_snap_netns ns = {
+			.head = HEAD(snap_netns), .netns = p->netns[side], .name = netns[side]};
+
+		add(m, &link);
+		add(m, &ns);
+	}
+}
+
 static void write_places(struct machine *m)
 {
 	struct ev_snap_cgroup cgroup = {.head = HEAD(snap_cgroup), .cgroup = 1, .path = TEXT("/")};
@@ -165,4 +191,5 @@ void head_write(struct machine *m, const char *const *groups, size_t n)
 		m->failed = true;
 	m->next_clock = ns + 1000000000;
 	write_places(m);
+	write_links(m);
 }

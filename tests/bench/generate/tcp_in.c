@@ -204,6 +204,8 @@ static void take_ack(struct machine *m, struct cpu *c, struct end *e, const stru
 	if (e->ca_state < CA_RECOVERY)
 		e->ca_state = e->sacked_out ? CA_DISORDER : CA_OPEN;
 	find_lost(e);
+	if (e->tlp && e->ca_state >= CA_RECOVERY)
+		tcp_arm(m, c, e); /* as a retransmission timer */
 	if (acked && e->ca_state != CA_RECOVERY && e->cwnd < e->conn->path->cwnd)
 		e->cwnd += e->cwnd < e->ssthresh ? acked : 1;
 	retransmit_lost(m, c, e);
@@ -320,6 +322,9 @@ static bool take_data(struct machine *m, struct cpu *c, struct end *e, const str
 static void acknowledge(struct machine *m, struct cpu *c, struct end *e, bool filled)
 {
 	bool full = e->rcv_nxt - e->rcv_wup > e->gso_mss; /* what it takes for the MSS */
+
+	if (e->conn->app->bytes_ms) /* a reader that is behind tells when it has read */
+		full = full && e->rcv_nxt - e->copied_seq < 4 * e->gso_mss;
 
 	if (e->rcv_wup == e->rcv_nxt)
 		return; /* what was sent meanwhile did it */

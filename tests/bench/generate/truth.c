@@ -11,10 +11,10 @@ static uint64_t quantile(const struct dist *d, uint64_t of_1000)
 {
 	uint64_t rank = (d->n * of_1000 + 999) / 1000, seen = 0;
 
-	for (uint32_t i = 0; i < DIST_CELLS - 1; i++) {
+	for (uint32_t i = 0; i < DIST_CELLS; i++) {
 		seen += d->cells[i];
 		if (seen >= rank)
-			return i;
+			return dist_value(i);
 	}
 	return d->max;
 }
