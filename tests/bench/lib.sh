@@ -26,7 +26,7 @@ http=17480 redis=17481
 figure() { # NAME VALUE UNIT [<=|>= TARGET]
 	awk -v name="$1" -v v="$2" -v unit="$3" -v op="${4:-}" -v target="${5:-}" 'BEGIN {
 		if (v == "") v = "-"
-		shown = v != "-" && v != int(v) ? sprintf(v < 100 ? "%.3g" : "%.0f", v) : v
+		shown = v == "-" ? v : sprintf(v < 100 && v != int(v) ? "%.3g" : "%.0f", v)
 		printf "%s %s %s", name, shown, unit
 		if (op != "" && v != "-")
 			printf " (target %s %s: %s)", op, target,
@@ -159,7 +159,7 @@ bench_cleanup() {
 	fi
 	cleanup
 }
-recording=''
+recording='' unmeasured=''
 trap bench_cleanup EXIT
 
 # The tracepoints of the kernel at which tcptape records these groups, as --list names them. Its counters
@@ -187,12 +187,16 @@ recorder() { # NAME KIND [GROUPS [FILTER]]
 	out=$tmp/$1 name=$1 kind=$2 groups=${3:-all} filter=${4:-}
 	rm -f "$out" "$out.usage"
 	case $kind in
-	tcptape) set -- "$TCPTAPE_RECORD" -o "$out" -e "$groups" --buffer 64M ;;
-	perf) set -- perf record -a -m 16M -o "$out" ;;
-	perf-z) set -- perf record -a -z -m 16M -o "$out" ;;
+	tcptape)
+		set -- "$TCPTAPE_RECORD" -o "$out" -e "$groups"
+		[ "$groups" != all ] || set -- "$@" --buffer 64M # the others have as much
+		;;
+	perf) set -- perf record -a --no-bpf-event -m 32M -o "$out" ;;
+	perf-z) set -- perf record -a -z --no-bpf-event -m 32M -o "$out" ;;
 	trace-cmd)
-		set -- env "LD_PRELOAD=$BENCH/libshim.so" trace-cmd record -B "tcptape$$" --compression zstd \
-			-b 16384 -o "$out"
+		cat /proc/kallsyms >"$tmp/kallsyms"
+		set -- env "LD_PRELOAD=$BENCH/libshim.so" "SHIM_KALLSYMS=$tmp/kallsyms" \
+			trace-cmd record -B "tcptape$$" --compression zstd -b 32768 -o "$out"
 		;;
 	tcpdump) set -- ip netns exec "$B" tcpdump -i any -s 96 -B 65536 -w "$out" tcp ;;
 	esac
@@ -205,7 +209,8 @@ recorder() { # NAME KIND [GROUPS [FILTER]]
 		done
 		;;
 	esac
-	start "$name" "$USAGE" "$out.usage" "$@"
+	[ -n "$unmeasured" ] || set -- "$USAGE" "$out.usage" "$@"
+	start "$name" "$@"
 	case $kind in
 	tcptape) wait_recording "$out" ;;
 	tcpdump) wait_line "$name" 'listening on' ;;

@@ -70,12 +70,6 @@ an_event() { # NAME KIND: bytes, without the fixed cost
 
 count_bytes() { wc -c | tr -d ' '; }
 
-in_memory() { # NAME: bytes an event of structs and zstd, by the program that has the structs
-	if [ -x "$CODEC" ]; then
-		"$CODEC" "$tmp/tcptape" 1 | awk -v name="$1" '$1 == name { print $2 }'
-	fi
-}
-
 measure() { # NAME LOAD GROUPS
 	for kind in tcptape $others; do recorder "$kind" "$kind" "$3"; done
 	run_load "$2"
@@ -99,9 +93,7 @@ measure() { # NAME LOAD GROUPS
 	done
 	json=$("$TCPTAPE" dump --json --no-snapshot "$tmp/tcptape" 2>/dev/null | zstd -3 -qc | count_bytes)
 	figure "size.$1.json-zstd-3" "$(calc "$json / $events")" bytes/event
-	structs=$(in_memory structs_zstd_3)
-	[ -n "$structs" ] || return 0
-	figure "size.$1.structs-zstd-1" "$(in_memory structs_zstd_1)" bytes/event
+	structs=$("$CODEC" "$tmp/tcptape" 0 | awk '$1 == "structs_zstd_3_size" { print $2 }')
 	figure "size.$1.structs-zstd-3" "$structs" bytes/event
 	figure "size.$1.tcptape/structs-zstd-3" "$(calc "$ours / $structs")" ratio '<=' 0.25
 }
