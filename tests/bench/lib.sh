@@ -17,7 +17,7 @@ fi
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 : "${BENCH=$build/tests/bench}"
-: "${CODEC=$BENCH/codec}" "${GENERATE=$BENCH/generate}" "${USAGE=$BENCH/usage}"
+: "${CODEC=$BENCH/codec}" "${GENERATE=$BENCH/generate/generate}" "${USAGE=$BENCH/usage}"
 seconds=${BENCH_SECONDS:-2}
 http=17480 redis=17481
 
