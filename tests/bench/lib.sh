@@ -105,7 +105,7 @@ serve_loads() {
 			server {
 				listen $http backlog=4096;
 				location / { return 200 "an answer\n"; }
-				location = /big { root $tmp/www; limit_rate 25m; }
+				location = /big { root $tmp/www; }
 			}
 		}
 	EOF

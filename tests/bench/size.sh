@@ -93,9 +93,13 @@ measure() { # NAME LOAD GROUPS
 	done
 	json=$("$TCPTAPE" dump --json --no-snapshot "$tmp/tcptape" 2>/dev/null | zstd -3 -qc | count_bytes)
 	figure "size.$1.json-zstd-3" "$(calc "$json / $events")" bytes/event
-	structs=$("$CODEC" "$tmp/tcptape" 0 | awk '$1 == "structs_zstd_3_size" { print $2 }')
+	"$CODEC" "$tmp/tcptape" 0 >"$tmp/codec"
+	structs=$(awk '$1 == "structs_zstd_3_size" { print $2 }' "$tmp/codec")
 	figure "size.$1.structs-zstd-3" "$structs" bytes/event
 	figure "size.$1.tcptape/structs-zstd-3" "$(calc "$ours / $structs")" ratio '<=' 0.25
+	if [ "$1" = mixed ]; then
+		awk '/^row\./ { print "size.mixed." $1, $2, "bytes/row" }' "$tmp/codec"
+	fi
 }
 
 serve_loads
