@@ -55,8 +55,10 @@ if [ -x "$GENERATE" ]; then
 		by_length "$length"
 		case $length in
 		1M) window 1M dump --no-snapshot ;;
-		10M) window 10M delay --in ;;
-		*) window 100M delay --in ;;
+		*)
+			window "$length" states
+			window "$length" delay --in
+			;;
 		esac
 		rm -f "$tmp/$length"
 	done
