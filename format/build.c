@@ -14,6 +14,14 @@ static void add_pointer(struct rows *r, size_t offset)
 		r->pointer[r->n_pointers++] = (uint16_t)offset;
 }
 
+static int8_t field_index(const struct rows *r, const char *name)
+{
+	int i = name ? tape_record_field(r->rec, name) : -1;
+
+	assert(!name || i >= 0);
+	return (int8_t)i;
+}
+
 static void plan(struct tape_build *b, struct rows *r)
 {
 	for (unsigned i = 0; i < r->rec->n_fields; i++) {
@@ -21,13 +29,20 @@ static void plan(struct tape_build *b, struct rows *r)
 		size_t at = tape_field_offset(r->rec, i);
 
 		r->offset[i] = (uint16_t)at;
+		r->guess[i].of = field_index(r, f->guess.of);
+		r->guess[i].plus = field_index(r, f->guess.plus);
+		r->guess[i].key = field_index(r, f->guess.key);
 		if (f->hint == TAPE_POINTER)
 			add_pointer(r, at);
 		if (f->type == TAPE_STR && r->n_strings < MAX_NESTED)
 			r->string[r->n_strings++] = (uint16_t)at;
 		if (f->table) {
-			const struct rows *to = rows_of(b, f->table);
+			struct rows *to = rows_of(b, f->table);
 
+			assert(r->n_refs < MAX_REFS);
+			r->ref_field[r->n_refs++] = (uint8_t)i;
+			if (!r->ends)
+				r->ends = f->type == TAPE_DREF ? to : to->ends;
 			for (unsigned k = 0; k < to->n_pointers; k++)
 				add_pointer(r, at + to->pointer[k]);
 		}
@@ -58,6 +73,7 @@ int tape_build_new(struct tape_build **ret, bool pointers, int level, struct tap
 	}
 	for (size_t i = 1; i < b->schema->n_records; i++) /* tables come first, by rising id */
 		plan(b, &b->rows[i]);
+	tape_build_forget(b);
 	*ret = b;
 	return 0;
 }
@@ -69,12 +85,18 @@ void tape_build_free(struct tape_build *b)
 	for (size_t i = 0; b->rows && i < b->schema->n_records; i++) {
 		free(b->rows[i].data.p);
 		free(b->rows[i].slots);
+		free(b->rows[i].origins.p);
+		for (unsigned k = 0; k < MAX_REFS; k++)
+			free(b->rows[i].refs[k].p);
 	}
 	free(b->ts.p);
 	free(b->type.p);
 	free(b->cpu.p);
 	free(b->strings.p);
 	free(b->values.p);
+	free(b->of.p);
+	free(b->plus.p);
+	free(b->times.p);
 	free(b->keys.p);
 	free(b->last.p);
 	free(b->body.p);
@@ -162,7 +184,10 @@ void tape_build_forget(struct tape_build *b)
 		struct rows *r = &b->rows[i];
 
 		r->n = 0;
-		r->data.len = 0;
+		r->data.len = r->origins.len = 0;
+		r->turn = UINT32_MAX;
+		for (unsigned k = 0; k < r->n_refs; k++)
+			r->refs[k].len = 0;
 		if (r->slots)
 			memset(r->slots, 0, r->n_slots * sizeof(*r->slots));
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What build.c, which collects the records of a chunk, and encode.c, which turns them into columns,
- * share. For these two only.
+ * What build.c, which collects the records of a chunk, intern.c, which makes tables of the structs
+ * inside them, and encode.c, which turns all into columns, share. For these three only.
  */
 #ifndef TAPE_BUILD_PARTS_H
 #define TAPE_BUILD_PARTS_H
@@ -15,6 +15,7 @@
 #include "layout.h"
 
 #define MAX_NESTED 4 /* pointer fields in one record, nested ones included; string fields */
+#define MAX_REFS 4   /* references in one record */
 #define MAX_ID 255   /* of a record type */
 
 struct buffer {
@@ -29,10 +30,19 @@ struct rows {
 	uint16_t offset[TAPE_MAX_FIELDS];
 	uint16_t pointer[MAX_NESTED], n_pointers; /* offsets, those inside other structs too */
 	uint16_t string[MAX_NESTED], n_strings;
+	uint8_t ref_field[MAX_REFS], n_refs;
+	struct {
+		int8_t of, plus, key; /* fields that each is predicted from; -1 none */
+	} guess[TAPE_MAX_FIELDS];
 	struct buffer data;
 	uint32_t n;
+	struct buffer refs[MAX_REFS]; /* of the rows, once they were interned */
 	/* tables only: open addressing, row + 1, 0 free */
 	uint32_t *slots, n_slots;
+	/* A table with ends: the first number of each of its two streams, 0 none yet; its owner. */
+	struct buffer origins;
+	struct rows *ends; /* the table whose row says the stream, NULL none: flow for sock */
+	uint32_t turn;	   /* rows that events of a higher id have first */
 };
 
 struct tape_build {
@@ -47,8 +57,7 @@ struct tape_build {
 	size_t bytes;
 	/* encoding */
 	struct buffer values, body, head, payload;
-	struct buffer keys, last; /* of the record that is being encoded */
-	size_t n_keys;
+	struct buffer of, plus, keys, last, times; /* what a column is predicted from */
 	unsigned n_columns;
 	bool single;
 };
@@ -88,6 +97,22 @@ static inline int no_memory(struct tape_error *err)
 static inline struct rows *rows_of(const struct tape_build *b, unsigned id)
 {
 	return id <= MAX_ID ? b->by_id[id] : NULL;
+}
+
+/*
+ * intern.c. References of all rows of a record, into r->refs; new rows go into the tables. Those of
+ * a table are made as it grows.
+ */
+bool tape_build_refer(struct tape_build *b, struct rows *r);
+
+/* Which of r->refs belongs to a field that is a reference. */
+static inline const uint32_t *refs_of(const struct rows *r, unsigned field)
+{
+	unsigned i = 0;
+
+	while (r->ref_field[i] != field)
+		i++;
+	return (const uint32_t *)(const void *)r->refs[i].p;
 }
 
 /* Forget all records, for the next chunk. */

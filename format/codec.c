@@ -377,7 +377,7 @@ int tape_decode(const uint8_t *body, size_t len, unsigned transform, unsigned la
 	struct tape_in in = tape_in(body, len);
 	bool ok;
 
-	if (transform > TAPE_T_KEYED || (transform && width == FIXED))
+	if (transform >= TAPE_N_TRANSFORMS || (transform && width == FIXED))
 		return tape_fail(err, TAPE_E_UNKNOWN, 0, "transform %u of a column is unknown",
 				 transform);
 	if (layout == TAPE_L_FIXED && width == FIXED)

@@ -76,11 +76,14 @@ enum tape_loss_reason {
  *   56 count list: per record type present, by rising id: varint id, varint n_rows
  *      column directory, in payload order: per column
  *        u8 entry_len (bytes after this one), varint record id, varint field, u8 transform,
- *        u8 layout, u8 flags, varint raw_len, varint stored_len
+ *        u8 layout, u8 flags, varint raw_len, varint stored_len; of a predicted column: varint of,
+ *        varint plus, varint key, varint turn
  */
 #define TAPE_CHUNK_HEAD_LEN 56
 #define TAPE_CHUNK_SINGLE 0x01 /* the payload is one zstd frame over all column bodies */
 #define TAPE_CHUNK_KNOWN_FLAGS 0x01
+
+#define TAPE_ORIGINS 128 /* field number of a table's origins: first numbers of its streams */
 
 #define TAPE_COLUMN_ZSTD 0x01 /* this column's body is one zstd frame */
 #define TAPE_COLUMN_KNOWN_FLAGS 0x01
