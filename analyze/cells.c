@@ -9,6 +9,14 @@
 
 #include "clock.h"
 
+void cell_known(struct out *o, bool known, uint64_t v)
+{
+	if (known)
+		out_u64(o, v);
+	else
+		out_none(o);
+}
+
 void cell_cookie(struct out *o, uint64_t cookie)
 {
 	char text[24];
@@ -29,6 +37,13 @@ void cell_addr(struct out *o, const uint8_t *addr)
 		out_str(o, flow_addr_text(addr, text));
 	else
 		out_none(o);
+}
+
+void cell_end(struct out *o, const uint8_t *addr, uint16_t port)
+{
+	char text[FLOW_END_LEN];
+
+	out_const(o, addr ? flow_end_text(addr, port, text) : "-");
 }
 
 void cell_seconds(struct out *o, struct input *in, uint64_t ts_ns)
@@ -76,51 +91,24 @@ void cell_state(struct out *o, const struct input *in, unsigned state)
 static void print_flow(struct out *o, const struct flow *f, bool has_lport)
 {
 	cell_addr(o, f ? f->laddr : NULL);
-	if (f && has_lport)
-		out_u64(o, f->lport);
-	else
-		out_none(o);
+	cell_known(o, f && has_lport, f ? f->lport : 0);
 	cell_addr(o, f ? f->raddr : NULL);
-	if (f)
-		out_u64(o, f->rport);
-	else
-		out_none(o);
-}
-
-static void cell_end(struct out *o, const uint8_t *addr, uint16_t port)
-{
-	char text[FLOW_TEXT_LEN], end[FLOW_TEXT_LEN + 10];
-
-	flow_addr_text(addr, text);
-	snprintf(end, sizeof(end), flow_addr_is_v4(addr) ? "%s:%u" : "[%s]:%u", text, port);
-	out_const(o, end);
+	cell_known(o, f, f ? f->rport : 0);
 }
 
 void cells_ends(struct out *o, const struct flow *f, const char *mark, const char *type)
 {
-	if (f)
-		cell_end(o, f->laddr, f->lport);
-	else
-		out_const(o, "-");
+	cell_end(o, f ? f->laddr : NULL, f ? f->lport : 0);
 	out_const(o, mark);
-	if (f)
-		cell_end(o, f->raddr, f->rport);
-	else
-		out_const(o, "-");
+	cell_end(o, f ? f->raddr : NULL, f ? f->rport : 0);
 	cell_addr(o, f ? f->laddr : NULL);
-	if (f)
-		out_u64(o, f->lport);
-	else
-		out_none(o);
+	cell_known(o, f, f ? f->lport : 0);
 	if (type)
 		out_str(o, type);
 	else
 		out_none(o);
 	cell_addr(o, f ? f->raddr : NULL);
-	if (f)
-		out_u64(o, f->rport);
-	else
-		out_none(o);
+	cell_known(o, f, f ? f->rport : 0);
 }
 
 void cells_flow(struct out *o, const struct flow *f)

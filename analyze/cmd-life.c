@@ -244,18 +244,14 @@ static void print(struct life *l, const struct conn *c, const struct bind_row *r
 		  enum outcome end)
 {
 	struct out *o = l->run->out;
-	struct task owner;
+	struct task room;
 	uint64_t tx, rx;
 
 	if (!is_wanted(c))
 		return;
 	cell_clock(o, l->run->in, end_ns);
 	cell_seconds(o, l->run->in, end_ns);
-	if (c->has_owner) {
-		owner.pid = c->pid;
-		memcpy(owner.comm, c->comm, sizeof(owner.comm));
-	}
-	cells_task(o, c->has_owner ? &owner : NULL, NULL);
+	cells_task(o, conn_task(c, &room), NULL);
 	cells_flow(o, c->has_flow ? &c->flow : NULL);
 	print_bytes(o, row && get_tx(row, c, &tx) ? &tx : NULL);
 	print_bytes(o, row && get_rx(row, c, &rx) ? &rx : NULL);

@@ -185,14 +185,6 @@ static int print_tallies(struct retrans *r)
 
 /* ---- lines ---- */
 
-static void cell_known(struct out *o, bool known, uint64_t v)
-{
-	if (known)
-		out_u64(o, v);
-	else
-		out_none(o);
-}
-
 static void print(struct retrans *r, const struct line *l)
 {
 	const struct sock *s = l->row->sock;

@@ -7,9 +7,11 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd.h"
+#include "pass.h"
 
 struct verify {
 	struct cmd_run *run;
@@ -68,53 +70,109 @@ static void show_damage(struct verify *v)
 
 /* ---- one chunk ---- */
 
-/* Decode all that the schema knows. */
-static int check_columns(struct verify *v, struct tape_chunk *chunk)
+struct work { /* what a chunk tells by itself */
+	uint64_t min_ns, max_ns, n_strange;
+	bool has_times, no_memory;
+	struct tape_error *faults; /* of its columns */
+	size_t n_faults;
+};
+
+static void add_fault(struct work *w, const struct tape_error *err)
 {
+	struct tape_error *more = realloc(w->faults, (w->n_faults + 1) * sizeof(*more));
+
+	w->no_memory |= !more;
+	if (!more)
+		return;
+	w->faults = more;
+	w->faults[w->n_faults++] = *err;
+}
+
+static void decode_times(struct work *w, struct tape_chunk *chunk)
+{
+	struct tape_column ts;
+
+	w->min_ns = UINT64_MAX;
+	w->max_ns = 0;
+	w->has_times = !tape_chunk_column(chunk, TAPE_COMMON, TAPE_COMMON_TS, &ts, NULL);
+	for (uint32_t i = 0; w->has_times && i < ts.n; i++) {
+		uint64_t t = tape_column_get(&ts, i);
+
+		w->min_ns = t < w->min_ns ? t : w->min_ns;
+		w->max_ns = t > w->max_ns ? t : w->max_ns;
+	}
+}
+
+/* On some thread: decode all that the schema knows. */
+static void decode(void *ctx, struct tape_chunk *chunk, void *work)
+{
+	const struct verify *v = ctx;
 	const struct tape_schema *s = input_schema(v->run->in);
+	struct work *w = work;
 	struct tape_column col;
 	struct tape_error err;
 
+	w->n_faults = w->n_strange = 0;
+	decode_times(w, chunk);
 	for (size_t k = 0; k < s->n_records; k++) {
 		const struct tape_record *rec = &s->records[k];
 
 		for (unsigned f = 0; tape_chunk_rows(chunk, rec->id) && f < rec->n_fields; f++) {
 			int rc = tape_chunk_column(chunk, rec->id, f, &col, &err);
 
-			if (rc == TAPE_E_NOMEM)
-				return fail_nomem(v->run->fail);
-			if (rc == TAPE_E_UNKNOWN)
-				v->n_strange++;
-			else if (rc && rc != TAPE_E_ABSENT)
-				found(v, tape_chunk_offset(chunk), 0, "%s", err.text);
+			w->no_memory |= rc == TAPE_E_NOMEM;
+			w->n_strange += rc == TAPE_E_UNKNOWN;
+			if (rc && rc != TAPE_E_NOMEM && rc != TAPE_E_UNKNOWN && rc != TAPE_E_ABSENT)
+				add_fault(w, &err);
 		}
 	}
+}
+
+static void fini_work(void *ctx, void *work)
+{
+	free(((struct work *)work)->faults);
+}
+
+static int check_columns(struct verify *v, const struct work *w, const struct tape_chunk *chunk)
+{
+	if (w->no_memory)
+		return fail_nomem(v->run->fail);
+	v->n_strange += w->n_strange;
+	for (size_t i = 0; i < w->n_faults; i++)
+		found(v, tape_chunk_offset(chunk), 0, "%s", w->faults[i].text);
 	return 0;
 }
 
+/* Events earlier than the floor of the chunk before, which few chunks have. */
+static uint64_t count_late(const struct verify *v, const struct work *w, struct tape_chunk *chunk)
+{
+	struct tape_column ts;
+	uint64_t late = 0;
+
+	if (w->min_ns >= v->floor_ns ||
+	    tape_chunk_column(chunk, TAPE_COMMON, TAPE_COMMON_TS, &ts, NULL))
+		return 0;
+	for (uint32_t i = 0; i < ts.n; i++)
+		late += tape_column_get(&ts, i) < v->floor_ns;
+	return late;
+}
+
 /* Times against the header's bounds, and against the floor of the chunk before. */
-static void check_times(struct verify *v, struct tape_chunk *chunk)
+static void check_times(struct verify *v, const struct work *w, struct tape_chunk *chunk)
 {
 	const struct tape_chunk_head *h = tape_chunk_head(chunk);
-	uint64_t at = tape_chunk_offset(chunk), min = UINT64_MAX, max = 0, late = 0;
-	struct tape_column ts;
+	uint64_t at = tape_chunk_offset(chunk), late;
 
-	if (tape_chunk_column(chunk, TAPE_COMMON, TAPE_COMMON_TS, &ts, NULL)) {
+	if (!w->has_times) {
 		found(v, at, 0, "chunk at byte %" PRIu64 ": its events have no times", at);
 		return;
 	}
-	for (uint32_t i = 0; i < ts.n; i++) {
-		uint64_t t = tape_column_get(&ts, i);
-
-		min = t < min ? t : min;
-		max = t > max ? t : max;
-		late += t < v->floor_ns;
-	}
-	if (min != h->ts_min || max != h->ts_max)
+	if (w->min_ns != h->ts_min || w->max_ns != h->ts_max)
 		found(v, at, 0, "chunk at byte %" PRIu64 ": its times are not those of its header",
 		      at);
 	if (tape_chunk_is_snapshot(chunk))
 		return;
+	late = count_late(v, w, chunk);
 	if (late != h->n_stragglers)
 		found(v, at, 0,
 		      "chunk at byte %" PRIu64 ": %" PRIu64
@@ -175,22 +233,32 @@ static void check_index(struct verify *v, const struct tape_chunk *chunk)
 		found(v, at, 0, "the index gives the chunk at byte %" PRIu64 " other times", at);
 }
 
+static int check_chunk(void *ctx, struct tape_chunk *chunk, void *work)
+{
+	struct verify *v = ctx;
+
+	input_reached(v->run->in, tape_chunk_head(chunk)->ts_max);
+	show_damage(v);
+	check_index(v, chunk);
+	check_sums(v, chunk);
+	check_times(v, work, chunk);
+	return check_columns(v, work, chunk) || out_flush(v->run->out) ? -1 : 0;
+}
+
 /* An error that ends the reading is a fault like the others, unless it is ours. */
 static int check_chunks(struct verify *v)
 {
-	struct tape_chunk *chunk;
+	struct tape_pass pass = {.n_workers = input_workers(v->run->in),
+				 .map = decode,
+				 .reduce = check_chunk,
+				 .work_size = sizeof(struct work),
+				 .work_fini = fini_work,
+				 .ctx = v};
 	struct tape_error err;
-	int rc;
+	int rc = tape_pass_run(&pass, input_reader(v->run->in), &err);
 
-	while ((rc = tape_reader_next(input_reader(v->run->in), &chunk, &err)) == 1) {
-		input_reached(v->run->in, tape_chunk_head(chunk)->ts_max);
-		show_damage(v);
-		check_index(v, chunk);
-		check_sums(v, chunk);
-		check_times(v, chunk);
-		if (check_columns(v, chunk) || out_flush(v->run->out))
-			return -1;
-	}
+	if (rc == 1)
+		return -1;
 	show_damage(v);
 	if (rc == TAPE_E_NOMEM || rc == TAPE_E_IO)
 		return fail_tape(v->run->fail, v->run->path, &err);

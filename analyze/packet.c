@@ -247,14 +247,9 @@ const char *packet_flags(unsigned flags, char buf[PACKET_FLAGS_LEN])
 
 void cell_end_of(struct out *o, const uint8_t *addr, uint16_t port, bool has_port)
 {
-	char text[FLOW_TEXT_LEN], end[FLOW_TEXT_LEN + 16];
+	char text[FLOW_END_LEN];
 
-	flow_addr_text(addr, text);
-	if (!has_port)
-		snprintf(end, sizeof(end), "%s", text);
-	else
-		snprintf(end, sizeof(end), flow_addr_is_v4(addr) ? "%s:%u" : "[%s]:%u", text, port);
-	out_str(o, end);
+	out_str(o, has_port ? flow_end_text(addr, port, text) : flow_addr_text(addr, text));
 }
 
 void cell_packet_state(struct out *o, const struct input *in, const struct packet *p)
@@ -268,14 +263,6 @@ void cell_packet_state(struct out *o, const struct input *in, const struct packe
 void cells_packet_flow(struct out *o, const struct packet *p)
 {
 	cells_raw_flow(o, p->has_flow ? &p->flow : NULL);
-}
-
-static void cell_known(struct out *o, bool known, uint64_t v)
-{
-	if (known)
-		out_u64(o, v);
-	else
-		out_none(o);
 }
 
 void cells_packet_rest(struct out *o, const struct packet *p)

@@ -8,11 +8,7 @@
 
 /* ---- layout of the structs: no padding (events.h), so offsets are sums ---- */
 
-static void add_pointer(struct rows *r, size_t offset)
-{
-	if (r->n_pointers < MAX_NESTED)
-		r->pointer[r->n_pointers++] = (uint16_t)offset;
-}
+#define ROW_TIME 8 /* a row of an event begins with ts_ns */
 
 static int8_t field_index(const struct rows *r, const char *name)
 {
@@ -22,32 +18,59 @@ static int8_t field_index(const struct rows *r, const char *name)
 	return (int8_t)i;
 }
 
+static void plan_ref(struct tape_build *b, struct rows *r, unsigned field, size_t at)
+{
+	const struct tape_field *f = &r->rec->fields[field];
+	struct rows *to = rows_of(b, f->table);
+
+	assert(r->n_refs < MAX_REFS && to->size <= MAX_KEY);
+	r->refs[r->n_refs++] =
+		(struct ref){.field = (uint8_t)field, .offset = (uint16_t)at, .to = to};
+	if (!r->ends)
+		r->ends = f->type == TAPE_DREF ? to : to->ends;
+}
+
+/* Bytes of the struct that a row has too: one span until the next reference. */
+static void plan_copy(struct rows *r, size_t from, size_t len)
+{
+	struct span *s = r->n_spans ? &r->spans[r->n_spans - 1] : NULL;
+
+	if (!s || s->from + s->len != (int)from) {
+		s = &r->spans[r->n_spans++];
+		*s = (struct span){(uint16_t)from, (uint16_t)r->stride, 0};
+	}
+	s->len = (uint16_t)(s->len + len);
+	r->stride += len;
+}
+
 static void plan(struct tape_build *b, struct rows *r)
 {
+	bool event = !r->rec->is_table;
+
+	r->size = tape_record_size(r->rec);
+	if (event)
+		plan_copy(r, offsetof(struct ev_head, ts_ns), ROW_TIME);
 	for (unsigned i = 0; i < r->rec->n_fields; i++) {
 		const struct tape_field *f = &r->rec->fields[i];
 		size_t at = tape_field_offset(r->rec, i);
 
-		r->offset[i] = (uint16_t)at;
 		r->guess[i].of = field_index(r, f->guess.of);
 		r->guess[i].plus = field_index(r, f->guess.plus);
 		r->guess[i].key = field_index(r, f->guess.key);
-		if (f->hint == TAPE_POINTER)
-			add_pointer(r, at);
-		if (f->type == TAPE_STR && r->n_strings < MAX_NESTED)
-			r->string[r->n_strings++] = (uint16_t)at;
-		if (f->table) {
-			struct rows *to = rows_of(b, f->table);
-
-			assert(r->n_refs < MAX_REFS);
-			r->ref_field[r->n_refs++] = (uint8_t)i;
-			if (!r->ends)
-				r->ends = f->type == TAPE_DREF ? to : to->ends;
-			for (unsigned k = 0; k < to->n_pointers; k++)
-				add_pointer(r, at + to->pointer[k]);
+		r->offset[i] = (uint16_t)r->stride;
+		if (f->table)
+			plan_ref(b, r, i, at);
+		if (f->hint == TAPE_POINTER) {
+			assert(r->n_pointers < MAX_NESTED);
+			r->pointer[r->n_pointers++] = r->offset[i];
 		}
+		if (f->type == TAPE_STR) {
+			assert(r->n_strings < MAX_NESTED);
+			r->string[r->n_strings++] = r->offset[i];
+		}
+		if (!event || !f->table)
+			plan_copy(r, at, tape_field_size(f));
 	}
-	r->size = tape_record_size(r->rec);
 }
 
 int tape_build_new(struct tape_build **ret, bool pointers, int level, struct tape_error *err)
@@ -61,8 +84,9 @@ int tape_build_new(struct tape_build **ret, bool pointers, int level, struct tap
 	b->level = level ? level : DEFAULT_LEVEL;
 	b->ts_min = UINT64_MAX;
 	b->zstd = ZSTD_createCCtx();
+	b->zstd_small = ZSTD_createCCtx();
 	b->rows = calloc(b->schema->n_records, sizeof(*b->rows));
-	if (!b->zstd || !b->rows) {
+	if (!b->zstd || !b->zstd_small || !b->rows) {
 		tape_build_free(b);
 		return no_memory(err);
 	}
@@ -85,9 +109,10 @@ void tape_build_free(struct tape_build *b)
 	for (size_t i = 0; b->rows && i < b->schema->n_records; i++) {
 		free(b->rows[i].data.p);
 		free(b->rows[i].slots);
+		free(b->rows[i].received.p);
 		free(b->rows[i].origins.p);
 		for (unsigned k = 0; k < MAX_REFS; k++)
-			free(b->rows[i].refs[k].p);
+			free(b->rows[i].refs[k].v.p);
 	}
 	free(b->ts.p);
 	free(b->type.p);
@@ -96,7 +121,6 @@ void tape_build_free(struct tape_build *b)
 	free(b->values.p);
 	free(b->of.p);
 	free(b->plus.p);
-	free(b->times.p);
 	free(b->keys.p);
 	free(b->last.p);
 	free(b->body.p);
@@ -104,6 +128,7 @@ void tape_build_free(struct tape_build *b)
 	free(b->payload.p);
 	free(b->rows);
 	ZSTD_freeCCtx(b->zstd);
+	ZSTD_freeCCtx(b->zstd_small);
 	free(b);
 }
 
@@ -127,25 +152,43 @@ static bool take_strings(struct tape_build *b, const struct rows *r, uint8_t *ro
 	return true;
 }
 
+/* What a row has of the record. */
+static bool add_row(struct tape_build *b, struct rows *r, const uint8_t *record)
+{
+	uint8_t *row;
+
+	if (!reserve(&r->data, r->stride))
+		return false;
+	row = r->data.p + r->data.len;
+	for (unsigned i = 0; i < r->n_spans; i++)
+		memcpy(row + r->spans[i].to, record + r->spans[i].from, r->spans[i].len);
+	for (unsigned i = 0; !b->pointers && i < r->n_pointers; i++)
+		memset(row + r->pointer[i], 0, sizeof(uint64_t));
+	if (!take_strings(b, r, row))
+		return false;
+	r->data.len += r->stride;
+	r->n++;
+	return true;
+}
+
+static bool add_common(struct tape_build *b, const struct ev_head *e)
+{
+	return append(&b->ts, &e->ts_ns, sizeof(e->ts_ns)) &&
+	       append(&b->type, &e->type, sizeof(e->type)) &&
+	       append(&b->cpu, &e->cpu, sizeof(e->cpu));
+}
+
 int tape_build_add(struct tape_build *b, const struct ev_head *e, struct tape_error *err)
 {
 	struct rows *r = rows_of(b, e->type);
-	uint8_t *row;
 
 	if (!r || r->rec->is_table || e->size != r->size)
 		return tape_fail(err, TAPE_E_CORRUPT, 0,
 				 "a record of type %u and %u bytes is not one of this version",
 				 e->type, e->size);
-	if (!append(&b->ts, &e->ts_ns, sizeof(e->ts_ns)) ||
-	    !append(&b->type, &e->type, sizeof(e->type)) ||
-	    !append(&b->cpu, &e->cpu, sizeof(e->cpu)) || !append(&r->data, e, r->size))
+	if (!add_common(b, e) || !add_row(b, r, (const uint8_t *)e) ||
+	    !tape_build_refer(b, r, (const uint8_t *)e))
 		return no_memory(err);
-	row = r->data.p + r->data.len - r->size;
-	for (unsigned i = 0; !b->pointers && i < r->n_pointers; i++)
-		memset(row + r->pointer[i], 0, sizeof(uint64_t));
-	if (!take_strings(b, r, row))
-		return no_memory(err);
-	r->n++;
 	b->bytes += r->size;
 	if (e->ts_ns < b->ts_min)
 		b->ts_min = e->ts_ns;
@@ -184,10 +227,12 @@ void tape_build_forget(struct tape_build *b)
 		struct rows *r = &b->rows[i];
 
 		r->n = 0;
-		r->data.len = r->origins.len = 0;
-		r->turn = UINT32_MAX;
-		for (unsigned k = 0; k < r->n_refs; k++)
-			r->refs[k].len = 0;
+		r->data.len = r->origins.len = r->received.len = 0;
+		for (unsigned k = 0; k < r->n_refs; k++) {
+			r->refs[k].v.len = 0;
+			r->refs[k].last_ref = 0;
+			memset(r->refs[k].last, 0, MAX_KEY);
+		}
 		if (r->slots)
 			memset(r->slots, 0, r->n_slots * sizeof(*r->slots));
 	}

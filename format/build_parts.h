@@ -16,6 +16,7 @@
 
 #define MAX_NESTED 4 /* pointer fields in one record, nested ones included; string fields */
 #define MAX_REFS 4   /* references in one record */
+#define MAX_KEY 64   /* bytes of a table's struct */
 #define MAX_ID 255   /* of a record type */
 
 struct buffer {
@@ -23,33 +24,48 @@ struct buffer {
 	size_t len, cap;
 };
 
-/* The records of one type, or the rows of one table. */
+/*
+ * The records of one type, or the rows of one table. Of a record its time and what is no reference
+ * is kept, packed; structs that are references become rows of their table at once, while they are
+ * in the cache. A table's rows are whole structs.
+ */
 struct rows {
 	const struct tape_record *rec;
-	size_t size; /* of the struct */
-	uint16_t offset[TAPE_MAX_FIELDS];
-	uint16_t pointer[MAX_NESTED], n_pointers; /* offsets, those inside other structs too */
+	size_t size, stride;		  /* of the struct; of a row in data */
+	uint16_t offset[TAPE_MAX_FIELDS]; /* of each field in a row */
+	struct span {
+		uint16_t from, to, len;
+	} spans[MAX_REFS + 1]; /* from the struct to the row */
+	unsigned n_spans;
+	uint16_t pointer[MAX_NESTED], n_pointers; /* offsets in a row */
 	uint16_t string[MAX_NESTED], n_strings;
-	uint8_t ref_field[MAX_REFS], n_refs;
+	struct ref {
+		uint8_t field;
+		uint16_t offset; /* in the struct */
+		struct rows *to;
+		uint8_t last[MAX_KEY]; /* the struct before, and its reference */
+		uint32_t last_ref;
+		struct buffer v; /* a reference a row */
+	} refs[MAX_REFS];
+	unsigned n_refs;
 	struct {
 		int8_t of, plus, key; /* fields that each is predicted from; -1 none */
 	} guess[TAPE_MAX_FIELDS];
 	struct buffer data;
 	uint32_t n;
-	struct buffer refs[MAX_REFS]; /* of the rows, once they were interned */
 	/* tables only: open addressing, row + 1, 0 free */
 	uint32_t *slots, n_slots;
-	/* A table with ends: the first number of each of its two streams, 0 none yet; its owner. */
-	struct buffer origins;
-	struct rows *ends; /* the table whose row says the stream, NULL none: flow for sock */
-	uint32_t turn;	   /* rows that events of a higher id have first */
+	struct buffer received; /* u8 a row: who had it first receives packets (TAPE_EITHER) */
+	uint32_t turn;		/* rows before it are sent, once they were arranged */
+	struct rows *ends;	/* the table whose row says the stream: flow, for sock */
+	struct buffer origins;	/* the first number of each of its streams, 0 none yet */
 };
 
 struct tape_build {
 	const struct tape_schema *schema;
 	bool pointers;
 	int level;
-	ZSTD_CCtx *zstd;
+	ZSTD_CCtx *zstd, *zstd_small; /* one that changes size is allocated anew again and again */
 	struct rows *by_id[MAX_ID + 1];
 	struct rows *rows; /* as schema->records; rows[0] (the common record) stays empty */
 	struct buffer ts, type, cpu, strings;
@@ -57,7 +73,7 @@ struct tape_build {
 	size_t bytes;
 	/* encoding */
 	struct buffer values, body, head, payload;
-	struct buffer of, plus, keys, last, times; /* what a column is predicted from */
+	struct buffer of, plus, keys, last; /* what a column is predicted from */
 	unsigned n_columns;
 	bool single;
 };
@@ -99,20 +115,20 @@ static inline struct rows *rows_of(const struct tape_build *b, unsigned id)
 	return id <= MAX_ID ? b->by_id[id] : NULL;
 }
 
-/*
- * intern.c. References of all rows of a record, into r->refs; new rows go into the tables. Those of
- * a table are made as it grows.
- */
-bool tape_build_refer(struct tape_build *b, struct rows *r);
+/* intern.c. The references of a record that was just added; new rows go into the tables. */
+bool tape_build_refer(struct tape_build *b, struct rows *r, const uint8_t *record);
 
-/* Which of r->refs belongs to a field that is a reference. */
+/* intern.c. In all tables rows that are sent come before those that are received. */
+bool tape_build_arrange(struct tape_build *b);
+
+/* Those of a field. */
 static inline const uint32_t *refs_of(const struct rows *r, unsigned field)
 {
 	unsigned i = 0;
 
-	while (r->ref_field[i] != field)
+	while (r->refs[i].field != field)
 		i++;
-	return (const uint32_t *)(const void *)r->refs[i].p;
+	return (const uint32_t *)(const void *)r->refs[i].v.p;
 }
 
 /* Forget all records, for the next chunk. */

@@ -8,6 +8,7 @@
 
 #include "codec.h"
 #include "cursor.h"
+#include "frame.h"
 #include "layout.h"
 #include "predict.h"
 
@@ -48,10 +49,11 @@ struct tape_chunk {
 	struct tape_chunk_head head;
 	bool snapshot;
 	uint64_t offset;
-	size_t stored_len;
+	size_t stored_len, memory;
 	const uint8_t *payload; /* NULL: header only */
 	size_t payload_len;
 	const uint8_t *single; /* content of the one frame, once it was decompressed */
+	int single_rc;	       /* NOT_DECODED, or what that returned: it is tried once */
 	struct count *counts;
 	struct column *columns;
 	ZSTD_DCtx *zstd;
@@ -120,12 +122,25 @@ int tape_chunk_new(struct tape_chunk **ret, struct tape_error *err)
 	return 0;
 }
 
+void tape_chunk_trim(struct tape_chunk *c, size_t keep_bytes)
+{
+	size_t cap = 0;
+
+	for (size_t i = 0; i < c->arena.n_blocks; i++)
+		cap += c->arena.blocks[i].cap;
+	if (cap <= keep_bytes)
+		return;
+	while (c->arena.n_blocks)
+		free(c->arena.blocks[--c->arena.n_blocks].p);
+	c->arena.current = c->arena.used = c->arena.total = 0;
+	c->head.n_records = c->head.n_columns = 0;
+}
+
 void tape_chunk_free(struct tape_chunk *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < c->arena.n_blocks; i++)
-		free(c->arena.blocks[i].p);
+	tape_chunk_trim(c, 0);
 	free(c->arena.blocks);
 	free(c->last.p);
 	free(c->of.p);
@@ -270,6 +285,35 @@ static bool get_column_entry(struct tape_in *in, struct column *col)
 	return true;
 }
 
+/* The field whose references are the keys of a KEYED column; -1 without one. */
+static int first_ref(const struct tape_record *rec)
+{
+	for (unsigned i = 0; i < rec->n_fields; i++)
+		if (rec->fields[i].table)
+			return (int)i;
+	return -1;
+}
+
+/* Memory that decoding the column takes, but for its body; a keyed one remembers a value a key. */
+static uint64_t decoded_len(const struct tape_chunk *c, const struct column *col)
+{
+	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
+	const struct tape_field *f = field_of(c, col);
+	uint64_t width, n;
+	int key;
+
+	if (!f)
+		return col->field == TAPE_ORIGINS
+			       ? 2 * sizeof(uint32_t) * (uint64_t)tape_chunk_rows(c, col->record)
+			       : 0;
+	width = f->width ? f->width : 4;
+	n = tape_chunk_rows(c, col->record);
+	key = first_ref(rec);
+	if (col->transform == TAPE_T_KEYED && key >= 0)
+		n += 2 * (uint64_t)tape_chunk_rows(c, rec->fields[key].table) + 1;
+	return n * width;
+}
+
 static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_error *err)
 {
 	bool single = c->head.flags & TAPE_CHUNK_SINGLE;
@@ -277,7 +321,6 @@ static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_e
 
 	for (unsigned i = 0; i < c->head.n_columns; i++) {
 		struct column *col = &c->columns[i];
-		const struct tape_field *f;
 
 		if (!get_column_entry(in, col))
 			return corrupt(c, err, "the column directory is damaged");
@@ -287,18 +330,14 @@ static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_e
 		col->at = (uint32_t)(single ? raw : stored);
 		raw += col->raw_len;
 		stored += single ? 0 : col->stored_len;
-		f = field_of(c, col);
-		if (f)
-			decoded += (uint64_t)tape_chunk_rows(c, col->record) *
-				   (f->width ? f->width : 4);
-		else if (col->field == TAPE_ORIGINS)
-			decoded += 2 * sizeof(uint32_t) * (uint64_t)tape_chunk_rows(c, col->record);
+		decoded += decoded_len(c, col);
 		if (raw > TAPE_MAX_CHUNK_RAW)
 			return too_large(c, err, "bytes of columns", raw, TAPE_MAX_CHUNK_RAW);
 		if (decoded > TAPE_MAX_CHUNK_ROWS)
 			return too_large(c, err, "bytes of decoded columns", decoded,
 					 TAPE_MAX_CHUNK_ROWS);
 	}
+	c->memory = (size_t)(raw + decoded);
 	if (c->payload && stored > c->payload_len)
 		return corrupt(c, err, "the columns are longer than the payload");
 	return 0;
@@ -318,6 +357,8 @@ int tape_chunk_parse(struct tape_chunk *c, const struct tape_schema *schema, boo
 	c->payload = payload;
 	c->payload_len = payload_len;
 	c->single = NULL;
+	c->single_rc = NOT_DECODED;
+	c->memory = 0;
 	arena_reset(&c->arena);
 	get_fixed_head(&c->head, &in);
 	if (in.bad) {
@@ -354,6 +395,16 @@ size_t tape_chunk_stored_len(const struct tape_chunk *c)
 	return c->stored_len;
 }
 
+size_t tape_chunk_memory(const struct tape_chunk *c)
+{
+	return c->memory;
+}
+
+bool tape_chunk_has_payload(const struct tape_chunk *c)
+{
+	return c->payload != NULL;
+}
+
 uint32_t tape_chunk_rows(const struct tape_chunk *c, unsigned record)
 {
 	const struct count *k;
@@ -369,10 +420,14 @@ uint32_t tape_chunk_rows(const struct tape_chunk *c, unsigned record)
 static int decompress(struct tape_chunk *c, const uint8_t *src, size_t len, size_t raw_len,
 		      const uint8_t **ret, struct tape_error *err)
 {
+	size_t n, frame_len;
+	uint64_t content;
 	void *dst;
-	size_t n;
 
-	if (ZSTD_getFrameContentSize(src, len) != raw_len)
+	content = tape_frame_content(src, len, &frame_len);
+	if (content == TAPE_FRAME_BAD || frame_len != len)
+		return corrupt(c, err, "a zstd frame is damaged");
+	if (content != raw_len)
 		return corrupt(c, err, "a zstd frame has not the length that the directory says");
 	dst = arena_alloc(&c->arena, raw_len);
 	if (!dst)
@@ -388,9 +443,9 @@ static int decompress(struct tape_chunk *c, const uint8_t *src, size_t len, size
 static int decompress_single(struct tape_chunk *c, struct tape_error *err)
 {
 	const struct column *last = &c->columns[c->head.n_columns - 1];
-	size_t len = ZSTD_findFrameCompressedSize(c->payload, c->payload_len);
+	size_t len;
 
-	if (ZSTD_isError(len))
+	if (tape_frame_content(c->payload, c->payload_len, &len) == TAPE_FRAME_BAD)
 		return corrupt(c, err, "its zstd frame is damaged");
 	return decompress(c, c->payload, len, (size_t)last->at + last->raw_len, &c->single, err);
 }
@@ -401,7 +456,12 @@ static int body_of(struct tape_chunk *c, const struct column *col, const uint8_t
 	int rc;
 
 	if (c->head.flags & TAPE_CHUNK_SINGLE) {
-		rc = c->single ? 0 : decompress_single(c, err);
+		if (c->single_rc == NOT_DECODED)
+			c->single_rc = rc = decompress_single(c, err);
+		else if (c->single_rc)
+			rc = corrupt(c, err, "its zstd frame is damaged");
+		else
+			rc = 0;
 		if (!rc)
 			*ret = c->single + col->at;
 		return rc;
@@ -491,14 +551,6 @@ static void *scratch(struct scratch *s, size_t len)
 	s->p = p;
 	s->cap = len;
 	return p;
-}
-
-static int first_ref(const struct tape_record *rec)
-{
-	for (unsigned i = 0; i < rec->n_fields; i++)
-		if (rec->fields[i].table)
-			return (int)i;
-	return -1;
 }
 
 /* Undo the transform KEYED: by the first reference of the record's rows. */

@@ -10,6 +10,7 @@
 #define SINGLE_BELOW 4096 /* events; smaller chunks are one zstd frame: -5 % at 4 k events */
 #define MIN_COMPRESS 24	  /* bytes; a frame costs about 12 */
 #define OWN_BLOCK 8192	  /* bytes of a plane */
+#define SMALL 16384	  /* bytes of a body */
 #define MAX_COLUMN_ENTRY 64
 
 static const uint8_t zeros[8];
@@ -82,10 +83,13 @@ static size_t compress(struct tape_build *b, const uint8_t *body, size_t len, si
 	ZSTD_inBuffer in = {body, len, 0};
 	size_t left = 1;
 
+	if (n < OWN_BLOCK || n_planes < 1)
+		return ZSTD_compressCCtx(len < SMALL ? b->zstd_small : b->zstd, out.dst, out.size,
+					 body, len, b->level);
 	ZSTD_CCtx_reset(b->zstd, ZSTD_reset_session_only);
 	ZSTD_CCtx_setParameter(b->zstd, ZSTD_c_compressionLevel, b->level);
 	ZSTD_CCtx_setPledgedSrcSize(b->zstd, len);
-	for (unsigned i = 1; n >= OWN_BLOCK && i <= n_planes && 1 + i * n < len; i++) {
+	for (unsigned i = 1; i <= n_planes && 1 + i * n < len; i++) {
 		in.size = 1 + i * n;
 		while (left && !ZSTD_isError(left))
 			left = ZSTD_compressStream2(b->zstd, &out, &in, ZSTD_e_flush);
@@ -136,12 +140,12 @@ static bool gather_input(struct rows *r, int field, size_t n, unsigned width, st
 	if (!reserve(ret, n * width))
 		return false;
 	if (r->rec->fields[field].width >= width) { /* the low bytes: hosts are little-endian */
-		gather(r->data.p + r->offset[field], r->size, n, width, ret->p);
+		gather(r->data.p + r->offset[field], r->stride, n, width, ret->p);
 		return true;
 	}
 	memset(ret->p, 0, n * width);
 	for (size_t i = 0; i < n; i++)
-		memcpy(ret->p + i * width, r->data.p + r->offset[field] + i * r->size,
+		memcpy(ret->p + i * width, r->data.p + r->offset[field] + i * r->stride,
 		       r->rec->fields[field].width);
 	return true;
 }
@@ -159,7 +163,7 @@ static const uint32_t *stream_keys(struct tape_build *b, struct rows *r, unsigne
 	if (!reserve(&b->keys, r->n * sizeof(*keys)))
 		return NULL;
 	keys = (uint32_t *)(void *)b->keys.p;
-	ends = (const uint32_t *)(const void *)rows_of(b, f->table)->refs[0].p;
+	ends = (const uint32_t *)(const void *)rows_of(b, f->table)->refs[0].v.p;
 	for (uint32_t i = 0; i < r->n; i++)
 		keys[i] = refs[i] ? ends[refs[i] - 1] : 0;
 	return keys;
@@ -226,15 +230,6 @@ static bool predict_stream(struct tape_build *b, struct rows *r, enum tape_trans
 	return true;
 }
 
-static bool gather_times(struct tape_build *b, const struct rows *r)
-{
-	b->times.len = 0;
-	if (!reserve(&b->times, r->n * sizeof(uint64_t)))
-		return false;
-	gather(r->data.p + offsetof(struct ev_head, ts_ns), r->size, r->n, 8, b->times.p);
-	return true;
-}
-
 static bool predict(struct tape_build *b, struct rows *r, unsigned field, struct how *how)
 {
 	const struct tape_field *f = &r->rec->fields[field];
@@ -253,23 +248,22 @@ static bool predict(struct tape_build *b, struct rows *r, unsigned field, struct
 		tape_predict(TAPE_T_ROW, b->values.p, r->n, f->width, &g);
 		return true;
 	}
-	key = key < 0 ? r->ref_field[0] : key;
+	key = key < 0 ? r->refs[0].field : key;
 	how->key = 1 + 2 * (uint32_t)key + (f->guess.side != TAPE_NO_STREAM);
 	if (f->guess.side == TAPE_NO_STREAM) {
-		if (!gather_times(b, r) ||
+		b->plus.len = 0; /* free: a time has no plus */
+		if (!reserve(&b->plus, r->n * sizeof(uint64_t)) ||
 		    !clear_last(b, rows_of(b, r->rec->fields[key].table)->n + 1, f->width))
 			return false;
-		g.times = (const uint64_t *)(const void *)b->times.p;
+		gather(r->data.p, r->stride, r->n, 8, b->plus.p); /* rows begin with it */
+		g.times = (const uint64_t *)(const void *)b->plus.p;
 		g.keys = refs_of(r, (unsigned)key);
 		g.last = b->last.p;
 		tape_predict(TAPE_T_LAST, b->values.p, r->n, f->width, &g);
 		return true;
 	}
 	g.keys = stream_keys(b, r, (unsigned)key);
-	turn = f->guess.side == TAPE_SENT	? r->n
-	       : f->guess.side == TAPE_RECEIVED ? 0
-	       : r->turn < r->n			? r->turn
-						: r->n;
+	turn = f->guess.side == TAPE_SENT ? r->n : f->guess.side == TAPE_RECEIVED ? 0 : r->turn;
 	how->turn = (uint32_t)turn;
 	return g.keys && predict_stream(b, r, how->transform, 0, turn, &g, false) &&
 	       predict_stream(b, r, how->transform, turn, r->n - turn, &g, true);
@@ -296,12 +290,12 @@ static bool predict_ref(struct tape_build *b, struct rows *r, unsigned field, st
 static bool apply_keyed(struct tape_build *b, struct rows *r, unsigned field)
 {
 	const struct tape_field *f = &r->rec->fields[field],
-				*key = &r->rec->fields[r->ref_field[0]];
+				*key = &r->rec->fields[r->refs[0].field];
 	size_t n_keys = (key->type == TAPE_DREF ? 2 : 1) * (size_t)rows_of(b, key->table)->n + 1;
 
 	if (!clear_last(b, n_keys, f->width))
 		return false;
-	tape_keyed(b->values.p, r->n, f->width, refs_of(r, r->ref_field[0]), n_keys, b->last.p);
+	tape_keyed(b->values.p, r->n, f->width, refs_of(r, r->refs[0].field), n_keys, b->last.p);
 	return true;
 }
 
@@ -343,7 +337,7 @@ static int put_strings(struct tape_build *b, struct rows *r, unsigned field, str
 	struct tape_out o;
 
 	for (uint32_t i = 0; i < r->n; i++)
-		total += ((const struct ev_str *)(const void *)(src + i * r->size))->len;
+		total += ((const struct ev_str *)(const void *)(src + i * r->stride))->len;
 	if (!reserve(&b->body, total + 5 * (size_t)r->n))
 		return no_memory(err);
 	o = tape_out(b->body.p + start, b->body.cap - start);
@@ -351,7 +345,7 @@ static int put_strings(struct tape_build *b, struct rows *r, unsigned field, str
 		for (uint32_t i = 0; i < r->n; i++) {
 			struct ev_str s;
 
-			memcpy(&s, src + i * r->size, sizeof(s));
+			memcpy(&s, src + i * r->stride, sizeof(s));
 			if (!pass)
 				tape_out_varint(&o, s.len);
 			else if (s.len)
@@ -376,7 +370,7 @@ static int put_column(struct tape_build *b, struct rows *r, unsigned field, stru
 	if (f->table)
 		memcpy(b->values.p, refs_of(r, field), (size_t)r->n * f->width);
 	else
-		gather(src, r->size, r->n, f->width, b->values.p);
+		gather(src, r->stride, r->n, f->width, b->values.p);
 	return put_values(b, r, field, r->n, err);
 }
 
@@ -411,28 +405,14 @@ static int put_common(struct tape_build *b, size_t n, struct tape_error *err)
 	return rc;
 }
 
-/* A table learns which of its rows are sent, and which received (TAPE_EITHER). */
-static void set_turn(struct tape_build *b, const struct rows *r)
-{
-	for (unsigned i = 0; i < r->n_refs; i++) {
-		const struct tape_field *f = &r->rec->fields[r->ref_field[i]];
-
-		if (f->hint == TAPE_NEXT && f->guess.side == TAPE_RECEIVED)
-			rows_of(b, f->table)->turn = rows_of(b, f->table)->n;
-	}
-}
-
 /* Events before tables and tables by falling id: who refers comes before what is referred to. */
 static int put_columns(struct tape_build *b, size_t n, struct tape_error *err)
 {
-	int rc = put_common(b, n, err);
+	int rc = tape_build_arrange(b) ? put_common(b, n, err) : no_memory(err);
 
 	for (size_t i = b->schema->n_records; !rc && i-- > 1;) {
 		struct rows *r = &b->rows[i];
 
-		set_turn(b, r);
-		if (!r->rec->is_table && r->n && !tape_build_refer(b, r))
-			return no_memory(err);
 		for (unsigned f = 0; !rc && r->n && f < r->rec->n_fields; f++)
 			rc = put_column(b, r, f, err);
 		if (!rc && r->n)

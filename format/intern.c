@@ -17,7 +17,7 @@ static bool rehash(struct rows *t)
 	if (!slots)
 		return false;
 	for (uint32_t row = 0; row < t->n; row++) {
-		uint32_t i = (uint32_t)XXH3_64bits(t->data.p + row * t->size, t->size) & mask;
+		uint32_t i = (uint32_t)XXH3_64bits(t->data.p + row * t->stride, t->size) & mask;
 
 		while (slots[i])
 			i = (i + 1) & mask;
@@ -29,8 +29,6 @@ static bool rehash(struct rows *t)
 	return true;
 }
 
-static bool refer(struct tape_build *b, struct rows *r, unsigned i, size_t from, size_t n);
-
 /* Row + 1 of this value in the table, added if it is new; 0: no memory. */
 static uint32_t intern(struct tape_build *b, struct rows *t, const void *key)
 {
@@ -40,15 +38,12 @@ static uint32_t intern(struct tape_build *b, struct rows *t, const void *key)
 		return 0;
 	mask = t->n_slots - 1;
 	for (i = (uint32_t)XXH3_64bits(key, t->size) & mask; t->slots[i]; i = (i + 1) & mask)
-		if (!memcmp(t->data.p + (t->slots[i] - 1) * t->size, key, t->size))
+		if (!memcmp(t->data.p + (t->slots[i] - 1) * t->stride, key, t->size))
 			return t->slots[i];
 	if (!append(&t->data, key, t->size))
 		return 0;
 	t->slots[i] = ++t->n;
-	for (unsigned k = 0; k < t->n_refs; k++)
-		if (!refer(b, t, k, t->n - 1, 1))
-			return 0;
-	return t->n;
+	return tape_build_refer(b, t, key) ? t->n : 0;
 }
 
 /* The two ends of a flow in one order, whichever is local; true if they were swapped. */
@@ -64,50 +59,108 @@ static bool order_flow(const struct ev_flow *f, struct ev_flow *ret)
 	return true;
 }
 
-/* The reference to a struct in its table; 0 none; *ok false: no memory. */
-static uint32_t ref_to(struct tape_build *b, struct rows *t, const uint8_t *src, bool directed,
-		       bool *ok)
+/* The reference to a struct in its table, which is not 0; 0: no memory. */
+static uint32_t ref_to(struct tape_build *b, struct ref *ref, bool directed, bool received)
 {
+	struct rows *t = ref->to;
 	struct ev_flow flow;
-	bool swapped;
-	uint32_t ref;
+	uint32_t row, n = t->n;
+	bool swapped = directed && order_flow((const void *)ref->last, &flow);
 
-	if (!memcmp(src, zeros, t->size))
+	row = intern(b, t, directed ? (const void *)&flow : ref->last);
+	if (!row || (t->n > n && !append(&t->received, &(uint8_t){received}, 1)))
 		return 0;
-	swapped = directed && order_flow((const void *)src, &flow);
-	ref = intern(b, t, directed ? (const void *)&flow : src);
-	*ok = *ok && ref;
-	return directed && ref ? 1 + ((ref - 1) << 1 | swapped) : ref;
+	return directed ? 1 + ((row - 1) << 1 | swapped) : row;
 }
 
-/* References of rows `from` to `from + n` of r, its i-th reference field. */
-static bool refer(struct tape_build *b, struct rows *r, unsigned i, size_t from, size_t n)
+/* A table's struct as it is kept: without pointers, unless they are wanted. */
+static inline void copy_key(const struct tape_build *b, const struct rows *t, const uint8_t *src,
+			    uint8_t *ret)
 {
-	const struct tape_field *f = &r->rec->fields[r->ref_field[i]];
-	const uint8_t *src = r->data.p + r->offset[r->ref_field[i]] + from * r->size;
-	struct rows *t = rows_of(b, f->table);
-	const uint8_t *last = zeros;
-	uint32_t ref = 0, *out;
-	bool ok = true;
+	memcpy(ret, src, t->size);
+	for (unsigned i = 0; !b->pointers && i < t->n_pointers; i++)
+		memset(ret + t->pointer[i], 0, sizeof(uint64_t));
+}
 
-	if (!reserve(&r->refs[i], n * sizeof(*out)))
-		return false;
-	out = (uint32_t *)(void *)(r->refs[i].p + r->refs[i].len);
-	r->refs[i].len += n * sizeof(*out);
-	for (size_t k = 0; ok && k < n; k++, src += r->size) {
-		if (memcmp(src, last, t->size)) {
-			last = src;
-			ref = ref_to(b, t, src, f->type == TAPE_DREF, &ok);
+bool tape_build_refer(struct tape_build *b, struct rows *r, const uint8_t *record)
+{
+	for (unsigned i = 0; i < r->n_refs; i++) {
+		struct ref *ref = &r->refs[i];
+		const struct tape_field *f = &r->rec->fields[ref->field];
+		uint8_t key[MAX_KEY];
+
+		copy_key(b, ref->to, record + ref->offset, key);
+		if (memcmp(key, ref->last, ref->to->size)) {
+			memcpy(ref->last, key, ref->to->size);
+			ref->last_ref = 0;
+			if (memcmp(key, zeros, ref->to->size)) {
+				ref->last_ref = ref_to(b, ref, f->type == TAPE_DREF,
+						       f->guess.side == TAPE_RECEIVED);
+				if (!ref->last_ref)
+					return false;
+			}
 		}
-		out[k] = ref;
+		if (!append(&ref->v, &ref->last_ref, sizeof(ref->last_ref)))
+			return false;
 	}
-	return ok;
+	return true;
 }
 
-bool tape_build_refer(struct tape_build *b, struct rows *r)
+/* ---- rows that are sent before those that are received ---- */
+
+static bool needs_order(const struct rows *t)
 {
-	for (unsigned i = 0; i < r->n_refs; i++)
-		if (!refer(b, r, i, 0, r->n))
+	for (unsigned i = 0; i < t->rec->n_fields; i++)
+		if (t->rec->fields[i].guess.side == TAPE_EITHER)
+			return true;
+	return false;
+}
+
+/* References to t become those to its rows in the new order. */
+static void renumber(struct tape_build *b, const struct rows *t, const uint32_t *place)
+{
+	for (size_t i = 1; i < b->schema->n_records; i++)
+		for (unsigned k = 0; k < b->rows[i].n_refs; k++) {
+			struct buffer *v = &b->rows[i].refs[k].v;
+			uint32_t *refs = (uint32_t *)(void *)v->p;
+
+			for (size_t n = v->len / 4; b->rows[i].refs[k].to == t && n-- > 0;)
+				refs[n] = refs[n] ? place[refs[n] - 1] + 1 : 0;
+		}
+}
+
+static bool arrange(struct tape_build *b, struct rows *t)
+{
+	struct buffer data = t->data, refs = t->refs[0].v;
+	uint32_t *place, *from = (uint32_t *)(void *)refs.p, *to, next = 0;
+
+	b->values.len = b->of.len = b->plus.len = 0;
+	if (!reserve(&b->values, t->n * sizeof(*place)) || !reserve(&b->of, data.len) ||
+	    !reserve(&b->plus, refs.len))
+		return false;
+	place = (uint32_t *)(void *)b->values.p;
+	to = (uint32_t *)(void *)b->plus.p;
+	for (uint8_t side = 0; side < 2; side++) {
+		for (uint32_t i = 0; i < t->n; i++) {
+			if (t->received.p[i] != side)
+				continue;
+			memcpy(b->of.p + next * t->stride, data.p + i * t->stride, t->stride);
+			to[next] = from[i];
+			place[i] = next++;
+		}
+		t->turn = side ? t->turn : next;
+	}
+	renumber(b, t, place);
+	memcpy(data.p, b->of.p, data.len);
+	memcpy(refs.p, to, refs.len);
+	return true;
+}
+
+bool tape_build_arrange(struct tape_build *b)
+{
+	for (size_t i = 1; i < b->schema->n_records; i++)
+		if (b->rows[i].rec->is_table && b->rows[i].n && needs_order(&b->rows[i]) &&
+		    !arrange(b, &b->rows[i]))
 			return false;
 	return true;
 }

@@ -140,11 +140,13 @@ static void on_timer(struct machine *m, void *arg)
 	uint64_t now = m->now;
 
 	e->n_timers--;
-	e->timer_at = UINT64_MAX;
 	if (e->dead) {
 		conn_put(m, e->conn);
 		return;
 	}
+	if (e->timer_at != now) /* an earlier one took its place */
+		return;
+	e->timer_at = UINT64_MAX;
 	if (c->tick < now) {
 		c->tick = now;
 		c->last = K_NONE;
