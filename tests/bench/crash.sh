@@ -45,7 +45,7 @@ crash() { # KIND SECONDS_BEFORE
 	sleep "$2"
 	killed=$(kill_now "$victim")
 	mono_ns=${killed% *} real_s=${killed#* }
-	wait_end "$victim"
+	wait_end "$victim" 2>"$tmp/killed" # the shell's own words on it
 	for p in $children; do
 		kill "$p" 2>/dev/null || :
 	done

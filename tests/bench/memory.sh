@@ -31,9 +31,9 @@ window() { # EVENTS COMMAND [ARG...]: 1 % in the middle
 	shift 2
 	timed all "$TCPTAPE" "$command" "$@" "$tmp/$of"
 	all_s=$cpu_s
-	length=$("$TCPTAPE" info --json "$tmp/$of" | sed -n 's/.*"duration_s":\([0-9.]*\).*/\1/p')
-	timed window "$TCPTAPE" "$command" "$@" --from "+$(calc "$length * 0.5")s" \
-		--to "+$(calc "$length * 0.51")s" "$tmp/$of"
+	whole=$("$TCPTAPE" info --json "$tmp/$of" | sed -n 's/.*"duration_s":\([0-9.]*\).*/\1/p')
+	timed window "$TCPTAPE" "$command" "$@" --from "+$(calc "$whole * 0.5")s" \
+		--to "+$(calc "$whole * 0.51")s" "$tmp/$of"
 	figure "window.$command.$of" "$(calc "100 * $cpu_s / $all_s")" '%'
 }
 
