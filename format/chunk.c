@@ -895,6 +895,11 @@ int tape_chunk_column(struct tape_chunk *c, unsigned record, unsigned field,
 	return col->rc;
 }
 
+bool tape_chunk_has(const struct tape_chunk *c, unsigned record, unsigned field)
+{
+	return find_column(c, record, field) != NULL;
+}
+
 size_t tape_chunk_column_stored(const struct tape_chunk *c, unsigned record, unsigned field)
 {
 	const struct column *col = find_column(c, record, field);

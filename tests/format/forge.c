@@ -246,18 +246,24 @@ static void unzstd(const uint8_t *src, size_t len, size_t raw_len, struct bytes 
 struct entry { /* of a column directory */
 	uint64_t record, field, raw_len, stored_len;
 	uint8_t transform, layout, flags;
+	const uint8_t *rest; /* what it is predicted from, and what a newer version appended */
+	size_t rest_len;
 };
 
 static void get_entry(struct tape_in *in, struct entry *e)
 {
-	tape_in_u8(in);
-	e->record = tape_in_varint(in);
-	e->field = tape_in_varint(in);
-	e->transform = tape_in_u8(in);
-	e->layout = tape_in_u8(in);
-	e->flags = tape_in_u8(in);
-	e->raw_len = tape_in_varint(in);
-	e->stored_len = tape_in_varint(in);
+	size_t len = tape_in_u8(in);
+	struct tape_in one = tape_in(tape_in_bytes(in, len), len);
+
+	e->record = tape_in_varint(&one);
+	e->field = tape_in_varint(&one);
+	e->transform = tape_in_u8(&one);
+	e->layout = tape_in_u8(&one);
+	e->flags = tape_in_u8(&one);
+	e->raw_len = tape_in_varint(&one);
+	e->stored_len = tape_in_varint(&one);
+	e->rest = one.p;
+	e->rest_len = tape_in_left(&one);
 }
 
 static void put_plain_entry(const struct entry *e, struct bytes *head)
@@ -267,10 +273,12 @@ static void put_plain_entry(const struct entry *e, struct bytes *head)
 				   .transform = e->transform,
 				   .layout = e->layout,
 				   .len = e->raw_len};
-	uint8_t buf[64];
+	uint8_t buf[512];
 	struct tape_out o = tape_out(buf, sizeof(buf));
 
 	put_entry(&o, &col);
+	tape_out_bytes(&o, e->rest, e->rest_len);
+	buf[0] = (uint8_t)(buf[0] + e->rest_len);
 	bytes_add(head, buf, (size_t)(o.p - buf));
 }
 
