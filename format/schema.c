@@ -163,10 +163,17 @@ const struct tape_schema *tape_schema_builtin(void)
 
 const struct tape_record *tape_schema_record(const struct tape_schema *s, unsigned id)
 {
-	for (size_t i = 0; i < s->n_records; i++)
-		if (s->records[i].id == id)
-			return &s->records[i];
-	return NULL;
+	size_t low = 0, high = s->n_records; /* they stand by rising id */
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (s->records[mid].id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < s->n_records && s->records[low].id == id ? &s->records[low] : NULL;
 }
 
 const struct tape_record *tape_schema_record_by_name(const struct tape_schema *s, const char *name)
