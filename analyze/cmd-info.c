@@ -25,8 +25,8 @@ static struct {
 static const struct opt_row rows[] = {
 	{'v', "all", NULL, OPT_FLAG, 0, "all metadata, and each interval of loss"},
 	{'c', "counters", NULL, OPT_FLAG, offsetof(__typeof__(opts), counters),
-	 "instead: the kernel's counters over the recording, beside the events of the\n"
-	 "same kind that were recorded"},
+	 "instead: the kernel's counters over the recording, beside the\n"
+	 "events of the same kind that were recorded"},
 };
 
 struct type_sum { /* of one record type */
