@@ -224,6 +224,10 @@ struct sk_buff {
 	unsigned char *head, *data;
 };
 
+struct new_utsname {
+	char sysname[65];
+};
+
 struct nf_hook_state {
 	struct net_device *in, *out;
 };

@@ -22,7 +22,7 @@ enum layer { /* unit tx_layer */
 
 static __always_inline int wrote(struct sock *sk, uint64_t size)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_tx_write *e;
 
 	if (!tp)
@@ -102,7 +102,7 @@ SEC("?fentry/__tcp_transmit_skb")
 int BPF_PROG(tx__tcp, struct sock *sk, struct sk_buff *skb, int clone_it, uint32_t gfp,
 	     uint32_t rcv_nxt)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_tx *e;
 	uint16_t segs;
 
@@ -113,7 +113,7 @@ int BPF_PROG(tx__tcp, struct sock *sk, struct sk_buff *skb, int clone_it, uint32
 		return 0;
 	start_tx(e, LAYER_TCP);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
-	e->packet.flow = e->sock.flow;
+	copy_flow(&e->packet.flow, &e->sock.flow);
 	fill_cb(&e->packet, skb);
 	segs = CB(skb, tcp_gso_segs);
 	e->packet.segs = segs ? segs : 1;
@@ -142,7 +142,7 @@ int BPF_KPROBE(tx__tcp_kprobe, struct sock *sk, struct sk_buff *skb, int clone_i
 		return 0;
 	start_tx(e, LAYER_TCP);
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
-	e->packet.flow = e->sock.flow;
+	copy_flow(&e->packet.flow, &e->sock.flow);
 	fill_cb_probed(&e->packet, skb);
 	segs = BPF_CORE_READ(cb, tcp_gso_segs);
 	e->packet.segs = segs ? segs : 1;
@@ -164,10 +164,10 @@ int BPF_KPROBE(tx__tcp_kprobe, struct sock *sk, struct sk_buff *skb, int clone_i
 static __always_inline bool take_tcp_only(struct ev_packet *p, const unsigned char *data,
 					  uint32_t len)
 {
-	uint8_t t[TCP_LEN];
+	uint8_t t[TCP_LEN] __attribute__((aligned(8)));
 	uint32_t header;
 
-	if (bpf_probe_read_kernel(t, sizeof(t), data))
+	if (!read_kernel(t, sizeof(t), data))
 		return false;
 	header = (t[12] >> 4) * 4;
 	p->seq = be32(t + 4);
@@ -182,8 +182,8 @@ static __always_inline bool take_tcp_only(struct ev_packet *p, const unsigned ch
 /* __ip_queue_xmit serves SCTP, DCCP and L2TP as well. */
 static __always_inline int to_ip(struct sock *sk, struct sk_buff *skb)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	struct ev_packet p = {};
+	struct tcp_sock *tp = tcp_of(sk);
+	struct ev_packet p __attribute__((aligned(8))) = {};
 	struct ev_tx *e;
 
 	if (!tp || !take_tcp_only(&p, skb->data, skb->len))
@@ -194,8 +194,8 @@ static __always_inline int to_ip(struct sock *sk, struct sk_buff *skb)
 		return 0;
 	start_tx(e, LAYER_IP);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
-	p.flow = e->sock.flow;
 	copy_packet(&e->packet, &p);
+	copy_flow(&e->packet.flow, &e->sock.flow);
 	e->departure_ns = skb->skb_mstamp_ns;
 	e->netns = e->sock.netns;
 	e->cloned = BPF_CORE_READ_BITFIELD(skb, cloned);
@@ -206,7 +206,7 @@ static __always_inline int to_ip(struct sock *sk, struct sk_buff *skb)
 static __always_inline int to_ip_probed(struct sock *sk, struct sk_buff *skb)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
-	struct ev_packet p = {};
+	struct ev_packet p __attribute__((aligned(8))) = {};
 	struct ev_tx *e;
 
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
@@ -218,8 +218,8 @@ static __always_inline int to_ip_probed(struct sock *sk, struct sk_buff *skb)
 		return 0;
 	start_tx(e, LAYER_IP);
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
-	p.flow = e->sock.flow;
 	copy_packet(&e->packet, &p);
+	copy_flow(&e->packet.flow, &e->sock.flow);
 	e->departure_ns = BPF_CORE_READ(skb, skb_mstamp_ns);
 	e->netns = e->sock.netns;
 	e->cloned = BPF_CORE_READ_BITFIELD_PROBED(skb, cloned);

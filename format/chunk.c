@@ -8,6 +8,7 @@
 
 #include "codec.h"
 #include "cursor.h"
+#include "frame.h"
 #include "layout.h"
 
 #define ARENA_BLOCK (1u << 20)
@@ -47,6 +48,7 @@ struct tape_chunk {
 	const uint8_t *payload; /* NULL: header only */
 	size_t payload_len;
 	const uint8_t *single; /* content of the one frame, once it was decompressed */
+	int single_rc;	       /* NOT_DECODED, or what that returned: it is tried once */
 	struct count *counts;
 	struct column *columns;
 	ZSTD_DCtx *zstd;
@@ -239,6 +241,34 @@ static bool get_column_entry(struct tape_in *in, struct column *col)
 	return true;
 }
 
+/* The field whose references are the keys of a KEYED column; n_fields without one. */
+static unsigned key_field(const struct tape_record *rec)
+{
+	unsigned key = 0;
+
+	while (key < rec->n_fields && !rec->fields[key].table)
+		key++;
+	return key;
+}
+
+/* Memory that decoding the column takes, but for its body; a keyed one remembers a value a key. */
+static uint64_t decoded_len(const struct tape_chunk *c, const struct column *col)
+{
+	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
+	const struct tape_field *f = field_of(c, col);
+	uint64_t width, n;
+	unsigned key;
+
+	if (!f)
+		return 0;
+	width = f->width ? f->width : 4;
+	n = tape_chunk_rows(c, col->record);
+	key = key_field(rec);
+	if (col->transform == TAPE_T_KEYED && key < rec->n_fields)
+		n += 2 * (uint64_t)tape_chunk_rows(c, rec->fields[key].table) + 1;
+	return n * width;
+}
+
 static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_error *err)
 {
 	bool single = c->head.flags & TAPE_CHUNK_SINGLE;
@@ -246,7 +276,6 @@ static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_e
 
 	for (unsigned i = 0; i < c->head.n_columns; i++) {
 		struct column *col = &c->columns[i];
-		const struct tape_field *f;
 
 		if (!get_column_entry(in, col))
 			return corrupt(c, err, "the column directory is damaged");
@@ -256,10 +285,7 @@ static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_e
 		col->at = (uint32_t)(single ? raw : stored);
 		raw += col->raw_len;
 		stored += single ? 0 : col->stored_len;
-		f = field_of(c, col);
-		if (f)
-			decoded += (uint64_t)tape_chunk_rows(c, col->record) *
-				   (f->width ? f->width : 4);
+		decoded += decoded_len(c, col);
 		if (raw > TAPE_MAX_CHUNK_RAW)
 			return too_large(c, err, "bytes of columns", raw, TAPE_MAX_CHUNK_RAW);
 		if (decoded > TAPE_MAX_CHUNK_ROWS)
@@ -285,6 +311,7 @@ int tape_chunk_parse(struct tape_chunk *c, const struct tape_schema *schema, boo
 	c->payload = payload;
 	c->payload_len = payload_len;
 	c->single = NULL;
+	c->single_rc = NOT_DECODED;
 	arena_reset(&c->arena);
 	get_fixed_head(&c->head, &in);
 	if (in.bad) {
@@ -336,10 +363,14 @@ uint32_t tape_chunk_rows(const struct tape_chunk *c, unsigned record)
 static int decompress(struct tape_chunk *c, const uint8_t *src, size_t len, size_t raw_len,
 		      const uint8_t **ret, struct tape_error *err)
 {
+	size_t n, frame_len;
+	uint64_t content;
 	void *dst;
-	size_t n;
 
-	if (ZSTD_getFrameContentSize(src, len) != raw_len)
+	content = tape_frame_content(src, len, &frame_len);
+	if (content == TAPE_FRAME_BAD || frame_len != len)
+		return corrupt(c, err, "a zstd frame is damaged");
+	if (content != raw_len)
 		return corrupt(c, err, "a zstd frame has not the length that the directory says");
 	dst = arena_alloc(&c->arena, raw_len);
 	if (!dst)
@@ -355,9 +386,9 @@ static int decompress(struct tape_chunk *c, const uint8_t *src, size_t len, size
 static int decompress_single(struct tape_chunk *c, struct tape_error *err)
 {
 	const struct column *last = &c->columns[c->head.n_columns - 1];
-	size_t len = ZSTD_findFrameCompressedSize(c->payload, c->payload_len);
+	size_t len;
 
-	if (ZSTD_isError(len))
+	if (tape_frame_content(c->payload, c->payload_len, &len) == TAPE_FRAME_BAD)
 		return corrupt(c, err, "its zstd frame is damaged");
 	return decompress(c, c->payload, len, (size_t)last->at + last->raw_len, &c->single, err);
 }
@@ -368,7 +399,12 @@ static int body_of(struct tape_chunk *c, const struct column *col, const uint8_t
 	int rc;
 
 	if (c->head.flags & TAPE_CHUNK_SINGLE) {
-		rc = c->single ? 0 : decompress_single(c, err);
+		if (c->single_rc == NOT_DECODED)
+			c->single_rc = rc = decompress_single(c, err);
+		else if (c->single_rc)
+			rc = corrupt(c, err, "its zstd frame is damaged");
+		else
+			rc = 0;
 		if (!rc)
 			*ret = c->single + col->at;
 		return rc;
@@ -445,13 +481,11 @@ static int unkey(struct tape_chunk *c, const struct column *col, struct tape_col
 {
 	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
 	struct tape_column keys;
-	unsigned key = 0;
+	unsigned key = key_field(rec);
 	size_t n_keys;
 	void *last;
 	int rc;
 
-	while (key < rec->n_fields && !rec->fields[key].table)
-		key++;
 	if (key == rec->n_fields)
 		return corrupt(c, err, "a keyed column of a record without reference");
 	if (rec->fields[col->field].table) /* it may be its own key */

@@ -24,6 +24,7 @@ struct tape_reader {
 	struct tape_chunk *chunk;
 	struct tape_damage damage[MAX_DAMAGE];
 	size_t n_damage;
+	uint64_t resync_hashed, resync_passed; /* bytes, since the start */
 	uint64_t from_ns, to_ns;
 	uint64_t
 		pending; /* length of the block whose chunk was returned, still to be passed over */
@@ -32,6 +33,7 @@ struct tape_reader {
 	struct tape_index_entry *index;
 	size_t n_index, next_index;
 	bool index_tried;
+	bool by_block; /* tape_reader_open_blocks */
 };
 
 /* ---- small helpers ---- */
@@ -75,14 +77,15 @@ static bool good_head(const struct tape_reader *r, const uint8_t *p, size_t got,
  * May a candidate be hashed? A forged file could have one in every 40 bytes, each with 64 KiB of
  * type header; so what is hashed stays in proportion to what is passed over.
  */
-static bool in_budget(const uint8_t *p, size_t got, uint64_t passed, uint64_t *hashed)
+static bool in_budget(struct tape_reader *r, const uint8_t *p, size_t got, uint64_t passed)
 {
 	struct tape_block_head h;
 
 	if (got < TAPE_BLOCK_HEAD_LEN || !tape_block_unpack(p, &h))
 		return false;
-	*hashed += TAPE_BLOCK_HEAD_LEN + h.hdr_len;
-	return *hashed <= RESYNC_HASH_FREE + RESYNC_HASH_PER_BYTE * passed;
+	r->resync_hashed += TAPE_BLOCK_HEAD_LEN + h.hdr_len;
+	return r->resync_hashed <=
+	       RESYNC_HASH_FREE + RESYNC_HASH_PER_BYTE * (r->resync_passed + passed);
 }
 
 /*
@@ -91,7 +94,7 @@ static bool in_budget(const uint8_t *p, size_t got, uint64_t passed, uint64_t *h
  */
 static int resync(struct tape_reader *r, bool cut, struct tape_error *err)
 {
-	uint64_t from = r->src.pos, hashed = 0;
+	uint64_t from = r->src.pos;
 	struct tape_block_head h;
 	const uint8_t *p;
 	size_t got, at;
@@ -113,8 +116,10 @@ static int resync(struct tape_reader *r, bool cut, struct tape_error *err)
 						      &full, &got, err);
 			if (rc)
 				return rc;
-			if (in_budget(full, got, r->src.pos - from, &hashed) &&
+			if (in_budget(r, full, got, r->src.pos - from) &&
 			    good_head(r, full, got, &h)) {
+				r->resync_passed += r->src.pos - from;
+				r->resync_hashed -= TAPE_BLOCK_HEAD_LEN + h.hdr_len;
 				note_damage(r, from, r->src.pos - from, "damaged data was skipped");
 				r->jumped = true;
 				return 1;
@@ -152,7 +157,7 @@ static int view_head(struct tape_reader *r, struct tape_block_view *v, struct ta
 			return rc;
 	}
 	if (!good_head(r, p, got, &v->h)) {
-		if (!r->facts.any)
+		if (!r->facts.any && !r->by_block)
 			return tape_fail(err, TAPE_E_NOT_TAPE, 0, "not a tcptape trace");
 		cut = got < TAPE_BLOCK_HEAD_LEN ||
 		      (tape_block_unpack(p, &v->h) &&
@@ -407,19 +412,21 @@ static int read_front(struct tape_reader *r, struct tape_error *err)
 	return 0;
 }
 
-int tape_reader_open(struct tape_reader **ret, const char *path, struct tape_error *err)
+static int open_reader(struct tape_reader **ret, const char *path, bool by_block,
+		       struct tape_error *err)
 {
 	struct tape_reader *r = calloc(1, sizeof(*r));
 	int rc;
 
 	if (!r)
 		return no_memory(err);
+	r->by_block = by_block;
 	r->to_ns = UINT64_MAX;
 	r->src.fd = -1;
 	rc = tape_source_open(&r->src, path, err);
 	if (!rc)
 		rc = tape_chunk_new(&r->chunk, err);
-	if (!rc)
+	if (!rc && !by_block)
 		rc = read_front(r, err);
 	if (rc) {
 		tape_reader_close(r);
@@ -427,6 +434,11 @@ int tape_reader_open(struct tape_reader **ret, const char *path, struct tape_err
 	}
 	*ret = r;
 	return 0;
+}
+
+int tape_reader_open(struct tape_reader **ret, const char *path, struct tape_error *err)
+{
+	return open_reader(ret, path, false, err);
 }
 
 void tape_reader_close(struct tape_reader *r)
@@ -537,9 +549,44 @@ int tape_reader_rewind(struct tape_reader *r, struct tape_error *err)
 {
 	tape_facts_reset(&r->facts);
 	r->n_damage = 0;
+	r->resync_hashed = r->resync_passed = 0;
 	tape_source_seek(&r->src, 0);
 	r->pending = r->next_seq = 0;
 	r->next_index = 0;
 	r->jumped = false;
-	return read_front(r, err);
+	return r->by_block ? 0 : read_front(r, err);
+}
+
+/* ---- block by block ---- */
+
+int tape_reader_open_blocks(struct tape_reader **ret, const char *path, struct tape_error *err)
+{
+	return open_reader(ret, path, true, err);
+}
+
+int tape_reader_next_block(struct tape_reader *r, struct tape_block_view *ret,
+			   struct tape_error *err)
+{
+	int rc = pass(r, err);
+
+	if (!rc)
+		rc = r->facts.ended ? 0 : view_head(r, ret, err);
+	if (rc <= 0)
+		return rc;
+	check_seq(r, ret);
+	if (!r->facts.any) { /* the blocks that go with the first one are the file */
+		r->facts.any = true;
+		r->facts.info.file_id = ret->h.file_id;
+	}
+	rc = view_payload(r, ret, err);
+	if (rc < 0)
+		return rc;
+	r->pending = tape_block_len(&ret->h);
+	if (rc != 1)
+		ret->payload = NULL;
+	else if (ret->h.type == TAPE_BLOCK_END && !(ret->h.flags & ~TAPE_BLOCK_KNOWN_FLAGS)) {
+		r->facts.ended = true;
+		note_trailing(r, ret);
+	}
+	return 1;
 }

@@ -17,6 +17,9 @@
 #   -o  what the command leaves in /out comes back into DIR
 #   -t  seconds of guest time for the command, 60 unless told
 #
+#   TCPTAPE_VM_PATIENCE   how many times that the machine may take for it, 1 unless told: more where
+#                         other work runs beside it
+#
 # The guest is an initramfs of busybox, dash, ip, tc, ss and the files carried; its host name is
 # "vm". The command's standard output, standard error and exit status become ours.
 # Exit status: 125 the guest did not report (the console's tail is on standard error); 137 the
@@ -160,7 +163,7 @@ truncate -s 256M "$work/disk"
 accel=(-accel "tcg,thread=multi" -smp "$cpus")
 [ -z "$deterministic" ] ||
 	accel=(-accel "tcg,thread=single" -icount "shift=0,sleep=off" -rtc clock=vm -smp 1)
-timeout $((limit + 60)) qemu-system-x86_64 "${accel[@]}" -cpu max -m "$mem" \
+timeout $((limit * ${TCPTAPE_VM_PATIENCE:-1} + 60)) qemu-system-x86_64 "${accel[@]}" -cpu max -m "$mem" \
 	-display none -no-reboot -nic "$nic" -serial "file:$work/console" \
 	-drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" \
 	-kernel "$vmlinuz" -initrd "$work/initrd" \
