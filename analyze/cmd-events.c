@@ -41,15 +41,9 @@ static const struct out_col columns[] = {
 
 enum { MARK_CLOSED = 1, MARK_ACCEPTED = 2 };
 
-enum { ACC_SOCK, ACC_TASK, ACC_N };
-static const struct bind_field accept_fields[ACC_N] = {
-	[ACC_SOCK] = {"sock", BIND_SOCK},
-	[ACC_TASK] = {"task", BIND_TASK},
-};
-
 struct events {
+	struct conn_table conns; /* first: conn_track() */
 	struct cmd_run *run;
-	struct conn_table conns;
 	bool has_accept, has_error; /* hooks in this recording */
 };
 
@@ -244,22 +238,6 @@ static int on_error(void *ctx, const struct bind_row *row)
 	return 0;
 }
 
-static int on_snapshot(void *ctx, const struct bind_row *row)
-{
-	struct events *e = ctx;
-
-	conn_take_snapshot(&e->conns, row);
-	return 0;
-}
-
-static int on_destroy(void *ctx, const struct bind_row *row)
-{
-	struct events *e = ctx;
-
-	conn_drop(&e->conns, conn_find(&e->conns, row->sock));
-	return 0;
-}
-
 static int check(int *n_operands, char **operands, struct fail *fail)
 {
 	if (!opts.only || !strcmp(opts.only, "connect") || !strcmp(opts.only, "accept") ||
@@ -291,33 +269,20 @@ static int run(struct cmd_run *run)
 {
 	struct events e = {.run = run};
 	struct out_col cols[N_COLUMNS];
-	struct bind binds[] = {
-		{.record = "tcp_state",
-		 .fields = conn_state_fields,
-		 .n_fields = ST_N,
-		 .on = on_state},
-		{.record = "tcp_accept",
-		 .fields = accept_fields,
-		 .n_fields = ACC_N,
-		 .on = on_accept},
-		{.record = "connect_error",
-		 .fields = error_fields,
-		 .n_fields = CE_N,
-		 .on = on_error},
-		{.record = "snap_sock",
-		 .fields = conn_snap_fields,
-		 .n_fields = SNAP_N,
-		 .on = on_snapshot},
-		{.record = "tcp_destroy",
-		 .fields = conn_state_fields,
-		 .n_fields = 1,
-		 .on = on_destroy},
-	};
-	struct input_job job = {.binds = binds, .n_binds = 5, .tcp_only = true, .ctx = &e};
+	struct bind binds[CONN_TRACK_N + 1];
+	struct input_job job = {
+		.binds = binds, .n_binds = CONN_TRACK_N + 1, .tcp_only = true, .ctx = &e};
 	int rc;
 
 	if (input_needs(run->in, "conn", "tcp_state", run->fail))
 		return -1;
+	conn_track(binds);
+	binds[CONN_TRACK_STATE].on = on_state;
+	binds[CONN_TRACK_ACCEPT].on = on_accept;
+	binds[CONN_TRACK_N] = (struct bind){.record = "connect_error",
+					    .fields = error_fields,
+					    .n_fields = CE_N,
+					    .on = on_error};
 	note_absent(&e);
 	memcpy(cols, columns, sizeof(cols));
 	cols[COL_TIME_S].hidden = !opts.timestamp;
