@@ -166,9 +166,9 @@ static void cells_ends_of(struct out *o, unsigned has, const struct flow *f)
 	char text[FLOW_TEXT_LEN];
 
 	out_const(o, addr ? flow_addr_text(addr, text) : "-");
-	cell_end(o, has & HAS_LPORT ? f->laddr : NULL, f->lport);
+	cell_addr_port(o, has & HAS_LPORT ? f->laddr : NULL, f->lport);
 	out_const(o, "-");
-	cell_end(o, has & HAS_RPORT ? f->raddr : NULL, f->rport);
+	cell_addr_port(o, has & HAS_RPORT ? f->raddr : NULL, f->rport);
 	cell_addr(o, has & HAS_LADDR ? f->laddr : NULL);
 	cell_known(o, has & HAS_LPORT, f->lport);
 	cell_addr(o, has & HAS_RADDR ? f->raddr : NULL);

@@ -39,7 +39,7 @@ void cell_addr(struct out *o, const uint8_t *addr)
 		out_none(o);
 }
 
-void cell_end(struct out *o, const uint8_t *addr, uint16_t port)
+void cell_addr_port(struct out *o, const uint8_t *addr, uint16_t port)
 {
 	char text[FLOW_END_LEN];
 
@@ -98,9 +98,9 @@ static void print_flow(struct out *o, const struct flow *f, bool has_lport)
 
 void cells_ends(struct out *o, const struct flow *f, const char *mark, const char *type)
 {
-	cell_end(o, f ? f->laddr : NULL, f ? f->lport : 0);
+	cell_addr_port(o, f ? f->laddr : NULL, f ? f->lport : 0);
 	out_const(o, mark);
-	cell_end(o, f ? f->raddr : NULL, f ? f->rport : 0);
+	cell_addr_port(o, f ? f->raddr : NULL, f ? f->rport : 0);
 	cell_addr(o, f ? f->laddr : NULL);
 	cell_known(o, f, f ? f->lport : 0);
 	if (type)

@@ -15,7 +15,7 @@ void cell_known(struct out *o, bool known, uint64_t v); /* else: not known */
 void cell_cookie(struct out *o, uint64_t cookie);	/* 0: not known */
 void cell_addr(struct out *o, const uint8_t *addr);	/* NULL: not known */
 /* Text only: "10.0.0.1:80"; addr NULL: not known. */
-void cell_end(struct out *o, const uint8_t *addr, uint16_t port);
+void cell_addr_port(struct out *o, const uint8_t *addr, uint16_t port);
 void cell_seconds(struct out *o, struct input *in, uint64_t ts_ns); /* since the trace's start */
 void cell_clock(struct out *o, struct input *in, uint64_t ts_ns);   /* wall time */
 void cell_ms(struct out *o, uint64_t ns, unsigned decimals);
