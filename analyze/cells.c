@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "outcome.h"
 
 void cell_known(struct out *o, bool known, uint64_t v)
 {
@@ -15,6 +16,13 @@ void cell_known(struct out *o, bool known, uint64_t v)
 		out_u64(o, v);
 	else
 		out_none(o);
+}
+
+void json_cookie(struct json *j, const char *key, uint64_t cookie)
+{
+	char text[24];
+
+	json_str(j, key, text, (size_t)snprintf(text, sizeof(text), "0x%" PRIx64, cookie));
 }
 
 void cell_cookie(struct out *o, uint64_t cookie)
@@ -74,6 +82,21 @@ void cell_ms(struct out *o, uint64_t ns, unsigned decimals)
 	bool text = !out_is_json(o) && !out_is_csv(o);
 
 	out_fixed(o, (double)ns / 1e6, text ? decimals : 6);
+}
+
+void cell_version(struct out *o, const struct flow *f)
+{
+	cell_known(o, f, f ? flow_version(f) : 0);
+}
+
+void cell_errno(struct out *o, unsigned err)
+{
+	const char *name = outcome_errno(err);
+
+	if (name)
+		out_str(o, name);
+	else
+		cell_known(o, err, err);
 }
 
 void cell_state(struct out *o, const struct input *in, unsigned state)

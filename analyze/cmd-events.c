@@ -25,8 +25,7 @@ static const struct opt_row rows[] = {
 	 "columns with the network namespace and the cookie"},
 	{'p', "event-pid", "PID", OPT_U32, offsetof(__typeof__(opts), pid),
 	 "only events of this process"},
-	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	CELLS_FAMILY_ROWS(opts),
 };
 
 enum { COL_TIME_S = 0, COL_NETNS = 11, COL_COOKIE = 12 };
@@ -74,26 +73,18 @@ static void print_outcome(struct out *o, const struct line *l)
 		out_none(o);
 	else
 		out_str(o, outcome_name(l->outcome));
-	if (l->err && outcome_errno(l->err))
-		out_str(o, outcome_errno(l->err));
-	else if (l->err)
-		out_u64(o, l->err);
-	else
-		out_none(o);
+	cell_errno(o, l->err);
 }
 
 /* Who connected is known also when the answer came by a packet. */
 static void print_who(struct out *o, const struct line *l)
 {
-	struct task task;
+	struct task room;
 
-	if (l->task || strcmp(l->type, "connect") || !l->owner || !l->owner->has_owner) {
+	if (!l->task && !strcmp(l->type, "connect"))
+		cells_task(o, conn_task(l->owner, &room), NULL);
+	else
 		cells_task(o, l->task, l->owner);
-		return;
-	}
-	task.pid = l->owner->pid;
-	memcpy(task.comm, l->owner->comm, sizeof(task.comm));
-	cells_task(o, &task, NULL);
 }
 
 static void print(struct events *e, const struct line *l)
@@ -116,10 +107,7 @@ static void print(struct events *e, const struct line *l)
 	cell_seconds(o, e->run->in, l->ts_ns);
 	out_str(o, l->type);
 	print_who(o, l);
-	if (flow)
-		out_u64(o, flow_version(flow));
-	else
-		out_none(o);
+	cell_version(o, flow);
 	cells_flow(o, flow);
 	out_const(o, l->outcome == OUTCOME_NONE
 			     ? "-"

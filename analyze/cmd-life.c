@@ -29,12 +29,8 @@ static const struct opt_row rows[] = {
 	 "columns with congestion control, MSS, path MTU (first>last,\n"
 	 "if it changed) and what was agreed on"},
 	{'p', "owner-pid", "PID", OPT_U32, offsetof(__typeof__(opts), pid), "only of this process"},
-	{'L', "localport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.local_ports),
-	 "only these local ports: 80,443"},
-	{'D', "remoteport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.remote_ports),
-	 "only these remote ports"},
-	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	CELLS_PORT_ROWS(opts),
+	CELLS_FAMILY_ROWS(opts),
 };
 
 enum {
@@ -231,12 +227,7 @@ static void print_end(struct out *o, const struct conn *c, enum outcome end)
 
 	out_const(o, outcome_text(end, c->err, c->soft_err, text));
 	out_str(o, outcome_name(end));
-	if (c->err && outcome_errno(c->err))
-		out_str(o, outcome_errno(c->err));
-	else if (c->err)
-		out_u64(o, c->err);
-	else
-		out_none(o);
+	cell_errno(o, c->err);
 }
 
 /* row: tcp_destroy, NULL without one. */

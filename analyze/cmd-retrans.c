@@ -27,12 +27,8 @@ static const struct opt_row rows[] = {
 	 "a column with the seconds since the start of the trace"},
 	{'v', "verbose", NULL, OPT_FLAG, offsetof(__typeof__(opts), verbose),
 	 "also tries that failed inside this machine, and more columns"},
-	{'L', "localport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.local_ports),
-	 "only these local ports: 80,443"},
-	{'D', "remoteport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.remote_ports),
-	 "only these remote ports"},
-	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	CELLS_PORT_ROWS(opts),
+	CELLS_FAMILY_ROWS(opts),
 };
 
 enum cause { C_FAST, C_RTO, C_RTO_RECOVERY, C_TLP, C_LOSS, C_SYNACK, C_TLP_NEW, C_UNKNOWN, C_N };
@@ -201,19 +197,14 @@ static void print(struct retrans *r, const struct line *l)
 	cell_clock(o, r->run->in, l->row->ts_ns);
 	cell_seconds(o, r->run->in, l->row->ts_ns);
 	cells_task(o, NULL, l->owner);
-	cell_known(o, flow, flow ? flow_version(flow) : 0);
+	cell_version(o, flow);
 	cells_ends(o, flow, mark, type);
 	cell_state(o, r->run->in, l->state);
 	cell_known(o, true, l->seq);
 	cell_known(o, l->has_len, l->len);
 	out_str(o, cause_names[l->cause]);
 	cell_known(o, true, l->segs);
-	if (!l->err)
-		out_none(o);
-	else if (outcome_errno(l->err))
-		out_str(o, outcome_errno(l->err));
-	else
-		out_u64(o, l->err);
+	cell_errno(o, l->err);
 	cell_known(o, true, l->timeouts);
 	if (l->has_numbers)
 		cell_ms(o, (uint64_t)l->rto_us * 1000, 3);
@@ -390,6 +381,11 @@ static void set_table(struct retrans *r, struct out_col *cols, struct out_col *c
 		out_table(r->run->out, cols, N_COLUMNS);
 }
 
+static int check(int *n_operands, char **operands, struct fail *fail)
+{
+	return cells_filter_check(&opts.filter, fail);
+}
+
 static int run(struct cmd_run *run)
 {
 	struct retrans r = {.run = run};
@@ -451,5 +447,6 @@ const struct cmd cmd_retrans = {
 	.n_rows = sizeof(rows) / sizeof(rows[0]),
 	.opts = &opts,
 	.group = "retrans",
+	.check = check,
 	.run = run,
 };

@@ -38,8 +38,7 @@ static const struct opt_row rows[] = {
 	{'P', "rport", "PORT", OPT_PORT, AT(rport), "only this remote port"},
 	{'a', "laddr", "ADDRESS", OPT_STR, AT(laddr), "only this local address"},
 	{'A', "raddr", "ADDRESS", OPT_STR, AT(raddr), "only this remote address"},
-	{'4', "ipv4", NULL, OPT_FLAG, AT(filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, AT(filter.v6), "only IPv6"},
+	CELLS_FAMILY_ROWS(opts),
 	{'b', "byladdr", NULL, OPT_FLAG, AT(by_laddr),
 	 "a histogram for each local address: --by local"},
 	{'B', "byraddr", NULL, OPT_FLAG, AT(by_raddr),
@@ -199,17 +198,7 @@ static void print_json(struct rtt *r, const struct group *g, uint64_t at_ns)
 	json_fixed(j, "mean", hist_mean(&g->hist) / g->hist.unit, 3);
 	json_fixed(j, "min", (double)g->hist.min / g->hist.unit, 3);
 	json_fixed(j, "max", (double)g->hist.max / g->hist.unit, 3);
-	json_open(j, "buckets", '[');
-	for (unsigned i = 0; i < HIST_SLOTS; i++) {
-		if (!g->hist.slots[i])
-			continue;
-		json_open(j, NULL, '{');
-		json_u64(j, "low", hist_low(i));
-		json_u64(j, "high", hist_high(i));
-		json_u64(j, "count", g->hist.slots[i]);
-		json_close(j, '}');
-	}
-	json_close(j, ']');
+	hist_json(&g->hist, j);
 	out_end_object(r->run->out);
 }
 

@@ -23,12 +23,8 @@ static const struct opt_row rows[] = {
 	 "a column with the seconds since the start of the trace"},
 	{'w', "wide", NULL, OPT_FLAG, offsetof(__typeof__(opts), wide),
 	 "columns wide enough for IPv6"},
-	{'L', "localport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.local_ports),
-	 "only these local ports: 80,443"},
-	{'D', "remoteport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.remote_ports),
-	 "only these remote ports"},
-	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	CELLS_PORT_ROWS(opts),
+	CELLS_FAMILY_ROWS(opts),
 };
 
 enum { COL_TIME, COL_TIME_S, COL_LADDR = 6, COL_RADDR = 8 };
