@@ -164,6 +164,22 @@ void cells_task(struct out *o, const struct task *task, const struct conn *owner
 	}
 }
 
+void cells_percentiles(struct out *o, const struct hist *h, double unit, unsigned decimals,
+		       unsigned mean_decimals)
+{
+	static const double parts[] = {0.5, 0.9, 0.99, 0.999};
+
+	for (unsigned i = 0; !h->n && i < 7; i++)
+		out_none(o);
+	if (!h->n)
+		return;
+	out_fixed(o, (double)h->min / unit, decimals);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		out_fixed(o, (double)hist_percentile(h, parts[i]) / unit, decimals);
+	out_fixed(o, (double)h->max / unit, decimals);
+	out_fixed(o, hist_mean(h) / unit, mean_decimals);
+}
+
 /* ---- -4 -6 -L -D ---- */
 
 /* Whether port stands in the list; port -1 only checks the list: -1 if it is none. */

@@ -7,6 +7,7 @@
 #define ANA_CELLS_H
 
 #include "conn.h"
+#include "hist.h"
 #include "input.h"
 #include "out.h"
 
@@ -44,6 +45,11 @@ void cells_ends(struct out *o, const struct flow *f, const char *mark, const cha
  * connection ("owner", marked with * in text), else unknown. Both may be NULL.
  */
 void cells_task(struct out *o, const struct task *task, const struct conn *owner);
+
+/* Seven cells: min, p50, p90, p99, p99.9, max, mean; in units of `unit`. Nothing counted: unknown.
+ */
+void cells_percentiles(struct out *o, const struct hist *h, double unit, unsigned decimals,
+		       unsigned mean_decimals);
 
 /* What -4 -6 -L -D ask for. */
 struct cells_filter {

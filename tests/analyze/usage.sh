@@ -17,11 +17,13 @@ for command in $commands; do
 	[ "$command" != delay ] || way='--in --percentiles'
 	"$TCPTAPE" "$command" --help >"$tmp/help"
 	is "$command: columns of --help beyond 100" "$(awk 'length > 100' "$tmp/help")" ''
+	# shellcheck disable=SC2086 # words
 	if grep -q -- '-L, --localport' "$tmp/help"; then
 		n_ports=$((n_ports + 1)) status=0
 		says "$command" $way -L http "$trace"
 		is "$command -L http: status and what it takes" "$status $(grep -c 'take ports' "$tmp/err")" "2 1"
 	fi
+	# shellcheck disable=SC2086
 	if grep -q -- '--by KEY' "$tmp/help"; then
 		n_by=$((n_by + 1)) status=0
 		says "$command" $way --by nothing "$trace"
@@ -30,7 +32,7 @@ for command in $commands; do
 		sed -n "s/.*--by takes \(.*\), not 'nothing'.*/\1/p" "$tmp/err" | sed 's/ or /, /; s/, /\n/g' | sort >"$tmp/keys"
 		check "$command: keys in the error" [ "$(count <"$tmp/keys")" -ge 8 ]
 		# those of --help: its two lines, without what explains them
-		sed -n '/--by KEY/,+1p' "$tmp/help" | sed 's/.*--by KEY//; s/([^)]*)//g' | tr -cs 'a-z' '\n' |
+		sed -n '/--by KEY/,+1p' "$tmp/help" | sed 's/.*--by KEY//; s/([^)]*)//g' | tr -cs '[:lower:]' '\n' |
 			grep -Evx 'instead|add|up|by|one|for|each|or|' | sort >"$tmp/promised"
 		is "$command: keys in --help" "$(tr '\n' ' ' <"$tmp/promised")" "$(tr '\n' ' ' <"$tmp/keys")"
 		while read -r key; do
