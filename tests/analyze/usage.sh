@@ -13,8 +13,11 @@ commands=$("$TCPTAPE" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p' | grep -v recor
 check "there are commands" [ "$(echo "$commands" | wc -l)" -gt 10 ]
 n_ports=0 n_by=0
 for command in $commands; do
-	way=''
-	[ "$command" != delay ] || way='--in --percentiles'
+	case $command in
+	delay) way='--in --percentiles' ;;
+	retrans) way=-c ;;
+	*) way='' ;;
+	esac
 	"$TCPTAPE" "$command" --help >"$tmp/help"
 	is "$command: columns of --help beyond 100" "$(awk 'length > 100' "$tmp/help")" ''
 	# shellcheck disable=SC2086 # words
@@ -33,7 +36,7 @@ for command in $commands; do
 		check "$command: keys in the error" [ "$(count <"$tmp/keys")" -ge 8 ]
 		# those of --help: its two lines, without what explains them
 		sed -n '/--by KEY/,+1p' "$tmp/help" | sed 's/.*--by KEY//; s/([^)]*)//g' | tr -cs '[:lower:]' '\n' |
-			grep -Evx 'instead|add|up|by|one|for|each|or|' | sort >"$tmp/promised"
+			grep -Evx 'instead|with|c|add|up|by|one|for|each|or|' | sort >"$tmp/promised"
 		is "$command: keys in --help" "$(tr '\n' ' ' <"$tmp/promised")" "$(tr '\n' ' ' <"$tmp/keys")"
 		while read -r key; do
 			status=0
