@@ -41,11 +41,8 @@ static const struct opt_row rows[] = {
 	 "else all"},
 	{'p', "caller", "PID", OPT_U32, AT(pid),
 	 "only calls of this process (--pid: of all on its connections)"},
-	{'L', "localport", "PORTS", OPT_STR, AT(filter.local_ports),
-	 "only these local ports: 80,443"},
-	{'D', "remoteport", "PORTS", OPT_STR, AT(filter.remote_ports), "only these remote ports"},
-	{'4', "ipv4", NULL, OPT_FLAG, AT(filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, AT(filter.v6), "only IPv6"},
+	CELLS_PORT_ROWS(opts),
+	CELLS_FAMILY_ROWS(opts),
 	{'v', "verbose", NULL, OPT_FLAG, AT(verbose), "columns for calls and failures"},
 };
 
