@@ -2,7 +2,8 @@
 /*
  * Files made to cost their reader as much as they can. Each is read and decoded wholly; the time of
  * the processor must stay in proportion to the file's bytes, and memory below the ceiling under
- * which the suite runs this program. `bad-cost -` prints a table instead.
+ * which the suite runs this program. `bad-cost DIRECTORY` prints a table
+ * instead, and keeps the files there.
  */
 #include <stdio.h>
 #include <string.h>
@@ -281,6 +282,17 @@ static const struct {
 	{"index entries", index_flood},
 };
 
+static void keep(const struct forge *f, const char *directory, const char *what)
+{
+	char path[4096];
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/%s.tcptape", directory, what);
+	out = fopen(path, "wb");
+	if (!out || fwrite(f->out.p, 1, f->out.len, out) != f->out.len || fclose(out))
+		perror(path);
+}
+
 START_TEST(test_cost__in_proportion)
 {
 	struct forge f = {.file_id = 1};
@@ -305,6 +317,7 @@ int main(int argc, char **argv)
 		struct forge f = {.file_id = 1};
 
 		files[i].make(&f);
+		keep(&f, argv[1], files[i].what);
 		cost(&f, files[i].what, true);
 		bytes_free(&f.out);
 	}
