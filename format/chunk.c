@@ -15,7 +15,11 @@
 #define ARENA_BLOCK (1u << 20)
 #define NOT_DECODED 1 /* column.rc until it was tried */
 #define IN_DECODING 2 /* while it is: a column that depends on itself */
-#define MAX_DEPTH 16  /* columns that depend on each other; ours are 5 at most */
+/*
+ * Columns may depend on each other as deep as a chunk has columns (a kilobyte of stack each; ours
+ * are 5 at most). A lower bound would let the result depend on which one is asked for first.
+ */
+#define MAX_DEPTH TAPE_MAX_COLUMNS
 
 struct count {
 	uint16_t id;

@@ -127,17 +127,17 @@ static void put_columns(struct forge *f, uint32_t n_events, uint32_t n_rows, uns
 	tape_out_varint(&o, n_events - 1);
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t *entry = o.p;
-		bool first = i == 0, origins = i == 1 && transform != TAPE_T_KEYED;
+		bool first = i == 0, origins = i == 1 && transform == TAPE_T_LAST;
 
 		tape_out_le(&o, 0, 1);
 		tape_out_varint(&o, origins ? 1 : 16);
 		tape_out_varint(&o, origins ? TAPE_ORIGINS : i % 120);
-		tape_out_le(&o, first || origins ? 0 : transform, 1);
+		tape_out_le(&o, first || origins || i == n - 1 ? 0 : transform, 1);
 		tape_out_le(&o, TAPE_L_CONST, 1);
 		tape_out_le(&o, 0, 1);
 		tape_out_varint(&o, flags ? 30000 : 4);
 		tape_out_varint(&o, flags ? 0 : 4);
-		tape_out_varint(&o, 0);
+		tape_out_varint(&o, transform == TAPE_T_ROW ? i % 120 + 2 : 0); /* of the next */
 		tape_out_varint(&o, 0);
 		tape_out_varint(&o, 2); /* by the streams of field 0 */
 		tape_out_varint(&o, 0);
@@ -175,6 +175,16 @@ static void keyed(struct forge *f)
 static void predicted(struct forge *f)
 {
 	long_table(f, TAPE_T_LAST);
+}
+
+/* Each column needs the next one; which is asked for first must not matter. */
+static void chain(struct forge *f)
+{
+	static const uint8_t zeros[4096];
+
+	wide_schema(f);
+	for (unsigned i = 0; i < 100; i++)
+		put_columns(f, 64, 1, 120, TAPE_T_ROW, 0, zeros, sizeof(zeros));
 }
 
 /* A frame that is damaged at its very end, asked for by each column. */
@@ -274,11 +284,17 @@ static const struct {
 	const char *what;
 	void (*make)(struct forge *f);
 } files[] = {
-	{"constants, 64 MiB a chunk", constants}, {"one event a chunk", tiny_chunks},
-	{"keyed over a long table", keyed},	  {"predicted over a long table", predicted},
-	{"a frame bad at its end", bad_frame},	  {"metadata that is refused", metadata},
-	{"schemas that are refused", schemas},	  {"headers that may be good", candidates},
-	{"empty blocks", empty_blocks},		  {"clocks and losses", facts},
+	{"constants, 64 MiB a chunk", constants},
+	{"one event a chunk", tiny_chunks},
+	{"keyed over a long table", keyed},
+	{"predicted over a long table", predicted},
+	{"columns that need each other", chain},
+	{"a frame bad at its end", bad_frame},
+	{"metadata that is refused", metadata},
+	{"schemas that are refused", schemas},
+	{"headers that may be good", candidates},
+	{"empty blocks", empty_blocks},
+	{"clocks and losses", facts},
 	{"index entries", index_flood},
 };
 
