@@ -3,10 +3,12 @@
  * tcptape info: what a trace holds, how it was recorded and what is missing. Of a file only the
  * block headers are read, so its size does not matter much.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "crosscheck.h"
 #include "info.h"
+#include "layout.h"
 
 static struct {
 	bool all, counters;
@@ -64,6 +66,37 @@ static int read_all(struct info *i)
 
 /* ---- the command ---- */
 
+/* A file of a newer minor version reads; what of it this program leaves out, as far as headers
+ * tell. */
+static void note_newer(struct info *i)
+{
+	const struct tape_file_info *f = tape_reader_info(input_reader(i->run->in));
+	const struct tape_schema *s = input_schema(i->run->in);
+	uint64_t known = 0, fields = 0;
+
+	for (size_t k = 0; k < s->n_records; k++) {
+		const struct tape_record *rec = &s->records[k];
+
+		if (!rec->is_table && rec->id != TAPE_COMMON)
+			known += i->sums[k].n;
+		for (unsigned n = 0; n < rec->n_fields; n++)
+			fields += rec->fields[n].type == TAPE_TYPE_UNKNOWN;
+	}
+	if (f->minor > TAPE_VERSION_MINOR)
+		out_note(i->run->out,
+			 "format %u.%u is newer than this program's %d.%d: what was added since is "
+			 "left "
+			 "out",
+			 f->major, f->minor, TAPE_VERSION_MAJOR, TAPE_VERSION_MINOR);
+	if (fields)
+		out_note(i->run->out, "%" PRIu64 " fields are of a type that is not known here",
+			 fields);
+	if (i->n_events + i->n_snapshot > known)
+		out_note(i->run->out,
+			 "%" PRIu64 " events are of types that the trace does not describe",
+			 i->n_events + i->n_snapshot - known);
+}
+
 static void begin_csv(struct info *i)
 {
 	static const struct out_col columns[] = {
@@ -94,6 +127,8 @@ static int run(struct cmd_run *run)
 	} else if (!rc) {
 		info_text(&i);
 	}
+	if (!rc)
+		note_newer(&i);
 	free(i.sums);
 	return rc;
 }

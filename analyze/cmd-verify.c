@@ -329,7 +329,7 @@ static int run(struct cmd_run *run)
 
 const struct cmd cmd_verify = {
 	.name = "verify",
-	.summary = "checks every checksum, column, count and time of a trace",
+	.summary = "checks every checksum, column, count, time and order of a trace",
 	.about = "Each fault is a line with its place in the file; the exit status is 1 if there "
 		 "is\n"
 		 "one. A trace that was not closed is no fault, but is said.\n",

@@ -10,7 +10,11 @@
 #include "layout.h"
 
 #define ARENA_BLOCK (1u << 20)
-#define MAX_DEPTH 16 /* columns that depend on each other; ours are 5 at most */
+/*
+ * Columns may depend on each other as deep as a chunk has columns (a kilobyte of stack each; ours
+ * are 5 at most). A lower bound would let the result depend on which one is asked for first.
+ */
+#define MAX_DEPTH TAPE_MAX_COLUMNS
 
 static void *arena_alloc(struct arena *a, size_t len)
 {
@@ -229,24 +233,39 @@ static bool get_column_entry(struct tape_in *in, struct column *col)
 	return true;
 }
 
-/* Memory that decoding the column takes, but for its body; a keyed one remembers a value a key. */
+/* Keys of a KEYED or predicted column: it remembers a value for each, and runs over them. */
+static uint64_t keys_of(const struct tape_chunk *c, const struct column *col,
+			const struct tape_record *rec)
+{
+	bool keyed = col->transform == TAPE_T_KEYED;
+	int field = keyed ? first_ref(rec) : col->key ? (int)((col->key - 1) / 2) : -1, first;
+	const struct tape_record *to;
+	uint64_t n;
+
+	if (field < 0 || field >= (int)rec->n_fields || !rec->fields[field].table)
+		return 0;
+	n = 2 * (uint64_t)tape_chunk_rows(c, rec->fields[field].table) + 1;
+	to = tape_schema_record(c->schema, rec->fields[field].table);
+	first = first_ref(to);
+	if (!keyed && !(col->key & 1) && first >= 0) /* by the streams of that table's rows */
+		n += 2 * (uint64_t)tape_chunk_rows(c, to->fields[first].table) + 1;
+	return col->transform == TAPE_T_LAST ? n + c->head.n_events : n;
+}
+
+/*
+ * Memory that decoding the column takes, but for its body, or for many columns of few rows over a
+ * long table, what would pass through it.
+ */
 static uint64_t decoded_len(const struct tape_chunk *c, const struct column *col)
 {
 	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
 	const struct tape_field *f = field_of(c, col);
-	uint64_t width, n;
-	int key;
 
 	if (!f)
 		return col->field == TAPE_ORIGINS
 			       ? 2 * sizeof(uint32_t) * (uint64_t)tape_chunk_rows(c, col->record)
 			       : 0;
-	width = f->width ? f->width : 4;
-	n = tape_chunk_rows(c, col->record);
-	key = first_ref(rec);
-	if (col->transform == TAPE_T_KEYED && key >= 0)
-		n += 2 * (uint64_t)tape_chunk_rows(c, rec->fields[key].table) + 1;
-	return n * width;
+	return (tape_chunk_rows(c, col->record) + keys_of(c, col, rec)) * (f->width ? f->width : 4);
 }
 
 static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_error *err)

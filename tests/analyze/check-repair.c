@@ -39,8 +39,7 @@ static int repair_bytes(const uint8_t *p, size_t len, struct bytes *ret, struct 
 	return rc;
 }
 
-/* verify, as the command does it; what it says goes to a file in memory. */
-static const char *verify(const struct bytes *b)
+const char *check_verify(const struct bytes *b)
 {
 	struct out_opts opts = {0};
 	char path[32];
@@ -163,7 +162,7 @@ const char *check_repair(const uint8_t *p, size_t len, struct bytes *ret, struct
 		tape_reader_close(reader);
 		return rc ? NULL : "a trace that can be read was refused";
 	}
-	why = verify(ret);
+	why = check_verify(ret);
 	if (!why)
 		why = compare_bytes(&was, ret);
 	if (!why && (repair_bytes(ret->p, ret->len, &again, &second) || second.n_finds ||

@@ -18,4 +18,7 @@
 const char *check_repair(const uint8_t *p, size_t len, struct bytes *ret, struct repair *r,
 			 bool *refused);
 
+/* What the command verify prints of a trace that it finds at fault; NULL: it is good. */
+const char *check_verify(const struct bytes *b);
+
 #endif

@@ -101,7 +101,11 @@ size_t forge_index(struct forge *f, const struct forge_entry *e, size_t n)
 		tape_out_varint(&o, tape_zigzag((int64_t)(e[i].ts_min - ts)));
 		tape_out_varint(&o, e[i].ts_max - e[i].ts_min);
 		tape_out_varint(&o, 0);
-		tape_out_varint(&o, 0);
+		tape_out_varint(&o, e[i].record != 0);
+		if (e[i].record) {
+			tape_out_varint(&o, e[i].record);
+			tape_out_varint(&o, e[i].rows);
+		}
 		at = e[i].offset;
 		ts = e[i].ts_min;
 	}

@@ -61,9 +61,10 @@ size_t forge_put_chunk(struct forge *f, const struct forge_chunk *c);
 struct forge_entry { /* of an INDEX block */
 	uint64_t offset, len, ts_min, ts_max;
 	unsigned type;
+	uint64_t record, rows; /* its one count; record 0: none */
 };
 
-/* An INDEX block as the writer makes it, but without counts of records; returns its offset. */
+/* An INDEX block as the writer makes it; returns its offset. */
 size_t forge_index(struct forge *f, const struct forge_entry *e, size_t n);
 
 /*

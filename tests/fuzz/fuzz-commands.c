@@ -44,6 +44,7 @@ static const char *const lines[][2] = {
 	{"delay --in", "delay --in --percentiles --by interface"},
 	{"delay --out --slowest 5", "delay --out --hist --data -4"},
 	{"verify", "verify"},
+	{"repair -o -", "repair --force -o /dev/null"},
 };
 
 static const struct cmd *find(const char *name)
