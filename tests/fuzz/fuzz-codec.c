@@ -60,15 +60,16 @@ static void round_trip(const uint8_t *data, size_t len, unsigned transform, unsi
 static void predict(const uint8_t *data, size_t len, unsigned how, unsigned width)
 {
 	size_t n = len / width;
-	uint8_t *values = need(n * width), *last = need(2 * 256 * 8);
+	uint8_t *values = need(n * width), *of = need(n * width), *last = need(2 * 256 * 8);
 	uint32_t *keys = need(n * sizeof(*keys));
-	struct tape_guess g = {.of = data,
-			       .plus = how & 1 ? data : NULL,
+	struct tape_guess g = {.of = of,
+			       .plus = how & 1 ? of : NULL,
 			       .plus_now = how & 2,
 			       .keys = keys,
 			       .last = last};
 
 	memcpy(values, data, n * width);
+	memcpy(of, data, n * width);
 	for (size_t i = 0; i < n; i++)
 		keys[i] = data[len - 1 - i] % 255;
 	for (unsigned back = 0; back < 2; back++) {
@@ -83,6 +84,7 @@ static void predict(const uint8_t *data, size_t len, unsigned how, unsigned widt
 	if (memcmp(values, data, n * width))
 		abort();
 	free(values);
+	free(of);
 	free(last);
 	free(keys);
 }
