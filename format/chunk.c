@@ -198,7 +198,8 @@ static void get_guess(struct tape_in e, struct column *col)
 {
 	uint64_t v[4] = {0};
 	bool predicted = col->transform == TAPE_T_ROW || col->transform == TAPE_T_LAST ||
-			 col->transform == TAPE_T_CROSS || col->transform == TAPE_T_SAME;
+			 col->transform == TAPE_T_CROSS || col->transform == TAPE_T_SAME ||
+			 col->transform == TAPE_T_SMOOTH;
 
 	for (unsigned i = 0; predicted && i < 4; i++)
 		v[i] = tape_in_varint(&e);

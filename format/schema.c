@@ -93,6 +93,16 @@
 	{                                                                                          \
 		.of = #field, .plus = #len, .side = TAPE_EITHER                                    \
 	}
+#define HINT_SMOOTH(sample)                                                                        \
+	TAPE_SMOOTH,                                                                               \
+	{                                                                                          \
+		.of = #sample                                                                      \
+	}
+#define HINT_DEVIATION(sample, mean)                                                               \
+	TAPE_SMOOTH,                                                                               \
+	{                                                                                          \
+		.of = #sample, .plus = #mean                                                       \
+	}
 #define HINT_TIME_OF(ref)                                                                          \
 	TAPE_LAST,                                                                                 \
 	{                                                                                          \
@@ -239,7 +249,7 @@ static const char *const hint_words[] = {
 	[TAPE_PLAIN] = "plain", [TAPE_DELTA] = "delta",	    [TAPE_KEYED] = "keyed",
 	[TAPE_IS_REF] = "ref",	[TAPE_POINTER] = "pointer", [TAPE_ROW] = "row",
 	[TAPE_LAST] = "last",	[TAPE_CROSS] = "cross",	    [TAPE_NEXT] = "next",
-	[TAPE_SAME] = "same",
+	[TAPE_SAME] = "same",	[TAPE_SMOOTH] = "smooth",
 };
 
 static void write_record(FILE *f, const struct tape_schema *s, const struct tape_record *rec)
