@@ -75,7 +75,7 @@ rise() { # COUNTER...: all together; 0 where the kernel has none of that name
 	done
 	echo $sum
 }
-n() { grep -Ec "^[0-9]* $1" "$tmp/drops" || :; } # REGEX of PORT REASON LOCATION
+n() { grep -Ec "^[^ ]* $1" "$tmp/drops" || :; } # REGEX of PORT REASON LOCATION
 same() { # REASONS(A|B) COUNTER...
 	reasons=$1
 	shift
