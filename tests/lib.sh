@@ -26,7 +26,9 @@ cleanup() {
 	for p in $pids; do wait "$p" 2>/dev/null || :; done
 	for ns in $A $B; do ip netns del "$ns" 2>/dev/null || :; done
 	[ -z "$unheard" ] || rmdir "$unheard" 2>/dev/null || :
-	if mountpoint -q "$tmp/mnt" 2>/dev/null; then umount "$tmp/mnt"; fi
+	# what is still mounted is not ours to remove
+	[ ! -d "$tmp/mnt" ] || umount "$tmp/mnt" 2>/dev/null || :
+	[ ! -d "$tmp/mnt" ] || rmdir "$tmp/mnt" 2>/dev/null || return 0
 	rm -rf "$tmp"
 }
 trap cleanup EXIT

@@ -12,8 +12,8 @@
 #   3. OfoPruned counts how often that queue was pruned, the reason each segment.
 #   4. From 6.17 on a segment that ends beyond the window is refused ahead of TCPZeroWindowDrop, and
 #      counted in BeyondWindow.
-#   5. Before 6.11 the namespace of a packet is not known that the backlog refused: it has neither device
-#      nor route any more, and no socket yet.
+#   5. Before 6.11 the namespace of most of these is not known: the packet has neither device nor route any
+#      more, and the tracepoint no socket.
 #   6. Before 5.17 there are no reasons, and these segments but for the backlog's are freed without a trace.
 # proves: drop counter
 set -eu
