@@ -23,7 +23,7 @@ static void plan_ref(struct tape_build *b, struct rows *r, unsigned field, size_
 	const struct tape_field *f = &r->rec->fields[field];
 	struct rows *to = rows_of(b, f->table);
 
-	assert(r->n_refs < MAX_REFS && to->size <= MAX_KEY);
+	assert(r->n_refs < MAX_REFS);
 	r->refs[r->n_refs++] =
 		(struct ref){.field = (uint8_t)field, .offset = (uint16_t)at, .to = to};
 	if (!r->ends)
@@ -43,6 +43,16 @@ static void plan_copy(struct rows *r, size_t from, size_t len)
 	r->stride += len;
 }
 
+/* A table's pointer is no part of what its rows are told apart by, unless it is wanted. */
+static void plan_key(struct rows *r)
+{
+	assert(r->size <= MAX_KEY && r->n_pointers <= 1);
+	if (r->n_pointers) {
+		r->gap = r->pointer[0];
+		r->gap_end = r->gap + sizeof(uint64_t);
+	}
+}
+
 static void plan(struct tape_build *b, struct rows *r)
 {
 	bool event = !r->rec->is_table;
@@ -60,7 +70,7 @@ static void plan(struct tape_build *b, struct rows *r)
 		r->offset[i] = (uint16_t)r->stride;
 		if (f->table)
 			plan_ref(b, r, i, at);
-		if (f->hint == TAPE_POINTER) {
+		if (f->hint == TAPE_POINTER && !b->pointers) {
 			assert(r->n_pointers < MAX_NESTED);
 			r->pointer[r->n_pointers++] = r->offset[i];
 		}
@@ -71,6 +81,8 @@ static void plan(struct tape_build *b, struct rows *r)
 		if (!event || !f->table)
 			plan_copy(r, at, tape_field_size(f));
 	}
+	if (!event)
+		plan_key(r);
 }
 
 int tape_build_new(struct tape_build **ret, bool pointers, int level, struct tape_error *err)
@@ -152,6 +164,15 @@ static bool take_strings(struct tape_build *b, const struct rows *r, uint8_t *ro
 	return true;
 }
 
+/* Structs are of whole words, and most spans short: no call for each. */
+static inline void copy_words(uint8_t *to, const uint8_t *from, size_t len)
+{
+	for (; len >= 8; len -= 8, to += 8, from += 8)
+		memcpy(to, from, 8);
+	if (len)
+		memcpy(to, from, 4);
+}
+
 /* What a row has of the record. */
 static bool add_row(struct tape_build *b, struct rows *r, const uint8_t *record)
 {
@@ -161,21 +182,40 @@ static bool add_row(struct tape_build *b, struct rows *r, const uint8_t *record)
 		return false;
 	row = r->data.p + r->data.len;
 	for (unsigned i = 0; i < r->n_spans; i++)
-		memcpy(row + r->spans[i].to, record + r->spans[i].from, r->spans[i].len);
-	for (unsigned i = 0; !b->pointers && i < r->n_pointers; i++)
+		copy_words(row + r->spans[i].to, record + r->spans[i].from, r->spans[i].len);
+	for (unsigned i = 0; i < r->n_pointers; i++)
 		memset(row + r->pointer[i], 0, sizeof(uint64_t));
-	if (!take_strings(b, r, row))
+	if (r->n_strings && !take_strings(b, r, row))
 		return false;
 	r->data.len += r->stride;
 	r->n++;
 	return true;
 }
 
+static bool grow_common(struct tape_build *b)
+{
+	uint32_t room = b->room ? 2 * b->room : 1024;
+
+	if (!reserve(&b->ts, (room - b->n) * sizeof(uint64_t)) ||
+	    !reserve(&b->type, (room - b->n) * sizeof(uint16_t)) ||
+	    !reserve(&b->cpu, (room - b->n) * sizeof(uint32_t)))
+		return false;
+	b->room = room;
+	return true;
+}
+
 static bool add_common(struct tape_build *b, const struct ev_head *e)
 {
-	return append(&b->ts, &e->ts_ns, sizeof(e->ts_ns)) &&
-	       append(&b->type, &e->type, sizeof(e->type)) &&
-	       append(&b->cpu, &e->cpu, sizeof(e->cpu));
+	if (b->n == b->room && !grow_common(b))
+		return false;
+	memcpy(b->ts.p + b->ts.len, &e->ts_ns, sizeof(e->ts_ns));
+	memcpy(b->type.p + b->type.len, &e->type, sizeof(e->type));
+	memcpy(b->cpu.p + b->cpu.len, &e->cpu, sizeof(e->cpu));
+	b->ts.len += sizeof(e->ts_ns);
+	b->type.len += sizeof(e->type);
+	b->cpu.len += sizeof(e->cpu);
+	b->n++;
+	return true;
 }
 
 int tape_build_add(struct tape_build *b, const struct ev_head *e, struct tape_error *err)
@@ -187,7 +227,7 @@ int tape_build_add(struct tape_build *b, const struct ev_head *e, struct tape_er
 				 "a record of type %u and %u bytes is not one of this version",
 				 e->type, e->size);
 	if (!add_common(b, e) || !add_row(b, r, (const uint8_t *)e) ||
-	    !tape_build_refer(b, r, (const uint8_t *)e))
+	    !tape_build_refer(b, r, (const uint8_t *)e, e->cpu))
 		return no_memory(err);
 	b->bytes += r->size;
 	if (e->ts_ns < b->ts_min)
@@ -199,7 +239,7 @@ int tape_build_add(struct tape_build *b, const struct ev_head *e, struct tape_er
 
 uint32_t tape_build_count(const struct tape_build *b)
 {
-	return (uint32_t)(b->ts.len / sizeof(uint64_t));
+	return b->n;
 }
 
 size_t tape_build_bytes(const struct tape_build *b)
@@ -230,8 +270,7 @@ void tape_build_forget(struct tape_build *b)
 		r->data.len = r->origins.len = r->received.len = 0;
 		for (unsigned k = 0; k < r->n_refs; k++) {
 			r->refs[k].v.len = 0;
-			r->refs[k].last_ref = 0;
-			memset(r->refs[k].last, 0, MAX_KEY);
+			memset(r->refs[k].recent, 0, sizeof(r->refs[k].recent));
 		}
 		if (r->slots)
 			memset(r->slots, 0, r->n_slots * sizeof(*r->slots));
@@ -239,5 +278,5 @@ void tape_build_forget(struct tape_build *b)
 	b->ts.len = b->type.len = b->cpu.len = b->strings.len = 0;
 	b->ts_min = UINT64_MAX;
 	b->ts_max = 0;
-	b->bytes = 0;
+	b->bytes = b->n = 0;
 }

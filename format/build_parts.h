@@ -17,6 +17,7 @@
 #define MAX_NESTED 4 /* pointer fields in one record, nested ones included; string fields */
 #define MAX_REFS 4   /* references in one record */
 #define MAX_KEY 64   /* bytes of a table's struct */
+#define N_RECENT 8   /* what a processor has at hand, it most often has at the next layer too */
 #define MAX_ID 255   /* of a record type */
 
 struct buffer {
@@ -43,8 +44,10 @@ struct rows {
 		uint8_t field;
 		uint16_t offset; /* in the struct */
 		struct rows *to;
-		uint8_t last[MAX_KEY]; /* the struct before, and its reference */
-		uint32_t last_ref;
+		struct recent { /* by processor: the struct before, and its reference */
+			uint64_t key[MAX_KEY / 8];
+			uint32_t ref;
+		} recent[N_RECENT];
 		struct buffer v; /* a reference a row */
 	} refs[MAX_REFS];
 	unsigned n_refs;
@@ -55,6 +58,7 @@ struct rows {
 	uint32_t n;
 	/* tables only: open addressing, row + 1, 0 free */
 	uint32_t *slots, n_slots;
+	uint16_t gap, gap_end;	/* of the struct, left out of keys: its pointer, unless wanted */
 	struct buffer received; /* u8 a row: who had it first receives packets (TAPE_EITHER) */
 	uint32_t turn;		/* rows before it are sent, once they were arranged */
 	struct rows *ends;	/* the table whose row says the stream: flow, for sock */
@@ -69,6 +73,7 @@ struct tape_build {
 	struct rows *by_id[MAX_ID + 1];
 	struct rows *rows; /* as schema->records; rows[0] (the common record) stays empty */
 	struct buffer ts, type, cpu, strings;
+	uint32_t n, room; /* events; what ts, type and cpu have room for */
 	uint64_t ts_min, ts_max;
 	size_t bytes;
 	/* encoding */
@@ -116,7 +121,7 @@ static inline struct rows *rows_of(const struct tape_build *b, unsigned id)
 }
 
 /* intern.c. The references of a record that was just added; new rows go into the tables. */
-bool tape_build_refer(struct tape_build *b, struct rows *r, const uint8_t *record);
+bool tape_build_refer(struct tape_build *b, struct rows *r, const uint8_t *record, uint32_t cpu);
 
 /* intern.c. In all tables rows that are sent come before those that are received. */
 bool tape_build_arrange(struct tape_build *b);

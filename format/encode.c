@@ -203,6 +203,11 @@ static bool use_origins(struct tape_build *b, struct rows *ends, const uint32_t 
 		if (!*o && keys[i])
 			*o = values[i];
 	}
+	for (size_t i = 0; i < n; i++) { /* used, so it must not change any more */
+		uint32_t *o = &origins[far ? tape_opposite(keys[i]) : keys[i]];
+
+		*o += !*o && keys[i];
+	}
 	for (uint32_t k = 1; k < n_keys; k++)
 		last[k] = origins[far ? tape_opposite(k) : k];
 	return true;

@@ -7,8 +7,6 @@
 
 #define FIRST_SLOTS 1024 /* of a table's hash, doubled as it fills */
 
-static const uint8_t zeros[256];
-
 static bool rehash(struct rows *t)
 {
 	uint32_t n_slots = t->n_slots ? t->n_slots * 2 : FIRST_SLOTS, mask = n_slots - 1;
@@ -43,7 +41,7 @@ static uint32_t intern(struct tape_build *b, struct rows *t, const void *key)
 	if (!append(&t->data, key, t->size))
 		return 0;
 	t->slots[i] = ++t->n;
-	return tape_build_refer(b, t, key) ? t->n : 0;
+	return tape_build_refer(b, t, key, 0) ? t->n : 0;
 }
 
 /* The two ends of a flow in one order, whichever is local; true if they were swapped. */
@@ -60,47 +58,59 @@ static bool order_flow(const struct ev_flow *f, struct ev_flow *ret)
 }
 
 /* The reference to a struct in its table, which is not 0; 0: no memory. */
-static uint32_t ref_to(struct tape_build *b, struct ref *ref, bool directed, bool received)
+static uint32_t ref_to(struct tape_build *b, struct rows *t, const void *key, bool directed,
+		       bool received)
 {
-	struct rows *t = ref->to;
 	struct ev_flow flow;
 	uint32_t row, n = t->n;
-	bool swapped = directed && order_flow((const void *)ref->last, &flow);
+	bool swapped = directed && order_flow(key, &flow);
 
-	row = intern(b, t, directed ? (const void *)&flow : ref->last);
+	row = intern(b, t, directed ? (const void *)&flow : key);
 	if (!row || (t->n > n && !append(&t->received, &(uint8_t){received}, 1)))
 		return 0;
 	return directed ? 1 + ((row - 1) << 1 | swapped) : row;
 }
 
-/* A table's struct as it is kept: without pointers, unless they are wanted. */
-static inline void copy_key(const struct tape_build *b, const struct rows *t, const uint8_t *src,
-			    uint8_t *ret)
+static const uint8_t none[MAX_KEY];
+
+static inline bool is_key(const struct rows *t, const uint8_t *src, const uint64_t *key)
 {
-	memcpy(ret, src, t->size);
-	for (unsigned i = 0; !b->pointers && i < t->n_pointers; i++)
-		memset(ret + t->pointer[i], 0, sizeof(uint64_t));
+	const uint8_t *k = (const uint8_t *)key;
+
+	return !memcmp(src + t->gap_end, k + t->gap_end, t->size - t->gap_end) &&
+	       !memcmp(src, k, t->gap);
 }
 
-bool tape_build_refer(struct tape_build *b, struct rows *r, const uint8_t *record)
+/* The reference of one field, where it is not that of the event before on that processor. */
+static bool find_ref(struct tape_build *b, const struct rows *r, struct ref *ref,
+		     struct recent *recent, const uint8_t *src, uint32_t *ret)
+{
+	const struct tape_field *f = &r->rec->fields[ref->field];
+	const struct rows *t = ref->to;
+	uint64_t key[MAX_KEY / 8];
+
+	*ret = 0;
+	if (!memcmp(src + t->gap_end, none, t->size - t->gap_end) && !memcmp(src, none, t->gap))
+		return true; /* often: no socket at this layer */
+	memcpy(key, src, t->size);
+	memset((uint8_t *)key + t->gap, 0, t->gap_end - t->gap);
+	*ret = ref_to(b, ref->to, key, f->type == TAPE_DREF, f->guess.side == TAPE_RECEIVED);
+	memcpy(recent->key, key, sizeof(key));
+	recent->ref = *ret;
+	return *ret;
+}
+
+bool tape_build_refer(struct tape_build *b, struct rows *r, const uint8_t *record, uint32_t cpu)
 {
 	for (unsigned i = 0; i < r->n_refs; i++) {
 		struct ref *ref = &r->refs[i];
-		const struct tape_field *f = &r->rec->fields[ref->field];
-		uint8_t key[MAX_KEY];
+		struct recent *recent = &ref->recent[cpu % N_RECENT];
+		uint32_t found = recent->ref;
 
-		copy_key(b, ref->to, record + ref->offset, key);
-		if (memcmp(key, ref->last, ref->to->size)) {
-			memcpy(ref->last, key, ref->to->size);
-			ref->last_ref = 0;
-			if (memcmp(key, zeros, ref->to->size)) {
-				ref->last_ref = ref_to(b, ref, f->type == TAPE_DREF,
-						       f->guess.side == TAPE_RECEIVED);
-				if (!ref->last_ref)
-					return false;
-			}
-		}
-		if (!append(&ref->v, &ref->last_ref, sizeof(ref->last_ref)))
+		if (!is_key(ref->to, record + ref->offset, recent->key) &&
+		    !find_ref(b, r, ref, recent, record + ref->offset, &found))
+			return false;
+		if (!append(&ref->v, &found, sizeof(found)))
 			return false;
 	}
 	return true;

@@ -144,7 +144,8 @@ static void put_fixed_head(struct tape_out *o, const struct forge_chunk *c)
 	tape_out_le(o, c->flags, 4);
 }
 
-static void put_entry(struct tape_out *o, const struct forge_column *col)
+static void put_entry(struct tape_out *o, const struct forge_column *col, const uint8_t *guess,
+		      size_t guess_len)
 {
 	uint8_t *len = o->p;
 
@@ -156,6 +157,7 @@ static void put_entry(struct tape_out *o, const struct forge_column *col)
 	tape_out_le(o, col->flags, 1);
 	tape_out_varint(o, col->raw_len ? col->raw_len : col->len);
 	tape_out_varint(o, col->len);
+	tape_out_bytes(o, guess, guess_len);
 	for (unsigned i = 0; i < col->extra; i++)
 		tape_out_le(o, 0xee, 1);
 	*len = (uint8_t)(o->p - len - 1);
@@ -175,7 +177,7 @@ size_t forge_put_chunk(struct forge *f, const struct forge_chunk *c)
 		tape_out_varint(&o, c->counts[i][1]);
 	}
 	for (unsigned i = 0; i < c->n_columns; i++) {
-		put_entry(&o, &c->columns[i]);
+		put_entry(&o, &c->columns[i], c->guesses[i], c->guesses[i] ? 4 : 0);
 		bytes_add(&body, c->columns[i].body, c->columns[i].len);
 	}
 	memset(pad, 0, c->pad);
@@ -276,9 +278,7 @@ static void put_plain_entry(const struct entry *e, struct bytes *head)
 	uint8_t buf[512];
 	struct tape_out o = tape_out(buf, sizeof(buf));
 
-	put_entry(&o, &col);
-	tape_out_bytes(&o, e->rest, e->rest_len);
-	buf[0] = (uint8_t)(buf[0] + e->rest_len);
+	put_entry(&o, &col, e->rest, e->rest_len);
 	bytes_add(head, buf, (size_t)(o.p - buf));
 }
 

@@ -102,17 +102,21 @@ void gen_at(struct machine *m, struct cpu *c, enum kind kind)
 	c->last = kind;
 }
 
-/* The machine has other things to do too. */
+/*
+ * The machine has other things to do too. Of two processors that work for each other more than half
+ * of what was measured are waits for the other one, which come by themselves.
+ */
 static void stall(struct machine *m, struct cpu *c)
 {
 	const struct stalls *s = tables[m->profile].stalls;
 	uint64_t r = gen_random(m) >> 40;
 	unsigned i = r >> 20;
 
+	uint64_t ticks = (uint64_t)TICKS_US * (m->two_cpus ? 2 : 5) / 5;
+
 	if (c->stall_at)
-		c->tick += (s->us[i] + ((s->us[i + 1] - s->us[i]) * (r & 0xfffff) >> 20)) *
-			   (uint64_t)TICKS_US;
-	c->stall_at = c->tick + gen_below(m, 2 * s->every_us) * (uint64_t)TICKS_US;
+		c->tick += (s->us[i] + ((s->us[i + 1] - s->us[i]) * (r & 0xfffff) >> 20)) * ticks;
+	c->stall_at = c->tick + gen_below(m, 2 * s->every_us) * ticks;
 	c->last = K_NONE;
 }
 
@@ -122,7 +126,7 @@ void *gen_event(struct machine *m, struct cpu *c, uint32_t group, unsigned id, s
 {
 	struct ev_head *h;
 
-	if (!(m->opts.groups & group))
+	if (!(m->opts.groups & group) || c == &m->cpus[REMOTE])
 		return NULL;
 	if (c->fifo_end + size > c->fifo_cap) {
 		memmove(c->fifo, c->fifo + c->fifo_first, c->fifo_end - c->fifo_first);
@@ -298,7 +302,7 @@ bool gen_step(struct machine *m)
 {
 	struct cpu *c = NULL;
 
-	for (unsigned i = 0; i < MAX_CPUS; i++)
+	for (unsigned i = 0; i <= REMOTE; i++)
 		if (m->cpus[i].n_run && (!c || ready(&m->cpus[i]) < ready(c)))
 			c = &m->cpus[i];
 	if (m->n_timers && (!c || m->timers[0].tick <= ready(c))) {
@@ -316,7 +320,7 @@ bool gen_step(struct machine *m)
 		c->tick = ready(c);
 		c->last = K_NONE;
 	}
-	if (c->tick > c->stall_at)
+	if (c->tick > c->stall_at && c != &m->cpus[REMOTE])
 		stall(m, c);
 	run_cpu(m, c);
 	return true;
@@ -343,6 +347,7 @@ void gen_init(struct machine *m, int fd)
 		for (size_t i = 0; i < tables[p].n; i++)
 			m->gaps[p][tables[p].gaps[i].from][tables[p].gaps[i].to] =
 				(uint16_t)(i + 1);
+	m->cpus[REMOTE].tick = START_TICK;
 	for (unsigned i = 0; i < MAX_CPUS; i++) {
 		m->cpus[i].tick = START_TICK;
 		m->cpus[i].fifo_cap = 1 << 16;
@@ -354,7 +359,7 @@ void gen_init(struct machine *m, int fd)
 
 uint64_t gen_last_tick(const struct machine *m)
 {
-	uint64_t ret = START_TICK;
+	uint64_t ret = m->now > START_TICK ? m->now : START_TICK;
 
 	for (unsigned i = 0; i < MAX_CPUS; i++)
 		ret = m->cpus[i].tick > ret ? m->cpus[i].tick : ret;
@@ -363,6 +368,8 @@ uint64_t gen_last_tick(const struct machine *m)
 
 void gen_finish(struct machine *m)
 {
+	if (m->sampled_at)
+		sample_take(m, SAMPLE_LAST);
 	gen_flush(m, UINT64_MAX);
 	if (!m->failed && tape_writer_close(m->writer, gen_ns(gen_last_tick(m)) + 1, &m->err))
 		m->failed = true;
@@ -370,7 +377,7 @@ void gen_finish(struct machine *m)
 
 void gen_fini(struct machine *m)
 {
-	for (unsigned i = 0; i < MAX_CPUS; i++) {
+	for (unsigned i = 0; i <= REMOTE; i++) {
 		free(m->cpus[i].fifo);
 		free(m->cpus[i].backlog);
 	}
@@ -390,5 +397,24 @@ void dist_add(struct dist *d, uint64_t v)
 		d->max = v;
 	d->n++;
 	d->sum += v;
-	d->cells[v < DIST_CELLS ? v : DIST_CELLS - 1]++;
+	d->cells[dist_cell(v)]++;
+}
+
+/* Exact below DIST_EXACT, else by the first nine bits. */
+uint32_t dist_cell(uint64_t v)
+{
+	unsigned shift = 0;
+
+	if (v < DIST_EXACT)
+		return (uint32_t)v;
+	while (v >> shift >= 512)
+		shift++;
+	return DIST_EXACT + shift * 256 + (uint32_t)(v >> shift) - 256;
+}
+
+uint64_t dist_value(uint32_t cell)
+{
+	uint32_t above = cell - DIST_EXACT;
+
+	return cell < DIST_EXACT ? cell : (uint64_t)(above % 256 + 256) << above / 256;
 }

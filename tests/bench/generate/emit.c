@@ -5,6 +5,7 @@
 #include "gen.h"
 
 #define NO_VLAN 65535
+#define FRAME 66 /* headers in front of the payload */
 #define HEADERS_READ 3
 #define OUT_OF_SOCKET 4
 #define NO_SSTHRESH 2147483647u
@@ -12,6 +13,7 @@
 #define SOURCE_PROBE 4
 #define REASON_ABORT 16 /* TCP_ABORT_ON_CLOSE, in the numbers of this schema */
 #define REASON_UNKNOWN 65535
+enum { TIMER_NONE = 0, TIMER_RTO = 1, TIMER_TLP = 5 };
 #define LOCATION_PURGE 1
 #define LOCATION_QDISC 2
 
@@ -57,6 +59,11 @@ void emit_state(struct machine *m, struct cpu *c, struct end *e, unsigned state,
 	e->state = (uint8_t)state;
 	if (!e->seen)
 		return;
+	if (state == CLOSE && (old_state == ESTABLISHED || old_state == CLOSE_WAIT))
+		gen_count(m, e, C_ESTAB_RESETS, 1);
+	if ((old_state == ESTABLISHED || old_state == CLOSE_WAIT) &&
+	    !(state == ESTABLISHED || state == CLOSE_WAIT))
+		gen_count(m, e, C_CURR_ESTAB, -1);
 	gen_at(m, c, K_TCP_STATE);
 	v = EVENT_OF(m, c, G_CONN, tcp_state);
 	if (v) {
@@ -76,6 +83,14 @@ void emit_state(struct machine *m, struct cpu *c, struct end *e, unsigned state,
 		emit_facts(m, c, e, old_state);
 }
 
+/* What reached the peer, as far as this end knows. */
+static uint64_t acked_payload(const struct end *e)
+{
+	bool fin_acked = e->fin_out && !e->sent;
+
+	return e->snd_una - e->iss - 1 - fin_acked;
+}
+
 void emit_destroy(struct machine *m, struct cpu *c, struct end *e, bool in_task)
 {
 	struct ev_tcp_destroy *v;
@@ -84,7 +99,7 @@ void emit_destroy(struct machine *m, struct cpu *c, struct end *e, bool in_task)
 		return;
 	gen_at(m, c, K_TCP_DESTROY);
 	m->truth.destroyed++;
-	m->truth.sock_bytes_sent += e->bytes_sent;
+	m->truth.sock_bytes_sent += acked_payload(e);
 	m->truth.sock_bytes_received += e->bytes_received - e->fin_came;
 	v = EVENT_OF(m, c, G_CONN, tcp_destroy);
 	if (!v)
@@ -175,7 +190,26 @@ void emit_retransmit(struct machine *m, struct cpu *c, struct end *e, const stru
 	v->state = e->state;
 	v->ca_state = e->ca_state;
 	v->retransmits = e->retransmits;
-	v->timer = e->why == WHY_TLP ? 5 : e->why == WHY_RTO ? 0 : 1;
+	v->timer = e->why == WHY_TLP ? TIMER_TLP : e->why == WHY_RTO ? TIMER_NONE : TIMER_RTO;
+}
+
+void emit_synack_retransmit(struct machine *m, struct cpu *c, struct end *e)
+{
+	struct ev_synack_retransmit *v;
+
+	if (!e->seen)
+		return;
+	gen_at(m, c, K_SYNACK_RETRANSMIT);
+	m->truth.synack_retrans++;
+	v = EVENT_OF(m, c, G_RETRANS, synack_retransmit);
+	if (!v)
+		return;
+	v->sock = e->sock;
+	v->listener = e->actor->listener.cookie;
+	v->seq = e->iss;
+	v->mss = (uint16_t)(e->conn->path->mtu - 40);
+	v->retransmits = e->retransmits;
+	v->timeouts = e->retransmits;
 }
 
 void emit_reset(struct machine *m, struct cpu *c, struct end *e, unsigned direction)
@@ -207,6 +241,8 @@ void emit_drop(struct machine *m, struct cpu *c, struct end *e, const struct pac
 	struct ev_drop *v;
 	bool lo = p->from->conn->path->kind == PATH_LO;
 
+	if (e && !e->seen)
+		return;
 	gen_at(m, c, K_DROP);
 	*(why == DROP_PURGE ? &m->truth.drop_purge : &m->truth.drop_queue) += 1;
 	v = EVENT_OF(m, c, G_DROP, drop);
@@ -332,7 +368,19 @@ void emit_tx(struct machine *m, struct cpu *c, struct packet *p, uint32_t depart
 	tx_layer(m, c, p, TX_OUTPUT, &wire);
 	spent(m, OUT_IP, &p->tick, c);
 	tx_layer(m, c, p, TX_QDISC, &wire);
+	gen_count(m, p->from, C_TX_PACKETS, 1);
+	gen_count(m, p->from, C_TX_BYTES, p->payload + FRAME);
 	spent(m, OUT_OUTPUT, &p->tick, c);
+}
+
+/* A packet that the device cannot take as a whole goes in segments. */
+void emit_split(struct machine *m, struct cpu *c, const struct packet *p)
+{
+	struct ev_flow wire = sent_flow(p, true);
+	struct packet whole = *p;
+
+	whole.no_sock = true;
+	tx_layer(m, c, &whole, TX_COMPLETE, &wire);
 }
 
 /* Through the driver, which on lo and veth hands it to the receiving side. */
@@ -342,12 +390,32 @@ void emit_driver(struct machine *m, struct cpu *c, struct packet *p)
 	uint64_t received;
 
 	tx_layer(m, c, p, TX_DRIVER, &wire);
-	spent(m, OUT_QDISC, &p->tick, c);
+	if (!p->more)
+		spent(m, OUT_QDISC, &p->tick, c);
 	rx_layer(m, c, p, RX_DRIVER, NULL, 0, &to);
 	received = c->tick;
 	tx_layer(m, c, p, TX_SENT, &wire);
-	spent(m, OUT_DRIVER, &p->tick, c);
+	if (!p->more)
+		spent(m, OUT_DRIVER, &p->tick, c);
 	p->tick = received;
+}
+
+void emit_wire_out(struct machine *m, struct cpu *c, struct packet *p)
+{
+	struct ev_flow wire = sent_flow(p, true);
+
+	tx_layer(m, c, p, TX_DRIVER, &wire);
+	spent(m, OUT_QDISC, &p->tick, c);
+	tx_layer(m, c, p, TX_SENT, &wire);
+	spent(m, OUT_DRIVER, &p->tick, c);
+}
+
+void emit_wire_in(struct machine *m, struct cpu *c, struct packet *p)
+{
+	struct ev_flow wire = sent_flow(p, true), to = swapped(&wire);
+
+	rx_layer(m, c, p, RX_DRIVER, NULL, 0, &to);
+	p->tick = c->tick;
 }
 
 void emit_rx(struct machine *m, struct cpu *c, struct packet *p, const struct ev_sock *sock,
@@ -355,7 +423,11 @@ void emit_rx(struct machine *m, struct cpu *c, struct packet *p, const struct ev
 {
 	struct ev_flow wire = sent_flow(p, true), to = swapped(&wire);
 
+	if (!p->to->seen)
+		return;
 	rx_layer(m, c, p, RX_MAC, NULL, 0, &to);
+	gen_count(m, p->to, C_RX_PACKETS, 1);
+	gen_count(m, p->to, C_RX_BYTES, p->payload + FRAME);
 	spent(m, IN_DRIVER, &p->tick, c);
 	rx_layer(m, c, p, RX_IP, NULL, 0, &to);
 	spent(m, IN_MAC, &p->tick, c);
@@ -373,6 +445,8 @@ void emit_rx(struct machine *m, struct cpu *c, struct packet *p, const struct ev
 
 void emit_established(struct machine *m, struct cpu *c, struct end *e, struct packet *p)
 {
+	if (!e->seen)
+		return;
 	rx_layer(m, c, p, RX_ESTABLISHED, &e->sock, e->rcv_nxt, &e->sock.flow);
 	spent(m, IN_TCP, &p->tick, c);
 }
@@ -382,6 +456,8 @@ void emit_queue(struct machine *m, struct cpu *c, struct end *e)
 {
 	struct ev_rx *v;
 
+	if (!e->seen)
+		return;
 	gen_at(m, c, K_RX_QUEUE);
 	v = EVENT_OF(m, c, G_RX, rx);
 	if (!v)
@@ -398,6 +474,8 @@ void emit_write(struct machine *m, struct cpu *c, struct end *e, uint32_t bytes)
 {
 	struct ev_tx_write *v;
 
+	if (!e->seen)
+		return;
 	gen_at(m, c, K_TX_WRITE);
 	v = EVENT_OF(m, c, G_TX, tx_write);
 	if (!v)
@@ -420,6 +498,8 @@ void emit_send(struct machine *m, struct cpu *c, struct end *e, uint32_t bytes)
 {
 	struct ev_io_send *v;
 
+	if (!e->seen)
+		return;
 	gen_at(m, c, K_IO_SEND);
 	m->truth.io_sent += bytes;
 	v = EVENT_OF(m, c, G_IO, io_send);
@@ -437,6 +517,8 @@ void emit_recv(struct machine *m, struct cpu *c, struct end *e, uint32_t bytes, 
 {
 	struct ev_io_recv *v;
 
+	if (!e->seen)
+		return;
 	gen_at(m, c, K_IO_RECV);
 	m->truth.io_received += bytes;
 	v = EVENT_OF(m, c, G_IO, io_recv);
@@ -457,6 +539,8 @@ void emit_copy(struct machine *m, struct cpu *c, struct end *e, const struct seg
 {
 	struct ev_rx_copy *v;
 
+	if (!e->seen)
+		return;
 	gen_at(m, c, K_RX_COPY);
 	v = EVENT_OF(m, c, G_RX, rx_copy);
 	if (!v)

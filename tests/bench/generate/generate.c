@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gen.h"
 
-static const char usage[] =
+static const char help_text[] =
 	"usage: generate [options] -o FILE\n"
 	"writes a trace that looks like a recording, from a model of a machine under load\n"
 	"\n"
@@ -38,7 +40,6 @@ static const struct app keepalive = {.profile = P_KEEP,
 				     .request = 46,
 				     .answer = 839,
 				     .pipeline = 1,
-				     .two_cpus = true,
 				     .aborts = true};
 static const struct app closing = {.profile = P_SHORT,
 				   .client = "wrk",
@@ -61,28 +62,195 @@ static const struct app redis = {.profile = P_REDIS,
 				 .preempts = 128,
 				 .batch = true};
 
+static const struct app pages = {.profile = P_VETH,
+				 .client = "wrk",
+				 .server = "nginx",
+				 .port = 17082,
+				 .n_conns = 16,
+				 .request = 200,
+				 .answer = 2000,
+				 .answer_spread = 36000,
+				 .exchanges = 20,
+				 .pipeline = 1};
+static const struct app download = {.profile = P_BULK,
+				    .client = "curl",
+				    .server = "nginx",
+				    .port = 17083,
+				    .n_conns = 2,
+				    .request = 83,
+				    .answer = 150000000,
+				    .exchanges = 1,
+				    .pipeline = 1,
+				    .bytes_ms = 1000000,
+				    .aborts = true};
+static const struct app users = {.profile = P_VETH,
+				 .client = "remote",
+				 .server = "nginx",
+				 .port = 443,
+				 .n_conns = 100000,
+				 .request = 520,
+				 .answer = 600,
+				 .answer_spread = 3000,
+				 .exchanges = 12,
+				 .pipeline = 1,
+				 .think_us = 9000000,
+				 .exists = true};
+static const struct app few_users = {.profile = P_VETH,
+				     .client = "remote",
+				     .server = "sshd",
+				     .port = 22,
+				     .n_conns = 5,
+				     .request = 36,
+				     .answer = 52,
+				     .exchanges = 40,
+				     .pipeline = 1,
+				     .think_us = 20000000,
+				     .exists = true};
+
+#define NETNS 4026531840u
+#define V4(a, b, c, d)                                                                             \
+	{                                                                                          \
+		{                                                                                  \
+			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d                       \
+		}                                                                                  \
+	}
+
+static const struct path loopback = {.kind = PATH_LO,
+				     .netns = {NETNS, NETNS},
+				     .ifindex = {1, 1},
+				     .mtu = 65536,
+				     .cwnd = 18,
+				     .addr = {V4(127, 0, 0, 1), V4(127, 0, 0, 1)}};
+static const struct path bulk_path = {.kind = PATH_LO,
+				      .netns = {NETNS, NETNS},
+				      .ifindex = {1, 1},
+				      .mtu = 65536,
+				      .cwnd = 40,
+				      .addr = {V4(127, 0, 0, 1), V4(127, 0, 0, 1)}};
+static const struct path veth = {.kind = PATH_VETH,
+				 .netns = {NETNS + 512, NETNS + 576},
+				 .ifindex = {2, 2},
+				 .mtu = 1500,
+				 .cwnd = 138,
+				 .addr = {V4(10, 77, 0, 2), V4(10, 77, 0, 1)}};
+static const struct path nat = {.kind = PATH_VETH,
+				.netns = {NETNS + 512, NETNS + 576},
+				.ifindex = {2, 2},
+				.mtu = 1500,
+				.cwnd = 138,
+				.addr = {V4(10, 77, 0, 2), V4(10, 77, 0, 1)},
+				.nat = true,
+				.nat_addr = V4(10, 77, 0, 101)};
+static const struct path lossy = {.kind = PATH_VETH,
+				  .netns = {NETNS + 512, NETNS + 576},
+				  .ifindex = {2, 2},
+				  .mtu = 1500,
+				  .cwnd = 138,
+				  .gso_segs = 2,
+				  .delay = 5 * TICKS_MS,
+				  .loss = 65536 / 50,
+				  .addr = {V4(10, 77, 0, 2), V4(10, 77, 0, 1)}};
+
+static const struct path internet = {.kind = PATH_WIRE,
+				     .netns = {NETNS, NETNS},
+				     .ifindex = {2, 2},
+				     .mtu = 1500,
+				     .cwnd = 64,
+				     .delay = 12 * TICKS_MS,
+				     .addr = {V4(10, 20, 0, 0), V4(192, 0, 2, 80)}};
+
 #define MAX_PHASES 8
 struct phase {
 	const struct app *app;
 	uint32_t share; /* of the events, in 1000 */
 };
 
+#define OF_APP N_PROFILES
 static const struct scenario {
 	const char *name, *meaning;
+	const struct path *path;
 	struct phase phases[MAX_PHASES];
-	uint32_t groups; /* 0: all */
+	enum profile profile; /* OF_APP: that of the load */
+	uint32_t groups;      /* 0: all */
+	bool two_cpus;	      /* client and server run on different processors */
 } scenarios[] = {
-	{"keepalive", "HTTP keep-alive: wrk with 64 connections on nginx", {{&keepalive, 1000}}, 0},
-	{"redis", "small requests and answers: redis-benchmark", {{&redis, 1000}}, 0},
-	{"short", "a connection for each HTTP request", {{&closing, 1000}}, 0},
+	{"keepalive",
+	 "HTTP keep-alive: wrk with 64 connections on nginx",
+	 &loopback,
+	 {{&keepalive, 1000}},
+	 OF_APP,
+	 0,
+	 true},
+	{"redis",
+	 "small requests and answers: redis-benchmark",
+	 &loopback,
+	 {{&redis, 1000}},
+	 OF_APP,
+	 0,
+	 false},
+	{"short",
+	 "a connection for each HTTP request",
+	 &loopback,
+	 {{&closing, 1000}},
+	 OF_APP,
+	 0,
+	 false},
 	{"mixed",
-	 "redis, keepalive and short in turns",
-	 {{&redis, 560}, {&keepalive, 210}, {&closing, 230}},
-	 0},
+	 "redis, keepalive, short and bulk in turns",
+	 &loopback,
+	 {{&redis, 550}, {&keepalive, 195}, {&closing, 225}, {&download, 30}},
+	 OF_APP,
+	 0,
+	 false},
 	{"rtt",
-	 "as mixed, recorded with -e rtt",
-	 {{&redis, 560}, {&keepalive, 210}, {&closing, 230}},
-	 G_RTT},
+	 "redis, keepalive and short in turns, recorded with -e rtt",
+	 &loopback,
+	 {{&redis, 550}, {&keepalive, 358}, {&closing, 92}},
+	 OF_APP,
+	 G_RTT,
+	 false},
+	{"veth",
+	 "as mixed, between two network namespaces",
+	 &veth,
+	 {{&redis, 420}, {&keepalive, 190}, {&closing, 295}, {&download, 95}},
+	 P_VETH,
+	 0,
+	 false},
+	{"nat",
+	 "the same, the client's address being translated",
+	 &nat,
+	 {{&redis, 420}, {&keepalive, 190}, {&closing, 295}, {&download, 95}},
+	 P_VETH,
+	 0,
+	 false},
+	{"bulk",
+	 "long answers by sendfile() to clients with a limit",
+	 &bulk_path,
+	 {{&download, 1000}},
+	 OF_APP,
+	 0,
+	 true},
+	{"lossy",
+	 "pages over 10 ms and 2 % loss each way: retransmits, drops",
+	 &lossy,
+	 {{&pages, 1000}},
+	 OF_APP,
+	 0,
+	 true},
+	{"churn",
+	 "a server with 100,000 connections from elsewhere, which come and go",
+	 &internet,
+	 {{&users, 1000}},
+	 OF_APP,
+	 0,
+	 false},
+	{"idle",
+	 "a quiet machine: a few sessions from elsewhere, over hours",
+	 &internet,
+	 {{&few_users, 1000}},
+	 OF_APP,
+	 0,
+	 false},
 };
 
 static const char *const groups[] = {"conn",   "rtt", "retrans", "reset", "drop", "counters",
@@ -142,7 +310,7 @@ static const struct scenario *find_scenario(const char *name)
 
 static void help(void)
 {
-	fputs(usage, stdout);
+	fputs(help_text, stdout);
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++)
 		printf("  %-10s %s\n", scenarios[i].name, scenarios[i].meaning);
 	exit(0);
@@ -178,24 +346,44 @@ static void parse(int argc, char **argv, struct options *o)
 
 /* ---- running ---- */
 
-static void init_path(struct path *p)
+static double seconds(void)
 {
-	*p = (struct path){
-		.kind = PATH_LO, .netns = {4026531840, 4026531840}, .ifindex = {1, 1}, .cwnd = 18};
-	for (unsigned i = 0; i < 2; i++)
-		p->addr[i] =
-			(struct ev_addr){{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1}};
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* What was written and what it cost; none of it goes into the file. */
+static void report(const struct machine *m, double began)
+{
+	double spent = seconds() - began;
+	struct tape_writer_stats stats;
+	struct rusage usage;
+
+	tape_writer_stats(m->writer, &stats);
+	getrusage(RUSAGE_SELF, &usage);
+	fprintf(stderr, "%s: %llu events, %.2f bytes/event, %.1f s, %.2f M events/s, RSS %.1f MB\n",
+		m->opts.out, (unsigned long long)m->n_events,
+		(double)stats.bytes / (double)(m->n_events ? m->n_events : 1), spent,
+		(double)m->n_events / 1e6 / spent, (double)usage.ru_maxrss / 1024);
 }
 
 /* Loads in turns, each with its share of a round. */
-static void run(struct machine *m, const struct scenario *s, struct path *path)
+static void run(struct machine *m, const struct scenario *s)
 {
 	uint64_t round = 2000000 < m->opts.events ? 2000000 : m->opts.events, until = 0;
 	unsigned i = 0;
 
 	while (m->n_events < m->opts.events && !m->failed) {
-		struct actor *client = app_start(m, s->phases[i].app, path, gen_last_tick(m));
+		const struct app *app = s->phases[i].app;
+		struct actor *client;
 
+		m->profile = s->profile == OF_APP ? app->profile : s->profile;
+		m->two_cpus = s->two_cpus;
+		client = app_start(m, app);
+		if (!m->sampled_at)
+			sample_start(m);
 		until = m->n_events + round * s->phases[i].share / 1000;
 		if (!s->phases[1].app || until > m->opts.events)
 			until = m->opts.events;
@@ -213,8 +401,8 @@ static void run(struct machine *m, const struct scenario *s, struct path *path)
 int main(int argc, char **argv)
 {
 	struct machine *m = calloc(1, sizeof(*m));
+	double began = seconds();
 	const struct scenario *s;
-	struct path path;
 	int fd;
 
 	if (!m)
@@ -227,9 +415,9 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		gen_die(m->opts.out);
 	gen_init(m, fd);
-	init_path(&path);
+	m->path = s->path;
 	head_write(m, groups, sizeof(groups) / sizeof(*groups));
-	run(m, s, &path);
+	run(m, s);
 	gen_finish(m);
 	if (m->failed) {
 		fprintf(stderr, "generate: %s: %s\n", m->opts.out, m->err.text);
@@ -237,6 +425,7 @@ int main(int argc, char **argv)
 	}
 	if (m->opts.truth && truth_write(m, m->opts.truth))
 		gen_die(m->opts.truth);
+	report(m, began);
 	gen_fini(m);
 	free(m);
 	return 0;

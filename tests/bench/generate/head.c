@@ -96,6 +96,32 @@ static void write_meta(struct machine *m, const char *const *groups, size_t n)
 		m->failed = true;
 }
 
+static void write_links(struct machine *m)
+{
+	static const struct ev_str names[] = {
+		[PATH_LO] = TEXT("lo"), [PATH_VETH] = TEXT("veth0"), [PATH_WIRE] = TEXT("eth0")};
+	static const struct ev_str netns[] = {TEXT("client"), TEXT("server")};
+	const struct path *p = m->path;
+
+	for (unsigned side = 0; side < (p->netns[0] == p->netns[1] ? 1 : 2); side++) {
+		struct ev_snap_link link = {.head = HEAD(snap_link),
+					    .name = names[p->kind],
+					    .qdisc = TEXT("noqueue"),
+					    .netns = p->netns[side],
+					    .ifindex = p->ifindex[side],
+					    .mtu = p->mtu,
+					    .link_type = p->kind == PATH_LO ? 772 : 1,
+					    .offloads = 63,
+					    .tx_queues = 1,
+					    .rx_queues = 1};
+		struct ev_snap_netns ns = {
+			.head = HEAD(snap_netns), .netns = p->netns[side], .name = netns[side]};
+
+		add(m, &link);
+		add(m, &ns);
+	}
+}
+
 static void write_places(struct machine *m)
 {
 	struct ev_snap_cgroup cgroup = {.head = HEAD(snap_cgroup), .cgroup = 1, .path = TEXT("/")};
@@ -128,6 +154,33 @@ void head_listener(struct machine *m, const struct actor *a)
 	add(m, &sock);
 }
 
+void head_sock(struct machine *m, const struct end *e)
+{
+	struct ev_snap_sock sock = {.head = HEAD(snap_sock),
+				    .sock = e->sock,
+				    .task = e->actor->task,
+				    .inode = 200000 + (uint32_t)e->sock.cookie,
+				    .srtt_us = e->srtt8 >> 3,
+				    .mss = e->mss,
+				    .state = e->state,
+				    .n_owners = 1,
+				    .pmtu = e->conn->path->mtu,
+				    .rto_us = tcp_rto_us(e),
+				    .snd_wnd = e->snd_wnd,
+				    .cwnd = e->cwnd,
+				    .sndbuf = 87040,
+				    .rcvbuf = 131072,
+				    .advmss = (uint16_t)e->mss,
+				    .rcv_mss = 536,
+				    .mss_clamp = (uint16_t)(e->mss + 12),
+				    .snd_wscale = 10,
+				    .rcv_wscale = 10,
+				    .options = 7};
+
+	memcpy(sock.cc.s, "bbr", 4);
+	add(m, &sock);
+}
+
 void head_write(struct machine *m, const char *const *groups, size_t n)
 {
 	uint64_t ns = gen_ns(START_TICK);
@@ -138,4 +191,5 @@ void head_write(struct machine *m, const char *const *groups, size_t n)
 		m->failed = true;
 	m->next_clock = ns + 1000000000;
 	write_places(m);
+	write_links(m);
 }

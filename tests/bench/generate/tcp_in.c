@@ -6,6 +6,7 @@
 #define DELACK (40 * TICKS_MS)
 #define ECONNRESET_NO 104
 #define DUP_THRESHOLD 3
+#define MERGED_SEGS 5 /* that share a buffer in the receive queue */
 
 /* ---- round-trip times ---- */
 
@@ -74,7 +75,7 @@ static void unmark(struct end *e, struct seg *s, uint32_t n)
 static uint32_t clean(struct machine *m, struct cpu *c, struct end *e, uint32_t ack)
 {
 	uint32_t acked = 0;
-	uint64_t first = 0, last = 0;
+	uint64_t first = 0, last = 0, again = 0;
 
 	while (e->sent && !seq_before(ack, e->sent->end)) {
 		struct seg *s = e->sent;
@@ -83,6 +84,8 @@ static uint32_t clean(struct machine *m, struct cpu *c, struct end *e, uint32_t 
 		if (!(s->flags & SEG_EVER)) {
 			first = first ? first : s->tick;
 			last = s->tick;
+		} else {
+			again = s->tick;
 		}
 		if (!(s->flags & SEG_SACKED))
 			e->delivered += n;
@@ -116,6 +119,8 @@ static uint32_t clean(struct machine *m, struct cpu *c, struct end *e, uint32_t 
 	if (first) {
 		tcp_sample(e, gen_us(c->tick - first));
 		e->rack_rtt = gen_us(c->tick - last);
+	} else if (again) { /* the timestamp option tells which one it answers, in milliseconds */
+		tcp_sample(e, 1000 * (1 + gen_us(c->tick - again) / 1000));
 	}
 	return acked;
 }
@@ -176,17 +181,9 @@ static void retransmit_lost(struct machine *m, struct cpu *c, struct end *e)
 		if (tcp_in_flight(e) >= e->cwnd)
 			return;
 		if ((s->flags & SEG_LOST) && !(s->flags & SEG_RETRANS))
-			tcp_retransmit(m, c, e, s, e->ca_state == CA_LOSS ? WHY_RTO : WHY_FAST);
+			tcp_retransmit(m, c, e, s,
+				       e->ca_state == CA_LOSS ? WHY_RTO_RECOVERY : WHY_FAST);
 	}
-}
-
-static void rearm(struct machine *m, struct cpu *c, struct end *e)
-{
-	e->rto_at = 0;
-	if (!e->sent)
-		return;
-	e->rto_at = c->tick + (uint64_t)tcp_rto_us(e) * TICKS_US;
-	tcp_set_timer(m, e, e->rto_at);
 }
 
 static void take_ack(struct machine *m, struct cpu *c, struct end *e, const struct packet *p)
@@ -194,24 +191,44 @@ static void take_ack(struct machine *m, struct cpu *c, struct end *e, const stru
 	bool advances = seq_before(e->snd_una, p->ack);
 	uint32_t acked = 0;
 
+	if (e->conn->app->bytes_ms)
+		e->snd_wnd = p->window;
 	take_sack(e, p);
 	if (advances) {
 		acked = clean(m, c, e, p->ack);
 		e->retransmits = 0;
-		rearm(m, c, e);
+		tcp_arm(m, c, e);
 	}
 	if (e->ca_state >= CA_RECOVERY && !seq_before(e->snd_una, e->high_seq))
 		e->ca_state = CA_OPEN;
 	if (e->ca_state < CA_RECOVERY)
 		e->ca_state = e->sacked_out ? CA_DISORDER : CA_OPEN;
 	find_lost(e);
+	if (e->tlp && e->ca_state >= CA_RECOVERY)
+		tcp_arm(m, c, e); /* as a retransmission timer */
 	if (acked && e->ca_state != CA_RECOVERY && e->cwnd < e->conn->path->cwnd)
 		e->cwnd += e->cwnd < e->ssthresh ? acked : 1;
 	retransmit_lost(m, c, e);
 	tcp_output(m, c, e);
+	app_writable(m, c, e);
 }
 
 /* ---- data ---- */
+
+/* What lies in the queue takes more of the same buffer, up to so many segments. */
+static bool merge(struct end *e, const struct seg *s)
+{
+	struct seg *last = e->queue;
+
+	while (last && last->next)
+		last = last->next;
+	if (!last || last->end != s->seq || s->end - last->seq > MERGED_SEGS * e->gso_mss ||
+	    last->flags & SEG_FIN)
+		return false;
+	last->end = s->end;
+	last->flags |= s->flags & SEG_FIN;
+	return true;
+}
 
 static void append(struct end *e, struct seg *s)
 {
@@ -290,7 +307,13 @@ static bool take_data(struct machine *m, struct cpu *c, struct end *e, const str
 		s->flags = SEG_FIN;
 		e->fin_came = true;
 	}
-	append(e, s);
+	if (merge(e, s)) {
+		e->rcv_nxt = s->end;
+		e->bytes_received += s->end - s->seq;
+		seg_free(m, s);
+	} else {
+		append(e, s);
+	}
 	fill_hole(m, e);
 	return true;
 }
@@ -298,9 +321,14 @@ static bool take_data(struct machine *m, struct cpu *c, struct end *e, const str
 /* RFC 1122, 4.2.3.2: at once after two segments, or while the other side still begins. */
 static void acknowledge(struct machine *m, struct cpu *c, struct end *e, bool filled)
 {
+	bool full = e->rcv_nxt - e->rcv_wup > e->gso_mss; /* what it takes for the MSS */
+
+	if (e->conn->app->bytes_ms) /* a reader that is behind tells when it has read */
+		full = full && e->rcv_nxt - e->copied_seq < 4 * e->gso_mss;
+
 	if (e->rcv_wup == e->rcv_nxt)
 		return; /* what was sent meanwhile did it */
-	if (!e->pingpong || filled || e->rcv_nxt - e->rcv_wup >= 2 * e->gso_mss) {
+	if ((!e->pingpong && !e->conn->app->bytes_ms) || filled || full) {
 		tcp_send_ack(m, c, e, 0, 0);
 	} else if (!e->ack_at) {
 		e->ack_at = c->tick + DELACK;
@@ -320,49 +348,20 @@ static void in_syn_sent(struct machine *m, struct cpu *c, struct end *e, const s
 {
 	establish(e, p);
 	clean(m, c, e, p->ack);
+	e->retransmits = e->ca_state = 0;
 	emit_state(m, c, e, ESTABLISHED, c->owner == e);
-	m->truth.active_ok++;
+	m->truth.active_ok += e->seen;
+	gen_count(m, e, C_CURR_ESTAB, 1);
 	tcp_send_ack(m, c, e, 0, 0);
 	app_connected(m, c, e);
 }
 
-static void in_listen(struct machine *m, struct cpu *c, struct end *e, const struct packet *p)
+/* What came may be read now. */
+static void take_in_order(struct machine *m, struct cpu *c, struct end *e, const struct packet *p)
 {
-	if (p->flags & SYN) {
-		e->rcv_nxt = p->seq + 1;
-		tcp_synack(m, c, e);
-		return;
-	}
-	e->sock.cookie = m->next_cookie++;
-	establish(e, p);
-	emit_state(m, c, e, SYN_RECV, false);
-	tcp_sample(e, gen_us(c->tick - e->synack_tick));
-	e->segs_in = 1;
-	emit_state(m, c, e, ESTABLISHED, false);
-	m->truth.passive++;
-}
+	bool filled = e->ofo != NULL;
 
-static void in_established(struct machine *m, struct cpu *c, struct end *e, struct packet *p)
-{
-	bool filled = e->ofo != NULL, more;
-
-	if (seq_before(e->snd_una, p->ack))
-		emit_rtt(m, c, e, p);
-	emit_established(m, c, e, p);
-	if (p->flags & RST) {
-		emit_reset(m, c, e, RST_RECEIVED);
-		e->err = ECONNRESET_NO;
-		emit_state(m, c, e, CLOSE, false);
-		m->truth.estab_resets++;
-		e->rto_at = e->ack_at = 0;
-		app_readable(m, c, e);
-		return;
-	}
-	take_ack(m, c, e, p);
-	if (!p->payload && !(p->flags & FIN))
-		return;
-	more = take_data(m, c, e, p);
-	if (!more)
+	if (!take_data(m, c, e, p))
 		return;
 	if (e->fin_came && e->state == ESTABLISHED) {
 		e->shutdown |= 1;
@@ -372,6 +371,53 @@ static void in_established(struct machine *m, struct cpu *c, struct end *e, stru
 	emit_queue(m, c, e);
 	app_readable(m, c, e);
 	acknowledge(m, c, e, filled);
+}
+
+static void in_listen(struct machine *m, struct cpu *c, struct end *e, const struct packet *p)
+{
+	if (p->flags & SYN) {
+		bool again = e->rcv_nxt != 0;
+
+		e->rcv_nxt = p->seq + 1;
+		tcp_synack(m, c, e, again);
+		return;
+	}
+	if (p->flags & FIN && !p->payload && p->seq != e->rcv_nxt)
+		return;
+	e->sock.cookie = m->next_cookie++;
+	establish(e, p);
+	emit_state(m, c, e, SYN_RECV, false);
+	tcp_sample(e, gen_us(c->tick - e->synack_tick));
+	e->retransmits = 0;
+	e->segs_in = 1;
+	emit_state(m, c, e, ESTABLISHED, false);
+	m->truth.passive++;
+	gen_count(m, e, C_PASSIVE_OPENS, 1);
+	gen_count(m, e, C_CURR_ESTAB, 1);
+	if (p->payload || p->flags & FIN) /* the ACK before it was lost */
+		take_in_order(m, c, e, p);
+}
+
+static void in_established(struct machine *m, struct cpu *c, struct end *e, struct packet *p)
+{
+	if (seq_before(e->snd_una, p->ack))
+		emit_rtt(m, c, e, p);
+	emit_established(m, c, e, p);
+	if (p->flags & RST) {
+		emit_reset(m, c, e, RST_RECEIVED);
+		e->err = ECONNRESET_NO;
+		emit_state(m, c, e, CLOSE, false);
+		e->rto_at = e->ack_at = 0;
+		app_readable(m, c, e);
+		return;
+	}
+	if (p->flags & SYN) { /* its peer has not got our ACK */
+		tcp_send_ack(m, c, e, 0, 0);
+		return;
+	}
+	take_ack(m, c, e, p);
+	if (p->payload || p->flags & FIN)
+		take_in_order(m, c, e, p);
 }
 
 /* This host has closed: the socket has no owner, and ends when both FINs are acknowledged. */
@@ -414,12 +460,22 @@ void tcp_input(struct machine *m, struct cpu *c, struct packet *p)
 	else
 		emit_rx(m, c, p, e->dead ? NULL : &e->sock, e->state == SYN_SENT ? 0 : e->rcv_nxt);
 	e->segs_in += p->segs;
+	gen_count(m, e, C_IN_SEGS, p->segs);
+	if (!tcp_wait(m, c, e, p))
+		tcp_process(m, c, p);
+}
+
+void tcp_process(struct machine *m, struct cpu *c, struct packet *p)
+{
+	struct end *e = p->to;
+
+	tcp_lock(c, e);
 	if (e->dead) {
 		if (p->flags & FIN && e->time_wait) {
 			e->rcv_nxt = p->seq + p->payload + 1;
 			tcp_send_ack(m, c, e, 0, 0);
 		}
-	} else if (listens) {
+	} else if (e->state == LISTEN) {
 		in_listen(m, c, e, p);
 	} else if (e->state == SYN_SENT) {
 		in_syn_sent(m, c, e, p);
@@ -431,26 +487,56 @@ void tcp_input(struct machine *m, struct cpu *c, struct packet *p)
 	} else if (e->state != CLOSE) {
 		in_closing(m, c, e, p);
 	}
+	tcp_unlock(c, e);
 }
 
 /* ---- losses ---- */
 
+static void probe_tail(struct machine *m, struct cpu *c, struct end *e)
+{
+	struct seg *last = e->sent;
+
+	while (last->next)
+		last = last->next;
+	gen_count(m, e, C_LOSS_PROBES, 1);
+	tcp_retransmit(m, c, e, last, WHY_TLP);
+	e->tlp = false;
+	e->rto_at = c->tick + (uint64_t)tcp_rto_us(e) * TICKS_US;
+	tcp_set_timer(m, e, e->rto_at);
+}
+
+/* RFC 6298, 5.4 to 5.6: all is taken for lost, the first segment goes again. */
+static void enter_loss(struct end *e)
+{
+	if (e->ca_state != CA_LOSS)
+		shrink(e, 1);
+	e->ca_state = CA_LOSS;
+	for (struct seg *s = e->sent; s; s = s->next) {
+		if (s->flags & SEG_RETRANS)
+			e->retrans_out -= tcp_segs(e, s->end - s->seq);
+		s->flags &= (uint16_t)~SEG_RETRANS;
+		mark_lost(e, s);
+	}
+}
+
 void tcp_timeout(struct machine *m, struct cpu *c, struct end *e)
 {
 	e->rto_at = 0;
+	if (e->state == LISTEN) {
+		e->retransmits++;
+		tcp_synack(m, c, e, true);
+		e->rto_at = c->tick + (TICKS_S << e->retransmits);
+		tcp_set_timer(m, e, e->rto_at);
+		return;
+	}
 	if (!e->sent)
 		return;
-	if (e->state != SYN_SENT) {
-		if (e->ca_state != CA_LOSS)
-			shrink(e, 1);
-		e->ca_state = CA_LOSS;
-		for (struct seg *s = e->sent; s; s = s->next) {
-			if (s->flags & SEG_RETRANS)
-				e->retrans_out -= tcp_segs(e, s->end - s->seq);
-			s->flags &= (uint16_t)~SEG_RETRANS;
-			mark_lost(e, s);
-		}
+	if (e->tlp && e->state == ESTABLISHED) {
+		probe_tail(m, c, e);
+		return;
 	}
+	enter_loss(e);
+	gen_count(m, e, C_TIMEOUTS, 1);
 	e->retransmits++;
 	tcp_retransmit(m, c, e, e->sent, WHY_RTO);
 	e->rto_at = c->tick + ((uint64_t)tcp_rto_us(e) << e->retransmits) * TICKS_US;

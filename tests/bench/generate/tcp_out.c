@@ -7,6 +7,13 @@
 
 #define RTO_MIN_US 200000u
 #define RTO_MAX_US 120000000u
+#define TLP_LONE_US 200000u
+#define TLP_MIN_US 8000u
+#define RCV_WINDOW 3621888u /* of a long answer */
+#define RCV_BUFFER 6291456u
+#define SND_BUFFER 2600000u
+#define PART 65536u
+#define HALF_PART 32768u
 #define INITIAL_CWND 10
 #define NO_SSTHRESH 2147483647u
 #define GSO_MAX 65483u /* payload of a packet; two of them where the peer is this host */
@@ -47,13 +54,13 @@ static void free_list(struct machine *m, struct seg **list)
 static void init_end(struct machine *m, struct conn *cn, unsigned side, struct actor *client)
 {
 	struct end *e = &cn->e[side];
-	struct path *p = cn->path;
+	const struct path *p = cn->path;
 	uint16_t port = (uint16_t)(32768 + 2 * (m->next_port % 14000));
 
 	e->conn = cn;
 	e->peer = &cn->e[!side];
 	e->actor = side ? client->server : client;
-	e->seen = true;
+	e->seen = side || p->kind != PATH_WIRE;
 	e->is_server = side;
 	e->state = side ? LISTEN : CLOSE;
 	e->iss = e->snd_una = e->snd_nxt = e->write_seq = (uint32_t)gen_random(m);
@@ -70,6 +77,12 @@ static void init_end(struct machine *m, struct conn *cn, unsigned side, struct a
 	e->sock.protocol = 6;
 	e->sock.flow.laddr = p->addr[side];
 	e->sock.flow.raddr = p->nat && side ? p->nat_addr : p->addr[!side];
+	if (p->kind == PATH_WIRE) { /* more clients than one address has ports */
+		struct ev_addr *client_addr = side ? &e->sock.flow.raddr : &e->sock.flow.laddr;
+
+		client_addr->b[14] = (uint8_t)(m->next_port / 14000);
+		client_addr->b[15] = (uint8_t)(m->next_port / 14000 >> 8);
+	}
 	e->sock.flow.lport = side ? client->app->port : port;
 	e->sock.flow.rport = side ? port : client->app->port;
 }
@@ -97,7 +110,7 @@ struct conn *tcp_conn_new(struct machine *m, struct actor *client)
 static void conn_put(struct machine *m, struct conn *cn)
 {
 	for (unsigned i = 0; i < 2; i++)
-		if (!cn->e[i].dead || cn->e[i].n_timers || cn->e[i].queued)
+		if (!cn->e[i].dead || cn->e[i].n_timers || cn->e[i].queued || cn->n_flying)
 			return;
 	for (unsigned i = 0; i < 2; i++) {
 		free_list(m, &cn->e[i].sent);
@@ -136,7 +149,7 @@ uint32_t tcp_rto_us(const struct end *e)
 static void on_timer(struct machine *m, void *arg)
 {
 	struct end *e = arg;
-	struct cpu *c = &m->cpus[e->actor->cpu];
+	struct cpu *c = &m->cpus[e->seen ? e->actor->cpu : REMOTE];
 	uint64_t now = m->now;
 
 	e->n_timers--;
@@ -151,17 +164,38 @@ static void on_timer(struct machine *m, void *arg)
 		c->tick = now;
 		c->last = K_NONE;
 	}
+	tcp_lock(c, e);
 	c->in_softirq = true;
 	if (e->ack_at && e->ack_at <= now)
 		tcp_send_ack(m, c, e, 0, 0);
 	if (e->rto_at && e->rto_at <= now)
 		tcp_timeout(m, c, e);
 	c->in_softirq = false;
+	tcp_unlock(c, e);
 	net_softirq(m, c);
 	if (e->ack_at)
 		tcp_set_timer(m, e, e->ack_at);
 	if (e->rto_at)
 		tcp_set_timer(m, e, e->rto_at);
+}
+
+/*
+ * The retransmission timer; while nothing is amiss a tail loss probe comes first (RFC 8985, 7.2),
+ * which waits longer for a lone segment, whose ACK may be delayed.
+ */
+void tcp_arm(struct machine *m, struct cpu *c, struct end *e)
+{
+	uint32_t us = tcp_rto_us(e), probe_us = 2 * (e->srtt8 >> 3);
+
+	e->rto_at = 0;
+	if (!e->sent)
+		return;
+	probe_us += e->packets_out == 1 ? TLP_LONE_US : TLP_MIN_US;
+	e->tlp = e->srtt8 && e->state == ESTABLISHED && e->ca_state == CA_OPEN && !e->sacked_out;
+	if (e->tlp && probe_us < us)
+		us = probe_us;
+	e->rto_at = c->tick + (uint64_t)us * TICKS_US;
+	tcp_set_timer(m, e, e->rto_at);
 }
 
 /* An earlier one that is set already does. */
@@ -176,6 +210,14 @@ void tcp_set_timer(struct machine *m, struct end *e, uint64_t tick)
 
 /* ---- packets ---- */
 
+uint32_t tcp_window(const struct end *e)
+{
+	uint32_t waits = e->rcv_nxt - e->copied_seq;
+	uint32_t room = waits < RCV_BUFFER ? RCV_BUFFER - waits : 0;
+
+	return room < RCV_WINDOW ? room : RCV_WINDOW;
+}
+
 uint32_t tcp_segs(const struct end *e, uint32_t bytes)
 {
 	return bytes > e->gso_mss ? (bytes + e->gso_mss - 1) / e->gso_mss : 1;
@@ -184,85 +226,6 @@ uint32_t tcp_segs(const struct end *e, uint32_t bytes)
 uint32_t tcp_in_flight(const struct end *e)
 {
 	return e->packets_out - e->sacked_out - e->lost_out + e->retrans_out;
-}
-
-static void to_backlog(struct cpu *c, const struct packet *p)
-{
-	if (c->backlog_n == c->backlog_cap) {
-		unsigned cap = c->backlog_cap ? 2 * c->backlog_cap : 64;
-		struct packet *more = malloc(cap * sizeof(*more));
-
-		if (!more)
-			gen_die("generate");
-		for (unsigned i = 0; i < c->backlog_n; i++)
-			more[i] = c->backlog[(c->backlog_first + i) & (c->backlog_cap - 1)];
-		free(c->backlog);
-		c->backlog = more;
-		c->backlog_cap = cap;
-		c->backlog_first = 0;
-	}
-	c->backlog[(c->backlog_first + c->backlog_n++) & (c->backlog_cap - 1)] = *p;
-}
-
-/* The receiving side runs where the packet was sent, as soon as softirqs may. */
-void net_softirq(struct machine *m, struct cpu *c)
-{
-	if (c->in_softirq)
-		return;
-	c->in_softirq = true;
-	while (c->backlog_n) {
-		struct packet p = c->backlog[c->backlog_first];
-
-		c->backlog_first = (c->backlog_first + 1) & (c->backlog_cap - 1);
-		c->backlog_n--;
-		tcp_input(m, c, &p);
-	}
-	c->in_softirq = false;
-}
-
-struct delayed {
-	struct packet packet;
-	uint32_t cpu;
-};
-
-static void leave_qdisc(struct machine *m, void *arg)
-{
-	struct delayed *d = arg;
-	struct cpu *c = &m->cpus[d->cpu];
-
-	if (c->tick < m->now) {
-		c->tick = m->now;
-		c->last = K_NONE;
-	}
-	emit_driver(m, c, &d->packet);
-	to_backlog(c, &d->packet);
-	free(d);
-	net_softirq(m, c);
-}
-
-/* A packet of loopback or a veth goes to the receiver at once, unless a discipline holds it. */
-void tcp_transmit(struct machine *m, struct cpu *c, struct packet *p)
-{
-	static const uint8_t before_ip[] = {59, 61, 62, 62, 63, 68, 73, 82};
-	const struct path *path = p->from->conn->path;
-
-	p->to = p->from->peer;
-	emit_tx(m, c, p, before_ip[gen_below(m, sizeof(before_ip))] + gen_below(m, 2));
-	if (path->loss && gen_below(m, 65536) < path->loss) {
-		emit_drop(m, c, p->no_sock ? NULL : p->from, p, DROP_QDISC);
-	} else if (path->delay) {
-		struct delayed *d = malloc(sizeof(*d));
-
-		if (!d)
-			gen_die("generate");
-		*d = (struct delayed){*p, (uint32_t)(c - m->cpus)};
-		gen_timer(m, c->tick + path->delay, leave_qdisc, d);
-		return;
-	} else {
-		emit_driver(m, c, p);
-		to_backlog(c, p);
-	}
-	net_softirq(m, c);
 }
 
 static void send_packet(struct machine *m, struct cpu *c, struct end *e, uint32_t seq,
@@ -277,8 +240,11 @@ static void send_packet(struct machine *m, struct cpu *c, struct end *e, uint32_
 			   .cloned = cloned};
 
 	e->segs_out += p.segs;
-	if (payload)
+	gen_count(m, e, C_OUT_SEGS, p.segs);
+	if (payload) {
 		e->data_segs_out += p.segs;
+		gen_count(m, e, C_ORIG_DATA, p.segs);
+	}
 	e->bytes_sent += payload;
 	e->ack_at = 0;
 	e->rcv_wup = e->rcv_nxt;
@@ -298,6 +264,7 @@ void tcp_send_ack(struct machine *m, struct cpu *c, struct end *e, uint32_t sack
 			   .no_sock = e->time_wait};
 
 	e->segs_out++;
+	gen_count(m, e, C_OUT_SEGS, 1);
 	e->ack_at = 0;
 	e->rcv_wup = e->rcv_nxt;
 	tcp_transmit(m, c, &p);
@@ -312,10 +279,8 @@ static struct seg *queue_sent(struct machine *m, struct cpu *c, struct end *e, u
 	e->sent_tail = &s->next;
 	e->snd_nxt += len;
 	e->packets_out += tcp_segs(e, len);
-	if (!e->rto_at) {
-		e->rto_at = c->tick + (uint64_t)tcp_rto_us(e) * TICKS_US;
-		tcp_set_timer(m, e, e->rto_at);
-	}
+	if (!e->rto_at)
+		tcp_arm(m, c, e);
 	return s;
 }
 
@@ -330,7 +295,13 @@ void tcp_output(struct machine *m, struct cpu *c, struct end *e)
 		if (in_flight >= e->cwnd || used >= e->snd_wnd)
 			break;
 		most = most / e->gso_mss * e->gso_mss;
+		if (e->conn->path->gso_segs)
+			most = e->conn->path->gso_segs * e->gso_mss;
 		n = n < most ? n : most;
+		if (e->rest && n < e->gso_mss) /* more comes (MSG_MORE) */
+			break;
+		if (e->rest)
+			n -= n % e->gso_mss;
 		if (tcp_segs(e, n) > e->cwnd - in_flight)
 			n = (e->cwnd - in_flight) * e->gso_mss;
 		n = n < e->snd_wnd - used ? n : e->snd_wnd - used;
@@ -360,6 +331,12 @@ void tcp_retransmit(struct machine *m, struct cpu *c, struct end *e, struct seg 
 	s->flags |= SEG_RETRANS | SEG_EVER;
 	s->tick = c->tick;
 	e->total_retrans += n;
+	m->truth.retrans[why] += e->seen ? n : 0;
+	gen_count(m, e, C_RETRANS_SEGS, n);
+	gen_count(m, e, C_OUT_SEGS, -(int64_t)n); /* these are counted apart */
+	gen_count(m, e, C_ORIG_DATA, s->end - s->seq > fin ? -(int64_t)n : 0);
+	if (why == WHY_FAST)
+		gen_count(m, e, C_FAST_RETRANS, n);
 	if (e->state == SYN_SENT) {
 		flags = SYN;
 		fin = 1;
@@ -371,6 +348,63 @@ void tcp_retransmit(struct machine *m, struct cpu *c, struct end *e, struct seg 
 
 /* ---- calls ---- */
 
+static void on_release(struct machine *m, void *arg)
+{
+	struct end *e = arg;
+	struct cpu *c = &m->cpus[e->actor->cpu];
+	struct packet p = e->waiting;
+
+	if (c->tick < m->now)
+		c->tick = m->now;
+	e->has_waiting = false;
+	c->in_softirq = true;
+	tcp_process(m, c, &p);
+	c->in_softirq = false;
+	net_softirq(m, c);
+	e->conn->n_flying--;
+	tcp_forget(m, e);
+}
+
+/*
+ * A thread has the socket: the packet goes to the socket's backlog, which takes several in order as
+ * one, until the thread lets go. False: it cannot wait there.
+ */
+bool tcp_wait(struct machine *m, struct cpu *c, struct end *e, const struct packet *p)
+{
+	struct packet *w = &e->waiting;
+
+	if (e->state != ESTABLISHED || !e->seen || c->tick >= e->unlocked_at ||
+	    c == &m->cpus[e->actor->cpu] || !p->payload)
+		return false;
+	if (!e->has_waiting) {
+		e->has_waiting = true;
+		*w = *p;
+		e->conn->n_flying++;
+		gen_timer(m, e->unlocked_at, on_release, e);
+		return true;
+	}
+	if (w->seq + w->payload != p->seq || w->flags & FIN)
+		return false;
+	w->payload += p->payload;
+	w->segs += p->segs;
+	w->ack = p->ack;
+	w->flags |= p->flags;
+	w->window = p->window;
+	return true;
+}
+
+/* One processor works on a socket at a time; the others wait. */
+void tcp_lock(struct cpu *c, const struct end *e)
+{
+	if (c->tick < e->unlocked_at)
+		c->tick = e->unlocked_at;
+}
+
+void tcp_unlock(const struct cpu *c, struct end *e)
+{
+	e->unlocked_at = c->tick;
+}
+
 void tcp_send(struct machine *m, struct cpu *c, struct end *e, uint32_t bytes)
 {
 	emit_write(m, c, e, bytes);
@@ -379,6 +413,46 @@ void tcp_send(struct machine *m, struct cpu *c, struct end *e, uint32_t bytes)
 	e->write_seq += bytes;
 	tcp_output(m, c, e);
 	emit_send(m, c, e, bytes);
+}
+
+/* Pages go in where the last packet has room, then half a part, then the rest in two. */
+static void write_pages(struct machine *m, struct cpu *c, struct end *e, uint32_t bytes)
+{
+	uint32_t room = PART % e->gso_mss;
+	uint32_t tail = (e->write_seq - e->iss) / PART * room % (HALF_PART - room);
+	uint32_t cuts[] = {room, room + HALF_PART, PART - tail, PART};
+
+	for (unsigned i = 0, at = 0; at < bytes && i < 4; i++) {
+		uint32_t to = cuts[i] < bytes && i < 3 ? cuts[i] : bytes;
+
+		emit_write(m, c, e, bytes - at);
+		e->write_seq += to - at;
+		at = to;
+	}
+}
+
+bool tcp_send_part(struct machine *m, struct cpu *c, struct end *e)
+{
+	uint32_t n = e->rest < PART ? (uint32_t)e->rest : PART;
+
+	if (e->write_seq - e->snd_una + n > SND_BUFFER) {
+		e->blocked = true;
+		return false;
+	}
+	e->pingpong = true;
+	e->rest -= n;
+	write_pages(m, c, e, n);
+	tcp_output(m, c, e);
+	emit_send(m, c, e, n);
+	return true;
+}
+
+/* What was read makes room in the window: the sender is told. */
+static void tell_room(struct machine *m, struct cpu *c, struct end *e)
+{
+	if (e->conn->app->bytes_ms && e->state == ESTABLISHED &&
+	    (e->rcv_nxt - e->rcv_wup > e->gso_mss || tcp_window(e) >= 2 * e->told_wnd))
+		tcp_send_ack(m, c, e, 0, 0);
 }
 
 uint32_t tcp_recv(struct machine *m, struct cpu *c, struct end *e, uint32_t room)
@@ -403,15 +477,28 @@ uint32_t tcp_recv(struct machine *m, struct cpu *c, struct end *e, uint32_t room
 			e->queue_tail = &e->queue;
 		seg_free(m, s);
 	}
+	tell_room(m, c, e);
 	emit_recv(m, c, e, got, 0);
 	return got;
+}
+
+void tcp_exists(struct machine *m, struct end *e)
+{
+	e->sock.cookie = m->next_cookie++;
+	e->state = ESTABLISHED;
+	e->snd_una = e->snd_nxt = e->write_seq = e->iss + 1;
+	e->rcv_nxt = e->rcv_wup = e->copied_seq = e->peer->iss + 1;
+	e->pingpong = true;
+	tcp_sample(e, 2 * gen_us(e->conn->path->delay) + gen_below(m, 1000));
+	gen_count(m, e, C_CURR_ESTAB, 1);
 }
 
 void tcp_connect(struct machine *m, struct cpu *c, struct end *e)
 {
 	e->sock.cookie = m->next_cookie++;
 	emit_state(m, c, e, SYN_SENT, true);
-	m->truth.active++;
+	m->truth.active += e->seen;
+	gen_count(m, e, C_ACTIVE_OPENS, 1);
 	queue_sent(m, c, e, 1);
 	e->write_seq++;
 	c->owner = e;
@@ -419,7 +506,7 @@ void tcp_connect(struct machine *m, struct cpu *c, struct end *e)
 	c->owner = NULL;
 }
 
-void tcp_synack(struct machine *m, struct cpu *c, struct end *e)
+void tcp_synack(struct machine *m, struct cpu *c, struct end *e, bool again)
 {
 	struct packet p = {.from = e,
 			   .seq = e->iss,
@@ -428,7 +515,15 @@ void tcp_synack(struct machine *m, struct cpu *c, struct end *e)
 			   .flags = SYN | ACK,
 			   .no_sock = true};
 
-	e->synack_tick = c->tick;
+	if (again) {
+		emit_synack_retransmit(m, c, e);
+		gen_count(m, e, C_RETRANS_SEGS, 1);
+	} else {
+		e->synack_tick = c->tick;
+		e->rto_at = c->tick + TICKS_S;
+		tcp_set_timer(m, e, e->rto_at);
+	}
+	gen_count(m, e, C_OUT_SEGS, !again);
 	e->snd_nxt = e->write_seq = e->snd_una = e->iss + 1;
 	tcp_transmit(m, c, &p);
 }
@@ -456,7 +551,7 @@ void tcp_abort(struct machine *m, struct cpu *c, struct end *e)
 
 	e->shutdown = 3;
 	emit_state(m, c, e, CLOSE, true);
-	m->truth.estab_resets++;
+	gen_count(m, e, C_OUT_RSTS, 1);
 	e->segs_out++;
 	tcp_transmit(m, c, &p);
 	emit_reset(m, c, e, RST_SENT);

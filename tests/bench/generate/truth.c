@@ -11,10 +11,10 @@ static uint64_t quantile(const struct dist *d, uint64_t of_1000)
 {
 	uint64_t rank = (d->n * of_1000 + 999) / 1000, seen = 0;
 
-	for (uint32_t i = 0; i < DIST_CELLS - 1; i++) {
+	for (uint32_t i = 0; i < DIST_CELLS; i++) {
 		seen += d->cells[i];
 		if (seen >= rank)
-			return i;
+			return dist_value(i);
 	}
 	return d->max;
 }
@@ -62,9 +62,11 @@ int truth_write(const struct machine *m, const char *path)
 		{"resets.received", t->resets_received},
 		{"drops.QUEUE_PURGE", t->drop_purge},
 		{"drops.QDISC_DROP", t->drop_queue},
-		{"retrans.fast", t->retrans_fast},
-		{"retrans.rto", t->retrans_rto},
-		{"retrans.tlp", t->retrans_tlp},
+		{"retrans.fast", t->retrans[WHY_FAST]},
+		{"retrans.rto", t->retrans[WHY_RTO]},
+		{"retrans.rto_recovery", t->retrans[WHY_RTO_RECOVERY]},
+		{"retrans.tlp", t->retrans[WHY_TLP]},
+		{"retrans.synack", t->synack_retrans},
 	};
 	FILE *f = strcmp(path, "-") ? fopen(path, "we") : stderr;
 
