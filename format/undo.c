@@ -108,7 +108,9 @@ static int map_streams(struct tape_chunk *c, const struct tape_record *to, struc
 
 	if (first < 0 || to->fields[first].type != TAPE_DREF)
 		return corrupt(c, err, "a column is predicted by the stream of what has none");
-	rc = tape_chunk_column(c, to->id, (unsigned)first, &ends, err);
+	/* A table without rows has no columns: all references to it are 0. */
+	rc = tape_chunk_rows(c, to->id) ? tape_chunk_column(c, to->id, (unsigned)first, &ends, err)
+					: 0;
 	if (rc)
 		return rc;
 	out = scratch(&c->keys, (size_t)k->col.n * sizeof(*out));
