@@ -22,28 +22,20 @@ static const struct opt_row rows[] = {
 
 /* ---- reading ---- */
 
-static void add_stored(struct info *i, struct tape_chunk *chunk)
-{
-	const struct tape_schema *s = input_schema(i->run->in);
-
-	for (size_t k = 0; k < s->n_records; k++)
-		for (unsigned f = 0; f < s->records[k].n_fields; f++) {
-			size_t bytes = tape_chunk_column_stored(chunk, s->records[k].id, f);
-
-			i->sums[k].stored += bytes;
-			i->has_stored |= bytes != 0;
-		}
-}
-
 static void add_chunk(struct info *i, struct tape_chunk *chunk)
 {
 	const struct tape_schema *s = input_schema(i->run->in);
 	const struct tape_chunk_head *head = tape_chunk_head(chunk);
 	bool snapshot = tape_chunk_is_snapshot(chunk);
 
-	for (size_t k = 0; k < s->n_records; k++)
-		i->sums[k].n += tape_chunk_rows(chunk, s->records[k].id);
-	add_stored(i, chunk);
+	for (size_t k = 0; k < s->n_records; k++) {
+		uint32_t n_rows = tape_chunk_rows(chunk, s->records[k].id);
+		size_t stored = n_rows ? tape_chunk_record_stored(chunk, s->records[k].id) : 0;
+
+		i->sums[k].n += n_rows;
+		i->sums[k].stored += stored;
+		i->has_stored |= stored != 0;
+	}
 	*(snapshot ? &i->n_snapshot : &i->n_events) += head->n_events;
 	*(snapshot ? &i->n_snapshots : &i->n_chunks) += 1;
 	i->bytes += tape_chunk_stored_len(chunk);

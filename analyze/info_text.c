@@ -18,6 +18,8 @@ const char *info_loss_reason(uint8_t reason)
 		[TAPE_LOSS_RECURSION] = "program was running already",
 		[TAPE_LOSS_MISSED] = "kprobe missed",
 		[TAPE_LOSS_UNRECORDED] = "not written",
+		[TAPE_LOSS_DAMAGED] = "damaged, and not saved by repair",
+		[TAPE_LOSS_UNTOLD] = "the record of why was damaged",
 	};
 
 	return reason < sizeof(names) / sizeof(names[0]) && names[reason] ? names[reason] : "other";
@@ -102,9 +104,9 @@ static void print_size(struct info *i)
 /* The lines that tell how it was recorded; the rest (limits, sysctls) only with --all. */
 static bool is_short(const char *key)
 {
-	static const char *const prefixes[] = {"host",	  "machine", "kernel.release", "note",
-					       "command", "option.", "groups",	       "probe.",
-					       "absent.", "identity"};
+	static const char *const prefixes[] = {"host",	  "machine",  "kernel.release", "note",
+					       "command", "option.",  "groups",		"probe.",
+					       "absent.", "identity", "repair."};
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (!strncmp(key, prefixes[i], strlen(prefixes[i])))

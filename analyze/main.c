@@ -15,7 +15,7 @@
 static const struct cmd *const commands[] = {
 	&cmd_info, &cmd_dump,  &cmd_rtt,    &cmd_connlat, &cmd_states, &cmd_events,
 	&cmd_life, &cmd_drops, &cmd_inerrs, &cmd_retrans, &cmd_resets, &cmd_listen,
-	&cmd_nic,  &cmd_top,   &cmd_delay,  &cmd_verify,
+	&cmd_nic,  &cmd_top,   &cmd_delay,  &cmd_verify,  &cmd_repair,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -210,6 +210,8 @@ static int run_file(const struct cmd *cmd, const char *path, struct common *comm
 	struct cmd_run run = {.out = out, .path = path, .fail = fail};
 	int rc;
 
+	if (cmd->opens_itself)
+		return cmd->run(&run);
 	common->input.local_ports = cmd->local_ports;
 	if (input_open(&run.in, path, &common->input, out, fail))
 		return -1;

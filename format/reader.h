@@ -83,6 +83,13 @@ int tape_reader_next_header(struct tape_reader *r, struct tape_chunk **ret, stru
  */
 const struct tape_index_entry *tape_reader_index(struct tape_reader *r, size_t *n);
 
+/* What reading has cost so far. */
+struct tape_reader_stats {
+	uint64_t bytes;		      /* read from the file or pipe */
+	uint64_t n_heads, n_payloads; /* of blocks */
+};
+void tape_reader_stats(const struct tape_reader *r, struct tape_reader_stats *ret);
+
 /* Go back to the first chunk, to read once more. Files only. */
 int tape_reader_rewind(struct tape_reader *r, struct tape_error *err);
 

@@ -185,7 +185,7 @@ static void sizes(const struct events *e, int fd)
 	static struct size columns[MAX_ROWS_IN_LIST], records[MAX_ROWS_IN_LIST];
 	struct tape_reader *r = open_fd(fd);
 	const struct tape_schema *s = tape_reader_schema(r);
-	uint64_t total = 0, heads = 0;
+	uint64_t heads = 0;
 	uint64_t rows[MAX_ROWS_IN_LIST] = {0};
 	struct tape_chunk *c;
 	int rc;
@@ -209,7 +209,6 @@ static void sizes(const struct events *e, int fd)
 				in_columns += bytes;
 			}
 		}
-		total += in_columns;
 		heads += tape_chunk_stored_len(c) - in_columns;
 	}
 	must(rc);

@@ -47,8 +47,9 @@ contains "nothing was lost" "$tmp/record.err" ' 0 lost'
 
 rows() { # OPTION...: one a retransmit of the clients
 	"$TCPTAPE" retrans --csv -f 'portrange 17401-17402' "$@" "$tmp/t.tcptape" 2>"$tmp/notes" |
-		columns laddr state segs error | grep -E '^(10.9.0.1|fd09::1) '
+		columns conn laddr state segs error | of_conns "$tmp/conns" | grep -E '^(10.9.0.1|fd09::1) '
 }
+our_conns "$tmp/t.tcptape" >"$tmp/conns"
 rows >"$tmp/sent"
 rows -v >"$tmp/all"
 show "$tmp/all"
