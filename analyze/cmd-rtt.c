@@ -87,7 +87,7 @@ static struct hist *find_hist(struct rtt *r, const struct sock *sock)
 	struct by_event e = {.sock = sock};
 	struct group *g;
 
-	if (opts.key != BY_ALL)
+	if (by_needs_conns(opts.key))
 		e.task = conn_task(conn_find(&r->who.conns, sock), &room);
 	g = by_groups_get(&r->groups, &r->who, &e);
 	if (g && !g->hist.unit)
@@ -487,13 +487,15 @@ static int run(struct cmd_run *run)
 	struct bind binds[1 + BY_N_BINDS] = {
 		{.record = "rtt", .fields = rtt_fields, .n_fields = R_N, .on = on_row}};
 	struct input_job job = {.binds = binds,
-				.n_binds = opts.key == BY_ALL ? 1 : 1 + BY_N_BINDS,
+				.n_binds = 1,
 				.on_chunk = on_chunk,
 				.ctx = &r,
 				.on_columns = needs_rows() ? NULL : on_columns};
 	int rc = begin(&r);
 
 	by_bind(binds + 1);
+	if (opts.key != BY_ALL)
+		job.n_binds += by_needs_conns(opts.key) ? BY_N_BINDS : BY_BIND_CONN;
 	if (!rc)
 		rc = input_run(run->in, &job, run->fail);
 	if (!rc)

@@ -491,7 +491,7 @@ static int run(struct cmd_run *run)
 	    by_parse(opts.by, KEYS, &t.items.key, run->fail))
 		return -1;
 	by_bind(binds + 3);
-	binds[3 + CONN_TRACK_DESTROY].on = on_destroy;
+	binds[3 + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
 	if (opts.interval.given)
 		t.next_ns = t.from_ns + (uint64_t)(opts.interval.v * NS_PER_S);
 	note_probes(&t);
