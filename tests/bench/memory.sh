@@ -8,6 +8,7 @@ set -eu
 # shellcheck source=tests/bench/lib.sh
 . "$(dirname "$0")/lib.sh"
 : "${BENCH_LARGE=}"
+export TCPTAPE_WORKERS=1 # ceilings are those of one
 
 mib() { calc "$rss_kb / 1024"; }
 

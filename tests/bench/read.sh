@@ -10,6 +10,7 @@ set -eu
 # shellcheck source=tests/bench/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_recorder
+export TCPTAPE_WORKERS=1 # CPU time is the same, or less, and the ceiling of memory is one worker's
 tools perf trace-cmd tcpdump tshark nginx redis-server redis-benchmark wrk
 
 kinds=tcptape
