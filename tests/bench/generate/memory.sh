@@ -14,5 +14,5 @@ done
 rss() { awk '{ for (i = 1; i < NF; i++) if ($i == "RSS") print $(i + 1) }' "$tmp/$1"; }
 
 small=$(rss 1M)
-between "MB for 10 M events, $small for 1 M" "$(rss 10M)" 1 "$(echo "$small" | awk '{ print $1 * 1.25 + 2 }')"
+between "MB for 10 M events, $small for 1 M" "$(rss 10M)" 1 "$(echo "$small" | awk '{ print $1 * 1.25 + 6 }')"
 finish
