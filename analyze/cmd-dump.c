@@ -28,7 +28,8 @@ static const struct opt_row rows[] = {
 struct dump {
 	struct cmd_run *run;
 	struct record_set set;
-	uint32_t *next; /* row of each record that comes next in the chunk */
+	uint32_t *next;	    /* row of each record that comes next in the chunk */
+	uint64_t n_unknown; /* events of types that the schema lacks */
 };
 
 /* ---- which events ---- */
@@ -233,6 +234,7 @@ static int on_chunk(void *ctx, struct tape_chunk *chunk, const struct bind_table
 		uint32_t *next = r ? &d->next[r - d->set.records] : NULL;
 		struct event e = {.r = r};
 
+		d->n_unknown += !r;
 		if (!r || *next >= r->n_rows)
 			continue;
 		e.k = (*next)++;
@@ -280,6 +282,10 @@ static int run(struct cmd_run *run)
 		record_set_ready(&d.set);
 		print_header(&d);
 		rc = input_run(run->in, &job, run->fail);
+		if (d.n_unknown)
+			out_note(run->out,
+				 "%" PRIu64 " events are of types that the trace does not describe",
+				 d.n_unknown);
 	}
 	record_set_fini(&d.set);
 	free(d.next);

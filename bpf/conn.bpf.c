@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Group conn: the life of a TCP socket. */
-#define TAPE_KSYM __ksym
+#define TAPE_KSYM __ksym /* this is the first file that is linked */
 #include "facts.h"
 
 /*

@@ -214,21 +214,6 @@ static __always_inline enum found read_packet_probed(struct packet *p, struct sk
 	return parse_packet(p, way);
 }
 
-/*
- * Segments in a buffer. gso_segs stands behind gso_size in struct skb_shared_info; it is 0 where a
- * virtual machine's host or tun made the packet. Without payload there is one.
- */
-static __always_inline uint16_t gso_segs_of(const unsigned char *head, uint32_t end,
-					    uint32_t payload)
-{
-	struct skb_shared_info *info = (void *)(head + end);
-	uint16_t gso[2] __attribute__((aligned(4))); /* size, segs */
-
-	if (!payload || !read_kernel(gso, sizeof(gso), &info->gso_size) || !gso[0])
-		return 1;
-	return gso[1] ? gso[1] : (payload + gso[0] - 1) / gso[0];
-}
-
 /* What drop does not need. The outer tag: beside the packet, as most drivers keep it, or in it. */
 static __always_inline void finish_packet(struct packet *p)
 {

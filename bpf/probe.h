@@ -120,7 +120,7 @@ static __always_inline uint64_t take_stack(void *ctx, void *frames)
  */
 static __always_inline bool should_wake(void *rings, enum tape_ring kind, struct ev_head *head)
 {
-	uint64_t quarter = ring_quarter[kind], used;
+	uint64_t quarter, used;
 	void *ring;
 
 	if (head->ts_ns >> 6 & 31) /* coarser than the steps of any clock in use */
@@ -128,6 +128,7 @@ static __always_inline bool should_wake(void *rings, enum tape_ring kind, struct
 	ring = ring_of(rings, head->cpu);
 	if (!ring)
 		return false;
+	quarter = ring_quarter[kind];
 	used = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 	return used >= quarter && (used & (quarter - 1)) < quarter / 4;
 }
@@ -152,7 +153,7 @@ static __always_inline void submit(void *rings, enum tape_ring kind, struct ev_h
 /*
  * Since Linux 6.2: p as a pointer of a type, whose loads are checked as they are made. No call: the
  * verifier puts a move in its place. What it replaces are helpers, which cost about 20 ns (a cast)
- * and 35 ns (bpf_probe_read_kernel) where returns are guarded against speculation.
+ * and 30 ns (bpf_probe_read_kernel) where returns are guarded against speculation.
  */
 extern void *bpf_rdonly_cast(const void *p, uint32_t type) TAPE_KSYM __weak;
 
@@ -188,25 +189,33 @@ static __always_inline bool is_tcp(struct sock *sk)
 }
 
 /*
- * A TCP socket, not a listener's request or TIME_WAIT, which are shorter than struct sock; nor a
- * raw socket of protocol TCP. For skb->sk too: bpf_skc_to_tcp_sock does not take that, as its type
- * is "RCU pointer" since Linux 6.4.
+ * Not a listener's request or TIME_WAIT, which are shorter than struct sock; nor a raw socket of
+ * protocol TCP.
  */
-static __always_inline bool is_full_tcp(struct sock *sk)
+static __always_inline bool is_full_stream(struct sock *sk)
 {
 	uint8_t state = sk->__sk_common.skc_state;
 	uint16_t family = sk->__sk_common.skc_family;
 
 	return (family == AF_INET || family == AF_INET6) && state != TCP_TIME_WAIT &&
-	       state != TCP_NEW_SYN_RECV && sk->sk_type == SOCK_STREAM && is_tcp(sk);
+	       state != TCP_NEW_SYN_RECV && sk->sk_type == SOCK_STREAM;
 }
 
-/* NULL if it is not full, or of MPTCP. */
+/*
+ * As tcp_of, without a cast, so for skb->sk too: bpf_skc_to_tcp_sock does not take that, as its
+ * type is "RCU pointer" since Linux 6.4. Or a socket of MPTCP.
+ */
+static __always_inline bool is_full_tcp(struct sock *sk)
+{
+	return is_full_stream(sk) && is_tcp(sk);
+}
+
+/* NULL if it is no full TCP socket. */
 static __always_inline struct tcp_sock *tcp_of(struct sock *sk)
 {
 	if (!bpf_rdonly_cast)
 		return bpf_skc_to_tcp_sock(sk);
-	if (!is_full_tcp(sk) || sk->sk_protocol == IPPROTO_MPTCP)
+	if (!is_full_stream(sk) || sk->sk_protocol != IPPROTO_TCP)
 		return NULL;
 	return CAST(tcp_sock, sk);
 }
@@ -288,6 +297,21 @@ struct skb_view {
 
 enum { NO_VLAN = 0xffff, VLAN_ID = 0xfff };
 enum { HAVE_IP = 1, HAVE_TCP = 2, OF_SOCKET = 4 }; /* ev_packet.headers */
+
+/*
+ * Segments in a buffer. gso_segs stands behind gso_size in struct skb_shared_info; it is 0 where a
+ * virtual machine's host or tun made the packet. Without payload there is one.
+ */
+static __always_inline uint16_t gso_segs_of(const unsigned char *head, uint32_t end,
+					    uint32_t payload)
+{
+	struct skb_shared_info *info = (void *)(head + end);
+	uint16_t gso[2] __attribute__((aligned(4))); /* size, segs */
+
+	if (!payload || !read_kernel(gso, sizeof(gso), &info->gso_size) || !gso[0])
+		return 1;
+	return gso[1] ? gso[1] : (payload + gso[0] - 1) / gso[0];
+}
 
 #define FILL(name) fill_##name
 #define GET(p, member) ((p)->member)

@@ -145,10 +145,6 @@ AT_FUNCTION(tcp_v6, tcp_v6_rcv, LAYER_TCP)
 
 /* ---- with a socket ---- */
 
-/*
- * Not from the headers: tcp_add_backlog joins packets, and leaves the IP header's length alone.
- * skb->dev is NULL by now (tcp_v4_rcv).
- */
 static __always_inline int at_socket(struct sock *sk, struct sk_buff *skb, enum layer layer)
 {
 	struct tcp_sock *tp = tcp_of(sk);
@@ -160,15 +156,8 @@ static __always_inline int at_socket(struct sock *sk, struct sk_buff *skb, enum 
 	if (!e)
 		return 0;
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
-	copy_flow(&e->packet.flow, &e->sock.flow);
-	fill_cb(&e->packet, skb);
-	e->packet.ack_seq = e->packet.tcp_flags & TCP_FLAG_ACK ? CB(skb, ack_seq) : 0;
-	e->packet.segs = gso_segs_of(skb->head, skb->end, e->packet.payload);
-	e->netns = e->sock.netns;
-	e->ifindex = skb->skb_iif;
-	e->rcv_nxt = tp->rcv_nxt;
+	fill_rx(e, tp, skb);
 	e->layer = layer;
-	e->cloned = BPF_CORE_READ_BITFIELD(skb, cloned);
 	SUBMIT(bulk, e);
 	return 0;
 }
@@ -176,24 +165,13 @@ static __always_inline int at_socket(struct sock *sk, struct sk_buff *skb, enum 
 static __always_inline int at_socket_probed(struct sock *sk, struct sk_buff *skb, enum layer layer)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
-	struct tcp_skb_cb *cb = (struct tcp_skb_cb *)skb->cb;
 	struct ev_rx *e = RESERVE(bulk, rx, rx);
-	uint32_t ack_seq;
 
 	if (!e)
 		return 0;
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
-	copy_flow(&e->packet.flow, &e->sock.flow);
-	fill_cb_probed(&e->packet, skb);
-	ack_seq = BPF_CORE_READ(cb, ack_seq);
-	e->packet.ack_seq = e->packet.tcp_flags & TCP_FLAG_ACK ? ack_seq : 0;
-	e->packet.segs =
-		gso_segs_of(BPF_CORE_READ(skb, head), BPF_CORE_READ(skb, end), e->packet.payload);
-	e->netns = e->sock.netns;
-	e->ifindex = BPF_CORE_READ(skb, skb_iif);
-	e->rcv_nxt = BPF_CORE_READ(tp, rcv_nxt);
+	fill_rx_probed(e, tp, skb);
 	e->layer = layer;
-	e->cloned = BPF_CORE_READ_BITFIELD_PROBED(skb, cloned);
 	SUBMIT(bulk, e);
 	return 0;
 }

@@ -1,60 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Reading a chunk: its header is checked at once, a column is decoded when it is asked for. */
-#include "chunk.h"
+#include "chunk_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
-#include "codec.h"
 #include "cursor.h"
 #include "frame.h"
 #include "layout.h"
 
 #define ARENA_BLOCK (1u << 20)
-#define NOT_DECODED 1 /* column.rc until it was tried */
-
-struct count {
-	uint16_t id;
-	uint32_t n_rows;
-	const struct tape_record *rec; /* NULL: not in the schema */
-};
-
-struct column {
-	uint16_t record, field;
-	uint8_t transform, layout, flags;
-	uint32_t raw_len, stored_len;
-	uint32_t at; /* of its body: in the payload, or in the one frame's content */
-	int rc;	     /* NOT_DECODED, or what decoding returned */
-	struct tape_column decoded;
-};
-
-/* Memory of the decoded columns of one chunk: blocks that are kept for the next one. */
-struct arena {
-	struct arena_block {
-		uint8_t *p;
-		size_t cap;
-	} * blocks;
-	size_t n_blocks, current, used;
-	size_t total; /* asked for since the last reset */
-};
-
-struct tape_chunk {
-	const struct tape_schema *schema;
-	struct tape_chunk_head head;
-	bool snapshot;
-	uint64_t offset;
-	size_t stored_len, memory;
-	const uint8_t *payload; /* NULL: header only */
-	size_t payload_len;
-	const uint8_t *single; /* content of the one frame, once it was decompressed */
-	int single_rc;	       /* NOT_DECODED, or what that returned: it is tried once */
-	struct count *counts;
-	struct column *columns;
-	ZSTD_DCtx *zstd;
-	struct arena arena;
-	struct arena_block body; /* a column before it is decoded */
-};
+/*
+ * Columns may depend on each other as deep as a chunk has columns (a kilobyte of stack each; ours
+ * are 5 at most). A lower bound would let the result depend on which one is asked for first.
+ */
+#define MAX_DEPTH TAPE_MAX_COLUMNS
 
 static void *arena_alloc(struct arena *a, size_t len)
 {
@@ -151,6 +111,10 @@ void tape_chunk_free(struct tape_chunk *c)
 		return;
 	tape_chunk_trim(c, 0);
 	free(c->arena.blocks);
+	free(c->last.p);
+	free(c->of.p);
+	free(c->plus.p);
+	free(c->keys.p);
 	free(c->counts);
 	free(c->columns);
 	ZSTD_freeDCtx(c->zstd);
@@ -158,12 +122,6 @@ void tape_chunk_free(struct tape_chunk *c)
 }
 
 /* ---- the header ---- */
-
-static int corrupt(const struct tape_chunk *c, struct tape_error *err, const char *what)
-{
-	return tape_fail(err, TAPE_E_CORRUPT, c->offset, "chunk at byte %llu: %s",
-			 (unsigned long long)c->offset, what);
-}
 
 static int too_large(const struct tape_chunk *c, struct tape_error *err, const char *what,
 		     uint64_t found, uint64_t ceiling)
@@ -250,6 +208,23 @@ static const struct tape_field *field_of(const struct tape_chunk *c, const struc
 	return rec && col->field < rec->n_fields ? &rec->fields[col->field] : NULL;
 }
 
+/* What a predicted column is predicted from; an entry without it damages the column alone. */
+static void get_guess(struct tape_in e, struct column *col)
+{
+	uint64_t v[4] = {0};
+	bool predicted = col->transform == TAPE_T_ROW || col->transform == TAPE_T_LAST ||
+			 col->transform == TAPE_T_CROSS || col->transform == TAPE_T_SAME ||
+			 col->transform == TAPE_T_SMOOTH;
+
+	for (unsigned i = 0; predicted && i < 4; i++)
+		v[i] = tape_in_varint(&e);
+	col->no_guess = e.bad || (v[0] | v[1] | v[2] | v[3]) > UINT32_MAX;
+	col->of = (uint32_t)v[0];
+	col->plus = (uint32_t)v[1];
+	col->key = (uint32_t)v[2];
+	col->turn = (uint32_t)v[3];
+}
+
 static bool get_column_entry(struct tape_in *in, struct column *col)
 {
 	unsigned len = tape_in_u8(in);
@@ -262,6 +237,7 @@ static bool get_column_entry(struct tape_in *in, struct column *col)
 	col->flags = tape_in_u8(&e);
 	raw = tape_in_varint(&e);
 	stored = tape_in_varint(&e);
+	get_guess(e, col);
 	if (e.bad || record > UINT16_MAX || field > UINT16_MAX || raw > UINT32_MAX ||
 	    stored > UINT32_MAX)
 		return false;
@@ -273,32 +249,39 @@ static bool get_column_entry(struct tape_in *in, struct column *col)
 	return true;
 }
 
-/* The field whose references are the keys of a KEYED column; n_fields without one. */
-static unsigned key_field(const struct tape_record *rec)
+/* Keys of a KEYED or predicted column: it remembers a value for each, and runs over them. */
+static uint64_t keys_of(const struct tape_chunk *c, const struct column *col,
+			const struct tape_record *rec)
 {
-	unsigned key = 0;
+	bool keyed = col->transform == TAPE_T_KEYED;
+	int field = keyed ? first_ref(rec) : col->key ? (int)((col->key - 1) / 2) : -1, first;
+	const struct tape_record *to;
+	uint64_t n;
 
-	while (key < rec->n_fields && !rec->fields[key].table)
-		key++;
-	return key;
+	if (field < 0 || field >= (int)rec->n_fields || !rec->fields[field].table)
+		return 0;
+	n = 2 * (uint64_t)tape_chunk_rows(c, rec->fields[field].table) + 1;
+	to = tape_schema_record(c->schema, rec->fields[field].table);
+	first = first_ref(to);
+	if (!keyed && !(col->key & 1) && first >= 0) /* by the streams of that table's rows */
+		n += 2 * (uint64_t)tape_chunk_rows(c, to->fields[first].table) + 1;
+	return col->transform == TAPE_T_LAST ? n + c->head.n_events : n;
 }
 
-/* Memory that decoding the column takes, but for its body; a keyed one remembers a value a key. */
+/*
+ * Memory that decoding the column takes, but for its body, or for many columns of few rows over a
+ * long table, what would pass through it.
+ */
 static uint64_t decoded_len(const struct tape_chunk *c, const struct column *col)
 {
 	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
 	const struct tape_field *f = field_of(c, col);
-	uint64_t width, n;
-	unsigned key;
 
 	if (!f)
-		return 0;
-	width = f->width ? f->width : 4;
-	n = tape_chunk_rows(c, col->record);
-	key = key_field(rec);
-	if (col->transform == TAPE_T_KEYED && key < rec->n_fields)
-		n += 2 * (uint64_t)tape_chunk_rows(c, rec->fields[key].table) + 1;
-	return n * width;
+		return col->field == TAPE_ORIGINS
+			       ? 2 * sizeof(uint32_t) * (uint64_t)tape_chunk_rows(c, col->record)
+			       : 0;
+	return (tape_chunk_rows(c, col->record) + keys_of(c, col, rec)) * (f->width ? f->width : 4);
 }
 
 static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_error *err)
@@ -496,7 +479,7 @@ static int check_types(struct tape_chunk *c, const struct tape_column *types,
 	uint32_t *left = arena_alloc(&c->arena, (UINT16_MAX + 1) * sizeof(*left));
 
 	if (!left)
-		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for a chunk");
+		return no_memory(c, err);
 	memset(left, 0, (UINT16_MAX + 1) * sizeof(*left));
 	for (unsigned i = 0; i < c->head.n_records; i++)
 		if (!c->counts[i].rec || !c->counts[i].rec->is_table)
@@ -516,7 +499,7 @@ static int decode_values(struct tape_chunk *c, const struct column *col, const s
 	if (f->type == TAPE_STR) {
 		starts = arena_alloc(&c->arena, ((size_t)ret->n + 1) * sizeof(*starts));
 		if (!starts)
-			return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for a chunk");
+			return no_memory(c, err);
 		if (col->layout != TAPE_L_STRINGS || col->transform)
 			return tape_fail(err, TAPE_E_UNKNOWN, c->offset,
 					 "strings in layout %u or transform %u, which are unknown",
@@ -527,53 +510,32 @@ static int decode_values(struct tape_chunk *c, const struct column *col, const s
 	}
 	values = arena_alloc(&c->arena, (size_t)ret->n * f->width);
 	if (!values)
-		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for a chunk");
+		return no_memory(c, err);
 	ret->values = values;
 	return tape_decode(body, col->raw_len, col->transform, col->layout, ret->n, f->width,
 			   values, err);
 }
 
-/* Undo the transform KEYED: by the first reference of the record's rows. */
-static int unkey(struct tape_chunk *c, const struct column *col, struct tape_column *values,
-		 struct tape_error *err)
-{
-	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
-	struct tape_column keys;
-	unsigned key = key_field(rec);
-	size_t n_keys;
-	void *last;
-	int rc;
-
-	if (key == rec->n_fields)
-		return corrupt(c, err, "a keyed column of a record without reference");
-	if (rec->fields[col->field].table) /* it may be its own key */
-		return corrupt(c, err, "a column of references is keyed");
-	rc = tape_chunk_column(c, col->record, key, &keys, err);
-	if (rc)
-		return rc;
-	n_keys = 2 * (size_t)tape_chunk_rows(c, rec->fields[key].table) + 1;
-	last = arena_alloc(&c->arena, n_keys * values->width);
-	if (!last)
-		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for a chunk");
-	tape_unkeyed((void *)(uintptr_t)values->values, values->n, values->width, keys.values,
-		     n_keys, last);
-	return 0;
-}
+static const struct tape_field origins_field = {.name = "origins", .type = TAPE_U32, .width = 4};
 
 static int decode(struct tape_chunk *c, struct column *col, struct tape_error *err)
 {
-	const struct tape_field *f = field_of(c, col);
+	bool origins = col->field == TAPE_ORIGINS;
+	const struct tape_field *f = origins ? &origins_field : field_of(c, col);
 	struct tape_error inner;
 	const uint8_t *body;
 	int rc;
 
-	if (!f || f->type == TAPE_TYPE_UNKNOWN || col->flags & ~TAPE_COLUMN_KNOWN_FLAGS)
+	if (!f || f->type == TAPE_TYPE_UNKNOWN || col->flags & ~TAPE_COLUMN_KNOWN_FLAGS ||
+	    (origins && col->transform))
 		return tape_fail(
 			err, TAPE_E_UNKNOWN, c->offset,
 			"chunk at byte %llu: column %u of record %u is written in a newer way",
 			(unsigned long long)c->offset, col->field, col->record);
-	col->decoded = (struct tape_column){
-		.type = f->type, .width = f->width, .n = tape_chunk_rows(c, col->record)};
+	col->decoded =
+		(struct tape_column){.type = f->type,
+				     .width = f->width,
+				     .n = tape_chunk_rows(c, col->record) << (origins ? 1 : 0)};
 	rc = body_of(c, col, f->type == TAPE_STR, &body, err);
 	if (rc)
 		return rc;
@@ -581,8 +543,8 @@ static int decode(struct tape_chunk *c, struct column *col, struct tape_error *e
 	if (rc)
 		return tape_fail(err, rc, c->offset, "chunk at byte %llu, %s of record %u: %s",
 				 (unsigned long long)c->offset, f->name, col->record, inner.text);
-	if (col->transform == TAPE_T_KEYED)
-		rc = unkey(c, col, &col->decoded, err);
+	if (col->transform > TAPE_T_DELTA)
+		rc = tape_chunk_undo(c, col, &col->decoded, err);
 	if (rc)
 		return rc;
 	if (f->table)
@@ -613,10 +575,21 @@ int tape_chunk_column(struct tape_chunk *c, unsigned record, unsigned field,
 		return tape_fail(err, col->rc, c->offset,
 				 "chunk at byte %llu: column %u of record %u cannot be decoded",
 				 (unsigned long long)c->offset, field, record);
-	if (col->rc == NOT_DECODED)
+	if (col->rc == IN_DECODING || c->depth == MAX_DEPTH)
+		return corrupt(c, err, "columns are predicted from each other in a circle");
+	if (col->rc == NOT_DECODED) {
+		col->rc = IN_DECODING;
+		c->depth++;
 		col->rc = decode(c, col, err);
+		c->depth--;
+	}
 	*ret = col->decoded;
 	return col->rc;
+}
+
+bool tape_chunk_has(const struct tape_chunk *c, unsigned record, unsigned field)
+{
+	return find_column(c, record, field) != NULL;
 }
 
 size_t tape_chunk_column_stored(const struct tape_chunk *c, unsigned record, unsigned field)

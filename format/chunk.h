@@ -100,6 +100,9 @@ uint32_t tape_chunk_rows(const struct tape_chunk *c, unsigned record);
 int tape_chunk_column(struct tape_chunk *c, unsigned record, unsigned field,
 		      struct tape_column *ret, struct tape_error *err);
 
+/* The chunk has that column, whether it can be decoded or not. */
+bool tape_chunk_has(const struct tape_chunk *c, unsigned record, unsigned field);
+
 /* Bytes that a column takes in the file; 0 if it is not there or inside a TAPE_CHUNK_SINGLE chunk.
  */
 size_t tape_chunk_column_stored(const struct tape_chunk *c, unsigned record, unsigned field);

@@ -244,7 +244,8 @@ static struct tape_seen seen_now(const struct tape_reader *r)
 	struct tape_seen seen = {r->facts.meta.n, r->facts.clocks.n, r->facts.losses.n, r->n_damage,
 				 r->facts.end};
 
-	seen.end.truncated_at = seen.end.truncated ? r->src.pos : 0;
+	if (seen.end.truncated && !seen.end.truncated_at)
+		seen.end.truncated_at = r->src.pos;
 	return seen;
 }
 

@@ -164,8 +164,7 @@ int tape_rows_begin(struct tape_rows *r, struct tape_chunk *c, const struct tape
 		r->n_absent++;
 	}
 	for (size_t i = 1; !rc && i < schema->n_records; i++)
-		if (schema->records[i].id < TAPE_MAX_RECORDS)
-			rc = bind_record(r, &schema->records[i], err);
+		rc = bind_record(r, &schema->records[i], err);
 	return rc;
 }
 

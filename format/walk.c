@@ -142,6 +142,7 @@ int tape_walk_payload(struct tape_reader *r, struct tape_block_view *v, struct t
 		return rc;
 	if (got < at + v->h.payload_len) {
 		r->facts.end.truncated = true;
+		r->facts.end.truncated_at = v->offset;
 		return 0;
 	}
 	r->n_payloads++;

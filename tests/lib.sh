@@ -26,7 +26,9 @@ cleanup() {
 	for p in $pids; do wait "$p" 2>/dev/null || :; done
 	for ns in $A $B; do ip netns del "$ns" 2>/dev/null || :; done
 	[ -z "$unheard" ] || rmdir "$unheard" 2>/dev/null || :
-	if mountpoint -q "$tmp/mnt" 2>/dev/null; then umount "$tmp/mnt"; fi
+	# what is still mounted is not ours to remove
+	[ ! -d "$tmp/mnt" ] || umount "$tmp/mnt" 2>/dev/null || :
+	[ ! -d "$tmp/mnt" ] || rmdir "$tmp/mnt" 2>/dev/null || return 0
 	rm -rf "$tmp"
 }
 trap cleanup EXIT
@@ -212,18 +214,28 @@ bcc_saw() {
 	grep -Eq -- "$saw" "$saw_in"
 }
 
+# bpftrace's libraries (200 MB) and the headers that it reads stay on the host: vm/run.sh -r. It is
+# attached when it has printed its script's heading.
+bpftrace() { # NAME SCRIPT
+	[ -x /host/usr/bin/bpftrace ] || skip "there is no bpftrace at /host"
+	[ -e /usr/include ] || ln -s /host/usr/include /usr/include
+	libs=$(ls -d /host/usr/lib/x86_64-linux-gnu /host/usr/lib/llvm-*/lib | tr '\n' ':')
+	start "$1" env LD_LIBRARY_PATH="${libs%:}" /host/usr/bin/bpftrace -B none "$2"
+	wait_line "$1" '^Tracing'
+}
+
 # ---- what BPF is not told ----
 
 # A kernel may refuse to run BPF programs while a thread of process 1 has the processor: then a softirq
 # that interrupts one runs none either, and nothing counts it (seen on the machine that refuses kprobes,
 # 6.18: 32 of 32 missing events). ftrace is told, so it says how many events can be missing.
-watch_unheard() { # EVENT...: of group tcp
+watch_unheard() { # GROUP/EVENT...
 	[ -z "${TCPTAPE_VM:-}" ] || return 0
 	mkdir -p "$tmp/mnt"
 	mount -t tracefs tracefs "$tmp/mnt" 2>/dev/null || return 0
 	mkdir "$tmp/mnt/instances/tcptape$$" 2>/dev/null || return 0
 	unheard=$tmp/mnt/instances/tcptape$$
-	for event in "$@"; do echo 1 >"$unheard/events/tcp/$event/enable"; done
+	for event in "$@"; do echo 1 >"$unheard/events/$event/enable"; done
 	ls /proc/1/task >"$tmp/init_threads"
 }
 
@@ -351,6 +363,19 @@ packets() { # TRACE
 				ev == "rx" ? r " " l : l " " r, of(p, "seq"), of(p, "ack_seq"),
 				of(p, "payload"), of(p, "segs"), of(p, "tcp_flags"), of($0, "cookie")
 		}'
+}
+
+# The cookies of sockets in our two namespaces: others on this machine may use the same addresses.
+our_conns() { # TRACE
+	"$TCPTAPE" dump --json --no-snapshot -e tcp_state,retransmit,synack_retransmit "$1" |
+		awk -v a="$(stat -L -c %i "/run/netns/$A")" -v b="$(stat -L -c %i "/run/netns/$B")" \
+			"$awk_of"'of($0, "netns") == a || of($0, "netns") == b { print of($0, "cookie") }' |
+		sort -u
+}
+
+# Rows that begin with a cookie, without those of others, and without it.
+of_conns() { # FILE
+	awk 'NR == FNR { is_ours[$1] = 1; next } $1 in is_ours { sub(/^[^ ]* /, ""); print }' "$1" -
 }
 
 median() { # of the numbers on standard input

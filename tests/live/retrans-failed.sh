@@ -23,7 +23,7 @@ in_a nft -f - <<-EOF_NFT
 value() { in_a cat /proc/net/snmp /proc/net/netstat | counters | awk -v c="$1" '$1 == c { print $2 }'; }
 more() { [ "$(value "$1")" -ge "$2" ]; } # COUNTER N
 
-watch_unheard tcp_retransmit_skb
+watch_unheard tcp/tcp_retransmit_skb
 record "$tmp/t.tcptape" -e conn,retrans
 for port in 17401 17402; do
 	resent=$(value RetransSegs) failed=$(value TCPRetransFail)
@@ -47,8 +47,9 @@ contains "nothing was lost" "$tmp/record.err" ' 0 lost'
 
 rows() { # OPTION...: one a retransmit of the clients
 	"$TCPTAPE" retrans --csv -f 'portrange 17401-17402' "$@" "$tmp/t.tcptape" 2>"$tmp/notes" |
-		columns laddr state segs error | grep -E '^(10.9.0.1|fd09::1) '
+		columns conn laddr state segs error | of_conns "$tmp/conns" | grep -E '^(10.9.0.1|fd09::1) '
 }
+our_conns "$tmp/t.tcptape" >"$tmp/conns"
 rows >"$tmp/sent"
 rows -v >"$tmp/all"
 show "$tmp/all"

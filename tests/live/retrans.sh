@@ -33,7 +33,7 @@ freeze() { # SECONDS
 	kill -CONT "$link"
 }
 
-watch_unheard tcp_retransmit_skb tcp_retransmit_synack
+watch_unheard tcp/tcp_retransmit_skb tcp/tcp_retransmit_synack
 record "$tmp/t.tcptape" -e conn,retrans
 snapshot_counters before
 in_a "$LOAD" client -n 2 -c 2 -s 400000 10.9.0.2 17101 >"$tmp/bulk4"
@@ -69,8 +69,9 @@ is "the recorder ends with" "$status" 0
 contains "nothing was lost" "$tmp/record.err" ' 0 lost'
 show "$tmp/record.err"
 
+our_conns "$tmp/t.tcptape" >"$tmp/conns"
 "$TCPTAPE" retrans -l --csv -f 'portrange 17101-17105' "$tmp/t.tcptape" 2>"$tmp/notes" |
-	columns laddr type state cause segs >"$tmp/rows"
+	columns conn laddr type state cause segs | of_conns "$tmp/conns" >"$tmp/rows"
 show "$tmp/notes"
 segs() { # LADDRS CAUSES: segments of these causes, and rows
 	awk -v laddr="$1" -v cause="$2" '
@@ -130,7 +131,7 @@ is "SYN-ACKs have state" "$(awk '$2 == "S" { print $3 }' "$tmp/rows" | sort -u)"
 
 # the counts are the same, by connection
 "$TCPTAPE" retrans -c --csv -f 'portrange 17101-17105' "$tmp/t.tcptape" 2>/dev/null |
-	columns laddr segs fast tlp synack >"$tmp/counts"
+	columns conn laddr segs fast tlp synack | of_conns "$tmp/conns" >"$tmp/counts"
 is "-c: segments in all" "$(awk '{ n += $2 } END { print n }' "$tmp/counts")" \
 	"$(segs "$a $b" 'fast RTO RTO-recovery TLP loss SYN-ACK unknown')"
 is "-c: fast" "$(awk '{ n += $3 } END { print n }' "$tmp/counts")" "$(segs "$a $b" fast)"

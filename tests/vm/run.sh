@@ -4,7 +4,7 @@
 # run.sh: run a command in a Debian kernel under QEMU (software emulation, no KVM needed).
 #
 #   run.sh -k KERNELDIR [-d] [-n] [-f PATH[:DEST]]... [-m MODULE]... [-e NAME=VALUE]... [-o DIR]
-#          [-t SECONDS] [-M MB] [-c CPUS] -- COMMAND [ARG...]
+#          [-r] [-t SECONDS] [-M MB] [-c CPUS] -- COMMAND [ARG...]
 #
 #   -k  an unpacked Debian kernel, as kernel.sh makes them
 #   -d  deterministic time: one CPU, guest time advances by executed instructions, idle time is
@@ -15,6 +15,8 @@
 #   -m  load a kernel module and what it depends on (always: virtio_blk veth sch_netem tcp_diag)
 #   -e  a variable for the command's environment
 #   -o  what the command leaves in /out comes back into DIR
+#   -r  this machine's root is /host there, read-only, through virtiofs: for programs whose libraries
+#       are too large to carry. Takes -M 1024 or more.
 #   -t  seconds of guest time for the command, 60 unless told
 #
 #   TCPTAPE_VM_PATIENCE   how many times that the machine may take for it, 1 unless told: more where
@@ -26,10 +28,11 @@
 # command ran out of time; 77 a program that this script needs is missing.
 set -euo pipefail
 
-kernel_dir='' out='' limit=60 mem=512 cpus=2 deterministic='' nic=none
+kernel_dir='' out='' limit=60 mem=512 cpus=2 deterministic='' nic=none share=''
+virtiofsd=/usr/lib/qemu/virtiofsd
 modules=(virtio_pci virtio_blk veth sch_netem tcp_diag)
 files=() env=()
-while getopts k:dnf:m:e:o:t:M:c: opt; do
+while getopts k:dnf:m:e:o:rt:M:c: opt; do
 	case $opt in
 	k) kernel_dir=$OPTARG ;;
 	d) deterministic=1 ;;
@@ -41,6 +44,10 @@ while getopts k:dnf:m:e:o:t:M:c: opt; do
 	m) modules+=("$OPTARG") ;;
 	e) env+=("$OPTARG") ;;
 	o) out=$OPTARG ;;
+	r)
+		share=1
+		modules+=(virtiofs)
+		;;
 	t) limit=$OPTARG ;;
 	M) mem=$OPTARG ;;
 	c) cpus=$OPTARG ;;
@@ -59,12 +66,16 @@ for tool in qemu-system-x86_64 busybox dash ip tc ss cpio objcopy xz; do
 		exit 77
 	fi
 done
+if [ -n "$share" ] && [ ! -x "$virtiofsd" ]; then
+	echo "SKIP: $virtiofsd is not installed"
+	exit 77
+fi
 PATH=$PATH:/usr/sbin:/sbin
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/tcptape-vm.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+work=$(mktemp -d "${TMPDIR:-/tmp}/tcptape-vm.XXXXXX") daemon=''
+trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null; rm -rf "$work"' EXIT
 root=$work/root
-mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,proc,sys,dev,tmp,run,out,root,etc,modules}
+mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,proc,sys,dev,tmp,run,out,root,etc,modules,host}
 vmlinuz=$(find "$kernel_dir" -name 'vmlinuz*' -print -quit)
 module_dir=$(find "$kernel_dir" -path '*lib/modules/*/kernel' -print -quit)
 
@@ -147,6 +158,7 @@ mkdir -p /sys/fs/cgroup
 mount -t cgroup2 cgroup /sys/fs/cgroup
 hostname vm
 for m in $(cat /modules/order); do insmod /modules/$m.ko; done
+[ ! -e /share ] || mount -t virtiofs -o ro host /host
 ifconfig lo 127.0.0.1 up
 timeout -s KILL "$(cat /limit)" /bin/sh /command >/out/.stdout 2>/out/.stderr </dev/null
 echo $? >/out/.status
@@ -155,6 +167,7 @@ sync
 poweroff -f
 EOF_INIT
 chmod +x "$root/init"
+[ -z "$share" ] || touch "$root/share"
 (cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet) | gzip -1 >"$work/initrd"
 truncate -s 256M "$work/disk"
 
@@ -163,7 +176,17 @@ truncate -s 256M "$work/disk"
 accel=(-accel "tcg,thread=multi" -smp "$cpus")
 [ -z "$deterministic" ] ||
 	accel=(-accel "tcg,thread=single" -icount "shift=0,sleep=off" -rtc clock=vm -smp 1)
+shared=()
+if [ -n "$share" ]; then
+	"$virtiofsd" --socket-path="$work/socket" -o source=/ -o cache=always -o sandbox=chroot \
+		--rlimit-nofile=0 >"$work/virtiofsd" 2>&1 </dev/null &
+	daemon=$!
+	for _ in {1..200}; do [ -S "$work/socket" ] || sleep 0.05; done
+	shared=(-object "memory-backend-memfd,id=mem,size=${mem}M,share=on" -numa node,memdev=mem
+		-chardev "socket,id=fs,path=$work/socket" -device vhost-user-fs-pci,chardev=fs,tag=host)
+fi
 timeout $((limit * ${TCPTAPE_VM_PATIENCE:-1} + 60)) qemu-system-x86_64 "${accel[@]}" -cpu max -m "$mem" \
+	${shared[@]+"${shared[@]}"} \
 	-display none -no-reboot -nic "$nic" -serial "file:$work/console" \
 	-drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" \
 	-kernel "$vmlinuz" -initrd "$work/initrd" \
