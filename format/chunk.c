@@ -74,6 +74,21 @@ int tape_chunk_new(struct tape_chunk **ret, struct tape_error *err)
 	return 0;
 }
 
+void tape_chunk_swap_memory(struct tape_chunk *a, struct tape_chunk *b)
+{
+	struct arena arena = a->arena;
+	struct arena_block body = a->body;
+	ZSTD_DCtx *zstd = a->zstd;
+
+	a->arena = b->arena;
+	a->body = b->body;
+	a->zstd = b->zstd;
+	b->arena = arena;
+	b->body = body;
+	b->zstd = zstd;
+	arena_reset(&a->arena);
+}
+
 void tape_chunk_trim(struct tape_chunk *c, size_t keep_bytes)
 {
 	size_t cap = c->body.cap;

@@ -61,6 +61,12 @@ struct tape_column {
 int tape_chunk_new(struct tape_chunk **ret, struct tape_error *err);
 void tape_chunk_free(struct tape_chunk *c);
 
+/*
+ * Exchange the memory for decoded columns, before any was decoded: so that it can go, still in the
+ * processor's cache, to the chunk that is decoded next.
+ */
+void tape_chunk_swap_memory(struct tape_chunk *a, struct tape_chunk *b);
+
 /* Give back the memory of decoded columns if it is more than that; they are gone then. */
 void tape_chunk_trim(struct tape_chunk *c, size_t keep_bytes);
 

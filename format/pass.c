@@ -7,7 +7,8 @@
 
 #include "reader_parts.h"
 
-#define MORE_SLOTS 3 /* than workers, so that none waits for another one's chunk */
+#define QUEUED_A_THREAD 3 /* chunks that wait, so that none waits for one */
+#define MAX_SLOTS ((1 + QUEUED_A_THREAD) * TAPE_MAX_WORKERS + 2)
 #define BYTES_A_WORKER (12u << 20)
 #define KEEP_BUFFER (4u << 20) /* a larger one is not kept for the next chunk */
 
@@ -16,7 +17,8 @@ enum state { QUEUED, MAPPING, DONE };
 struct slot { /* a chunk on its way */
 	struct tape_fetch fetch;
 	enum state state;
-	size_t bytes; /* that it may take, at most */
+	size_t bytes;		   /* that it may take, at most */
+	struct tape_chunk *memory; /* where its memory comes from, once it is mapped */
 	void *work;
 };
 
@@ -32,7 +34,13 @@ struct run {
 	unsigned first, n, n_queued;	    /* slots in use, in the order of the file, in a ring */
 	size_t bytes;			    /* of these */
 	bool quit;
-	struct slot slots[TAPE_MAX_WORKERS + MORE_SLOTS];
+	/*
+	 * Memory for decoded columns that no chunk has, last used on top: a few of them go round,
+	 * and stay in the caches, however many chunks wait.
+	 */
+	struct tape_chunk *spare[MAX_SLOTS];
+	unsigned n_spare;
+	struct slot slots[MAX_SLOTS];
 };
 
 static struct slot *at(struct run *run, unsigned i)
@@ -50,6 +58,8 @@ static void map_one(struct run *run)
 	for (unsigned i = 0; i < run->n && (!s || s->state != QUEUED); i++)
 		s = at(run, i);
 	s->state = MAPPING;
+	s->memory = run->spare[--run->n_spare];
+	tape_chunk_swap_memory(s->fetch.chunk, s->memory);
 	run->n_queued--;
 	pthread_mutex_unlock(&run->lock);
 	if (run->p->map)
@@ -142,6 +152,11 @@ static void reduce_one(struct run *run)
 	run->stopped = run->p->reduce(run->p->ctx, s->fetch.chunk, s->work);
 	keep_little(&s->fetch);
 	pthread_mutex_lock(&run->lock);
+	if (s->memory) {
+		tape_chunk_swap_memory(s->memory, s->fetch.chunk);
+		run->spare[run->n_spare++] = s->memory;
+		s->memory = NULL;
+	}
 	run->bytes -= s->bytes;
 	run->first = (run->first + 1) % run->n_slots;
 	run->n--;
@@ -178,7 +193,8 @@ static int run_all(struct run *run, struct tape_error *err)
 	while (!run->stopped && (rc == 1 || run->n)) {
 		/* workers first; then what is finished; then help them */
 		if (rc == 1 && has_room(run) &&
-		    (!run->n || run->n_queued < run->max_threads || at(run, 0)->state != DONE))
+		    (!run->n || run->n_queued < QUEUED_A_THREAD * run->max_threads ||
+		     (run->max_threads && at(run, 0)->state != DONE)))
 			rc = read_one(run, err);
 		else
 			advance(run);
@@ -198,9 +214,11 @@ static int begin(struct run *run, struct tape_error *err)
 
 	n = n > TAPE_MAX_WORKERS ? TAPE_MAX_WORKERS : n;
 	run->max_threads = n - 1;
-	run->n_slots = n > 1 ? n + MORE_SLOTS : 1;
+	run->n_slots = n > 1 ? 2 + (1 + QUEUED_A_THREAD) * run->max_threads : 1;
 	for (unsigned i = 0; i < run->n_slots && !rc; i++) {
 		rc = tape_chunk_new(&run->slots[i].fetch.chunk, err);
+		if (!rc)
+			rc = tape_chunk_new(&run->spare[run->n_spare++], err);
 		run->slots[i].work = calloc(1, run->p->work_size + 1);
 		if (!rc && !run->slots[i].work)
 			rc = tape_fail(err, TAPE_E_NOMEM, 0, "no memory to read a trace");
@@ -212,9 +230,12 @@ static void end(struct run *run)
 {
 	for (unsigned i = 0; i < run->n_threads; i++)
 		pthread_join(run->threads[i], NULL);
+	while (run->n_spare)
+		tape_chunk_free(run->spare[--run->n_spare]);
 	for (unsigned i = 0; i < run->n_slots; i++) {
 		struct slot *s = &run->slots[i];
 
+		tape_chunk_free(s->memory);
 		if (s->work && run->p->work_fini)
 			run->p->work_fini(run->p->ctx, s->work);
 		free(s->work);

@@ -179,7 +179,7 @@ static size_t holds_for(const struct bytes *b, size_t *ret_damage)
 		same_lines(&want, &got);
 		same_end(alone, r);
 		ck_assert_int_eq(got.n_mapped, 0);
-		ck_assert_int_le(got.max_mapped, n > 1 ? (int)n + 3 : 1);
+		ck_assert_int_le(got.max_mapped, n > 1 ? 4 * (int)n - 2 : 1);
 		tape_reader_close(r);
 	}
 	tape_reader_damage(alone, ret_damage);
