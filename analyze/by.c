@@ -154,15 +154,21 @@ static int on_snapshot(void *ctx, const struct bind_row *row)
 
 void by_bind(struct bind ret[BY_N_BINDS])
 {
-	conn_track(ret);
-	ret[CONN_TRACK_STATE].on = on_state;
-	ret[CONN_TRACK_SNAPSHOT].on = on_snapshot;
+	conn_track(ret + BY_BIND_CONN);
+	ret[BY_BIND_CONN + CONN_TRACK_STATE].on = on_state;
+	ret[BY_BIND_CONN + CONN_TRACK_SNAPSHOT].on = on_snapshot;
 	ret[BY_BIND_CGROUP] = (struct bind){
 		.record = "snap_cgroup", .fields = cgroup_fields, .n_fields = 2, .on = on_cgroup};
 	ret[BY_BIND_NETNS] = (struct bind){
 		.record = "snap_netns", .fields = netns_fields, .n_fields = 2, .on = on_netns};
 	ret[BY_BIND_LINK] = (struct bind){
 		.record = "snap_link", .fields = link_fields, .n_fields = N_N, .on = on_link};
+}
+
+bool by_needs_conns(enum by_key key)
+{
+	return !(BY_BIT(key) & (BY_BIT(BY_ALL) | BY_BIT(BY_NETNS) | BY_BIT(BY_REMOTE) |
+				BY_BIT(BY_LOCAL) | BY_BIT(BY_INTERFACE)));
 }
 
 bool by_who_failed(const struct by_who *w)

@@ -54,11 +54,18 @@ struct by_who {
 };
 
 /*
- * Those of conn_track(), and more, that fill it; the ctx of the job must point to it, or to a
- * struct that begins so.
+ * The binds that fill it: of names, then from BY_BIND_CONN on those of conn_track(), which some
+ * keys do without. The ctx of the job must point to it, or to a struct that begins so.
  */
-enum { BY_BIND_CGROUP = CONN_TRACK_N, BY_BIND_NETNS, BY_BIND_LINK, BY_N_BINDS };
+enum {
+	BY_BIND_CGROUP,
+	BY_BIND_NETNS,
+	BY_BIND_LINK,
+	BY_BIND_CONN,
+	BY_N_BINDS = BY_BIND_CONN + CONN_TRACK_N
+};
 void by_bind(struct bind ret[BY_N_BINDS]);
+bool by_needs_conns(enum by_key key);
 bool by_who_failed(const struct by_who *w);
 void by_who_fini(struct by_who *w);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* How a group of by.h is shown: in a table, as fields of an object, as a line. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "by.h"
@@ -166,9 +165,9 @@ static void cells_ends_of(struct out *o, unsigned has, const struct flow *f)
 	char text[FLOW_TEXT_LEN];
 
 	out_const(o, addr ? flow_addr_text(addr, text) : "-");
-	cell_end(o, has & HAS_LPORT ? f->laddr : NULL, f->lport);
+	cell_addr_port(o, has & HAS_LPORT ? f->laddr : NULL, f->lport);
 	out_const(o, "-");
-	cell_end(o, has & HAS_RPORT ? f->raddr : NULL, f->rport);
+	cell_addr_port(o, has & HAS_RPORT ? f->raddr : NULL, f->rport);
 	cell_addr(o, has & HAS_LADDR ? f->laddr : NULL);
 	cell_known(o, has & HAS_LPORT, f->lport);
 	cell_addr(o, has & HAS_RADDR ? f->raddr : NULL);
@@ -224,10 +223,8 @@ void by_json(struct json *j, const struct by_who *w, enum by_key key, const stru
 		json_cstr(j, "laddr", flow_addr_text(f->laddr, text));
 	if (has & HAS_RADDR)
 		json_cstr(j, "raddr", flow_addr_text(f->raddr, text));
-	if (has & HAS_COOKIE) {
-		snprintf(text, sizeof(text), "0x%" PRIx64, g->sock.cookie);
-		json_cstr(j, "conn", text);
-	}
+	if (has & HAS_COOKIE)
+		json_cookie(j, "conn", g->sock.cookie);
 }
 
 /* ---- a line ---- */

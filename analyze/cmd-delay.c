@@ -25,8 +25,7 @@ static const struct opt_row rows[] = {
 	{0, "out", NULL, OPT_FLAG, AT(out), "what was sent, from the application to the driver"},
 	{0, "sport", "PORT", OPT_PORT, AT(sport), "only this source port"},
 	{0, "dport", "PORT", OPT_PORT, AT(dport), "only this destination port"},
-	{'4', "ipv4", NULL, OPT_FLAG, AT(filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, AT(filter.v6), "only IPv6"},
+	CELLS_FAMILY_ROWS(opts),
 	{0, "data", NULL, OPT_FLAG, AT(data), "only segments with payload"},
 	{'a', "all", NULL, OPT_FLAG, AT(all),
 	 "also packets that only passed through this host, or came to\n"
@@ -169,8 +168,7 @@ static int run(struct cmd_run *run)
 
 const struct cmd cmd_delay = {
 	.name = "delay",
-	.summary =
-		"the time of each segment in every layer (delay_analysis_in, delay_analysis_out)",
+	.summary = "each segment's time in every layer (delay_analysis_in, delay_analysis_out)",
 	.about =
 		"Each column is the time from a layer to the next one; they add up to TOTAL. Of "
 		"what is\n"

@@ -38,8 +38,7 @@ static const struct opt_row rows[] = {
 	{'P', "rport", "PORT", OPT_PORT, AT(rport), "only this remote port"},
 	{'a', "laddr", "ADDRESS", OPT_STR, AT(laddr), "only this local address"},
 	{'A', "raddr", "ADDRESS", OPT_STR, AT(raddr), "only this remote address"},
-	{'4', "ipv4", NULL, OPT_FLAG, AT(filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, AT(filter.v6), "only IPv6"},
+	CELLS_FAMILY_ROWS(opts),
 	{'b', "byladdr", NULL, OPT_FLAG, AT(by_laddr),
 	 "a histogram for each local address: --by local"},
 	{'B', "byraddr", NULL, OPT_FLAG, AT(by_raddr),
@@ -88,7 +87,7 @@ static struct hist *find_hist(struct rtt *r, const struct sock *sock)
 	struct by_event e = {.sock = sock};
 	struct group *g;
 
-	if (opts.key != BY_ALL)
+	if (by_needs_conns(opts.key))
 		e.task = conn_task(conn_find(&r->who.conns, sock), &room);
 	g = by_groups_get(&r->groups, &r->who, &e);
 	if (g && !g->hist.unit)
@@ -147,26 +146,13 @@ static void cells_group(struct rtt *r, const struct group *g, uint64_t at_ns)
 	by_cells(o, &r->who, opts.key, &g->by);
 }
 
-static void cell_value(struct out *o, double us)
-{
-	if (opts.ms)
-		out_fixed(o, us / 1000, 3);
-	else
-		out_fixed(o, us, 0);
-}
-
 static void print_percentiles(struct rtt *r, const struct group *g, uint64_t at_ns)
 {
-	static const double parts[] = {0.5, 0.9, 0.99, 0.999};
 	struct out *o = r->run->out;
 
 	cells_group(r, g, at_ns);
 	out_u64(o, g->hist.n);
-	cell_value(o, (double)g->hist.min);
-	for (size_t i = 0; i < N_COLS(parts); i++)
-		cell_value(o, (double)hist_percentile(&g->hist, parts[i]));
-	cell_value(o, (double)g->hist.max);
-	out_fixed(o, hist_mean(&g->hist) / (opts.ms ? 1000 : 1), opts.ms ? 3 : 1);
+	cells_percentiles(o, &g->hist, opts.ms ? 1000 : 1, opts.ms ? 3 : 0, opts.ms ? 3 : 1);
 	out_str(o, unit_name());
 	out_end_row(o);
 }
@@ -199,17 +185,7 @@ static void print_json(struct rtt *r, const struct group *g, uint64_t at_ns)
 	json_fixed(j, "mean", hist_mean(&g->hist) / g->hist.unit, 3);
 	json_fixed(j, "min", (double)g->hist.min / g->hist.unit, 3);
 	json_fixed(j, "max", (double)g->hist.max / g->hist.unit, 3);
-	json_open(j, "buckets", '[');
-	for (unsigned i = 0; i < HIST_SLOTS; i++) {
-		if (!g->hist.slots[i])
-			continue;
-		json_open(j, NULL, '{');
-		json_u64(j, "low", hist_low(i));
-		json_u64(j, "high", hist_high(i));
-		json_u64(j, "count", g->hist.slots[i]);
-		json_close(j, '}');
-	}
-	json_close(j, ']');
+	hist_json(&g->hist, j);
 	out_end_object(r->run->out);
 }
 
@@ -227,6 +203,18 @@ static void print_buckets(struct rtt *r, const struct group *g, uint64_t at_ns)
 		out_u64(o, g->hist.slots[i]);
 		out_end_row(o);
 	}
+}
+
+/* Groups of other intervals are not kept: there may be many. */
+static bool begin_anew(struct by_group *by)
+{
+	struct group *g = (struct group *)by;
+
+	if (opts.key == BY_ALL)
+		hist_clear(&g->hist);
+	else
+		hist_fini(&g->hist);
+	return opts.key == BY_ALL;
 }
 
 /* All groups, for what came until at_ns; then they begin anew. */
@@ -253,8 +241,9 @@ static void print_groups(struct rtt *r, uint64_t at_ns)
 			print_buckets(r, g, at_ns);
 		else
 			print_picture(r, g);
-		hist_clear(&g->hist);
+		r->failed |= g->hist.failed;
 	}
+	by_groups_keep(&r->groups, begin_anew);
 }
 
 static void begin_table(struct rtt *r)
@@ -498,13 +487,15 @@ static int run(struct cmd_run *run)
 	struct bind binds[1 + BY_N_BINDS] = {
 		{.record = "rtt", .fields = rtt_fields, .n_fields = R_N, .on = on_row}};
 	struct input_job job = {.binds = binds,
-				.n_binds = opts.key == BY_ALL ? 1 : 1 + BY_N_BINDS,
+				.n_binds = 1,
 				.on_chunk = on_chunk,
 				.ctx = &r,
 				.on_columns = needs_rows() ? NULL : on_columns};
 	int rc = begin(&r);
 
 	by_bind(binds + 1);
+	if (opts.key != BY_ALL)
+		job.n_binds += by_needs_conns(opts.key) ? BY_N_BINDS : BY_BIND_CONN;
 	if (!rc)
 		rc = input_run(run->in, &job, run->fail);
 	if (!rc)

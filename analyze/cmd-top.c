@@ -41,11 +41,8 @@ static const struct opt_row rows[] = {
 	 "else all"},
 	{'p', "caller", "PID", OPT_U32, AT(pid),
 	 "only calls of this process (--pid: of all on its connections)"},
-	{'L', "localport", "PORTS", OPT_STR, AT(filter.local_ports),
-	 "only these local ports: 80,443"},
-	{'D', "remoteport", "PORTS", OPT_STR, AT(filter.remote_ports), "only these remote ports"},
-	{'4', "ipv4", NULL, OPT_FLAG, AT(filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, AT(filter.v6), "only IPv6"},
+	CELLS_PORT_ROWS(opts),
+	CELLS_FAMILY_ROWS(opts),
 	{'v', "verbose", NULL, OPT_FLAG, AT(verbose), "columns for calls and failures"},
 };
 
@@ -494,7 +491,7 @@ static int run(struct cmd_run *run)
 	    by_parse(opts.by, KEYS, &t.items.key, run->fail))
 		return -1;
 	by_bind(binds + 3);
-	binds[3 + CONN_TRACK_DESTROY].on = on_destroy;
+	binds[3 + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
 	if (opts.interval.given)
 		t.next_ns = t.from_ns + (uint64_t)(opts.interval.v * NS_PER_S);
 	note_probes(&t);

@@ -127,37 +127,15 @@ static void cells_group(struct delay_dist *d, const struct group *g, const char 
 	out_str(d->out, layer);
 }
 
-static void cell_us(struct out *o, double ns)
-{
-	out_fixed(o, ns / 1000, 3);
-}
-
 static void print_percentiles(struct delay_dist *d, const struct group *g, unsigned layer,
 			      const char *title)
 {
-	static const double parts[] = {0.5, 0.9, 0.99, 0.999};
 	const struct hist *h = &g->hists[layer];
 	struct out *o = d->out;
 
 	cells_group(d, g, title);
 	out_u64(o, h->n);
-	if (h->n)
-		cell_us(o, (double)h->min);
-	else
-		out_none(o);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		if (h->n)
-			cell_us(o, (double)hist_percentile(h, parts[i]));
-		else
-			out_none(o);
-	}
-	if (h->n) {
-		cell_us(o, (double)h->max);
-		cell_us(o, hist_mean(h));
-	} else {
-		out_none(o);
-		out_none(o);
-	}
+	cells_percentiles(o, h, 1000, 3, 3);
 	out_u64(o, g->n_unknown[layer]);
 	out_end_row(o);
 }

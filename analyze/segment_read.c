@@ -282,7 +282,7 @@ int segment_read_run(struct segment_read *r)
 	memcpy(opts.layers, r->layers, sizeof(opts.layers));
 	memcpy(opts.dirs, r->dirs, sizeof(opts.dirs));
 	by_bind(binds + N_OWN);
-	binds[N_OWN + CONN_TRACK_DESTROY].on = on_destroy;
+	binds[N_OWN + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
 	r->segments = segments_new(&opts);
 	if (!r->segments)
 		return fail_nomem(r->run->fail);

@@ -153,7 +153,7 @@ static __always_inline void submit(void *rings, enum tape_ring kind, struct ev_h
 /*
  * Since Linux 6.2: p as a pointer of a type, whose loads are checked as they are made. No call: the
  * verifier puts a move in its place. What it replaces are helpers, which cost about 20 ns (a cast)
- * and 35 ns (bpf_probe_read_kernel) where returns are guarded against speculation.
+ * and 30 ns (bpf_probe_read_kernel) where returns are guarded against speculation.
  */
 extern void *bpf_rdonly_cast(const void *p, uint32_t type) TAPE_KSYM __weak;
 

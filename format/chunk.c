@@ -41,7 +41,8 @@ static void *arena_alloc(struct arena *a, size_t len)
 
 /*
  * Forget what was allocated. Several blocks become one of their size, so that a file with chunks of
- * ever other sizes cannot collect blocks; memory stays below the ceilings of one chunk.
+ * ever other sizes cannot collect blocks; memory stays below the ceilings of one chunk. An eighth
+ * more lets the next chunk, which is about as large, do with that one block.
  */
 static void arena_reset(struct arena *a)
 {
@@ -51,7 +52,7 @@ static void arena_reset(struct arena *a)
 		while (a->n_blocks)
 			free(a->blocks[--a->n_blocks].p);
 		a->current = a->used = 0;
-		arena_alloc(a, total); /* without memory, the next one will say so */
+		arena_alloc(a, total + total / 8); /* without memory, the next one will say so */
 	}
 	a->current = a->used = a->total = 0;
 }
@@ -75,7 +76,7 @@ int tape_chunk_new(struct tape_chunk **ret, struct tape_error *err)
 
 void tape_chunk_trim(struct tape_chunk *c, size_t keep_bytes)
 {
-	size_t cap = 0;
+	size_t cap = c->body.cap;
 
 	for (size_t i = 0; i < c->arena.n_blocks; i++)
 		cap += c->arena.blocks[i].cap;
@@ -84,6 +85,8 @@ void tape_chunk_trim(struct tape_chunk *c, size_t keep_bytes)
 	while (c->arena.n_blocks)
 		free(c->arena.blocks[--c->arena.n_blocks].p);
 	c->arena.current = c->arena.used = c->arena.total = 0;
+	free(c->body.p);
+	c->body = (struct arena_block){0};
 	c->head.n_records = c->head.n_columns = 0;
 }
 
@@ -195,7 +198,8 @@ static void get_guess(struct tape_in e, struct column *col)
 {
 	uint64_t v[4] = {0};
 	bool predicted = col->transform == TAPE_T_ROW || col->transform == TAPE_T_LAST ||
-			 col->transform == TAPE_T_CROSS || col->transform == TAPE_T_SAME;
+			 col->transform == TAPE_T_CROSS || col->transform == TAPE_T_SAME ||
+			 col->transform == TAPE_T_SMOOTH;
 
 	for (unsigned i = 0; predicted && i < 4; i++)
 		v[i] = tape_in_varint(&e);
@@ -368,8 +372,20 @@ uint32_t tape_chunk_rows(const struct tape_chunk *c, unsigned record)
 
 /* ---- a column ---- */
 
+/* Room for a body that is of no use once its column is decoded; the same for each. */
+static void *body_room(struct tape_chunk *c, size_t len)
+{
+	if (len > c->body.cap) {
+		free(c->body.p);
+		c->body.p = malloc(len);
+		c->body.cap = c->body.p ? len : 0;
+	}
+	return c->body.p;
+}
+
+/* keep: as long as the chunk. */
 static int decompress(struct tape_chunk *c, const uint8_t *src, size_t len, size_t raw_len,
-		      const uint8_t **ret, struct tape_error *err)
+		      bool keep, const uint8_t **ret, struct tape_error *err)
 {
 	size_t n, frame_len;
 	uint64_t content;
@@ -380,7 +396,7 @@ static int decompress(struct tape_chunk *c, const uint8_t *src, size_t len, size
 		return corrupt(c, err, "a zstd frame is damaged");
 	if (content != raw_len)
 		return corrupt(c, err, "a zstd frame has not the length that the directory says");
-	dst = arena_alloc(&c->arena, raw_len);
+	dst = keep ? arena_alloc(&c->arena, raw_len) : body_room(c, raw_len);
 	if (!dst)
 		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for %zu bytes", raw_len);
 	n = ZSTD_decompressDCtx(c->zstd, dst, raw_len, src, len);
@@ -398,10 +414,12 @@ static int decompress_single(struct tape_chunk *c, struct tape_error *err)
 
 	if (tape_frame_content(c->payload, c->payload_len, &len) == TAPE_FRAME_BAD)
 		return corrupt(c, err, "its zstd frame is damaged");
-	return decompress(c, c->payload, len, (size_t)last->at + last->raw_len, &c->single, err);
+	return decompress(c, c->payload, len, (size_t)last->at + last->raw_len, true, &c->single,
+			  err);
 }
 
-static int body_of(struct tape_chunk *c, const struct column *col, const uint8_t **ret,
+/* The body of a column; keep: it is needed as long as the chunk, else until the next body. */
+static int body_of(struct tape_chunk *c, const struct column *col, bool keep, const uint8_t **ret,
 		   struct tape_error *err)
 {
 	int rc;
@@ -419,7 +437,7 @@ static int body_of(struct tape_chunk *c, const struct column *col, const uint8_t
 	}
 	*ret = c->payload + col->at;
 	if (col->flags & TAPE_COLUMN_ZSTD)
-		return decompress(c, *ret, col->stored_len, col->raw_len, ret, err);
+		return decompress(c, *ret, col->stored_len, col->raw_len, keep, ret, err);
 	if (col->stored_len != col->raw_len)
 		return corrupt(c, err, "an uncompressed column has two lengths");
 	return 0;
@@ -503,7 +521,7 @@ static int decode(struct tape_chunk *c, struct column *col, struct tape_error *e
 		(struct tape_column){.type = f->type,
 				     .width = f->width,
 				     .n = tape_chunk_rows(c, col->record) << (origins ? 1 : 0)};
-	rc = body_of(c, col, &body, err);
+	rc = body_of(c, col, f->type == TAPE_STR, &body, err);
 	if (rc)
 		return rc;
 	rc = decode_values(c, col, f, body, &col->decoded, &inner);
@@ -564,4 +582,13 @@ size_t tape_chunk_column_stored(const struct tape_chunk *c, unsigned record, uns
 	const struct column *col = find_column(c, record, field);
 
 	return col && !(c->head.flags & TAPE_CHUNK_SINGLE) ? col->stored_len : 0;
+}
+
+size_t tape_chunk_record_stored(const struct tape_chunk *c, unsigned record)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < c->head.n_columns && !(c->head.flags & TAPE_CHUNK_SINGLE); i++)
+		sum += c->columns[i].record == record ? c->columns[i].stored_len : 0;
+	return sum;
 }

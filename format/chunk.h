@@ -101,6 +101,9 @@ bool tape_chunk_has(const struct tape_chunk *c, unsigned record, unsigned field)
  */
 size_t tape_chunk_column_stored(const struct tape_chunk *c, unsigned record, unsigned field);
 
+/* The same of all columns of a record type together. */
+size_t tape_chunk_record_stored(const struct tape_chunk *c, unsigned record);
+
 /* Value i of an integer or reference column, sign-extended for I32. */
 static inline uint64_t tape_column_get(const struct tape_column *col, uint32_t i)
 {

@@ -56,6 +56,7 @@ struct tape_chunk {
 	ZSTD_DCtx *zstd;
 	unsigned depth; /* of columns that are in decoding */
 	struct arena arena;
+	struct arena_block body; /* a column before it is decoded */
 	struct scratch {
 		uint8_t *p;
 		size_t cap;

@@ -44,7 +44,8 @@ struct how {
 
 static bool is_predicted(enum tape_transform t)
 {
-	return t == TAPE_T_ROW || t == TAPE_T_LAST || t == TAPE_T_CROSS || t == TAPE_T_SAME;
+	return t == TAPE_T_ROW || t == TAPE_T_LAST || t == TAPE_T_CROSS || t == TAPE_T_SAME ||
+	       t == TAPE_T_SMOOTH;
 }
 
 static bool put_entry(struct tape_build *b, unsigned record, unsigned field, const struct how *how,
@@ -235,6 +236,14 @@ static bool predict_stream(struct tape_build *b, struct rows *r, enum tape_trans
 	return true;
 }
 
+/* Values that a reference can have. */
+static size_t n_keys_of(struct tape_build *b, const struct rows *r, unsigned field)
+{
+	const struct tape_field *f = &r->rec->fields[field];
+
+	return (f->type == TAPE_DREF ? 2 : 1) * (size_t)rows_of(b, f->table)->n + 1;
+}
+
 static bool predict(struct tape_build *b, struct rows *r, unsigned field, struct how *how)
 {
 	const struct tape_field *f = &r->rec->fields[field];
@@ -255,10 +264,18 @@ static bool predict(struct tape_build *b, struct rows *r, unsigned field, struct
 	}
 	key = key < 0 ? r->refs[0].field : key;
 	how->key = 1 + 2 * (uint32_t)key + (f->guess.side != TAPE_NO_STREAM);
+	if (how->transform == TAPE_T_SMOOTH) {
+		if (!clear_last(b, 2 * n_keys_of(b, r, (unsigned)key), f->width))
+			return false;
+		g.keys = refs_of(r, (unsigned)key);
+		g.last = b->last.p;
+		tape_smooth((uint32_t *)(void *)b->values.p, r->n, &g);
+		return true;
+	}
 	if (f->guess.side == TAPE_NO_STREAM) {
 		b->plus.len = 0; /* free: a time has no plus */
 		if (!reserve(&b->plus, r->n * sizeof(uint64_t)) ||
-		    !clear_last(b, rows_of(b, r->rec->fields[key].table)->n + 1, f->width))
+		    !clear_last(b, n_keys_of(b, r, (unsigned)key), f->width))
 			return false;
 		gather(r->data.p, r->stride, r->n, 8, b->plus.p); /* rows begin with it */
 		g.times = (const uint64_t *)(const void *)b->plus.p;
@@ -294,9 +311,8 @@ static bool predict_ref(struct tape_build *b, struct rows *r, unsigned field, st
 
 static bool apply_keyed(struct tape_build *b, struct rows *r, unsigned field)
 {
-	const struct tape_field *f = &r->rec->fields[field],
-				*key = &r->rec->fields[r->refs[0].field];
-	size_t n_keys = (key->type == TAPE_DREF ? 2 : 1) * (size_t)rows_of(b, key->table)->n + 1;
+	const struct tape_field *f = &r->rec->fields[field];
+	size_t n_keys = n_keys_of(b, r, r->refs[0].field);
 
 	if (!clear_last(b, n_keys, f->width))
 		return false;
@@ -313,6 +329,7 @@ static bool apply_hint(struct tape_build *b, struct rows *r, unsigned field, str
 	case TAPE_ROW: how->transform = TAPE_T_ROW; return predict(b, r, field, how);
 	case TAPE_LAST: how->transform = TAPE_T_LAST; return predict(b, r, field, how);
 	case TAPE_CROSS: how->transform = TAPE_T_CROSS; return predict(b, r, field, how);
+	case TAPE_SMOOTH: how->transform = TAPE_T_SMOOTH; return predict(b, r, field, how);
 	case TAPE_NEXT: how->transform = TAPE_T_NEXT; return predict_ref(b, r, field, how);
 	case TAPE_SAME: how->transform = TAPE_T_SAME; return predict_ref(b, r, field, how);
 	default: how->transform = TAPE_T_NONE; return true;

@@ -7,7 +7,7 @@
 
 #include "reader_parts.h"
 
-#define MORE_SLOTS 2 /* than workers: one to be read, one to be reduced */
+#define MORE_SLOTS 3 /* than workers, so that none waits for another one's chunk */
 #define BYTES_A_WORKER (12u << 20)
 #define KEEP_BUFFER (4u << 20) /* a larger one is not kept for the next chunk */
 

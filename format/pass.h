@@ -5,7 +5,7 @@
  * chunk in the order of the file. What the reader shows of the trace (clocks, losses, damage) is,
  * in `reduce`, what stands before that chunk, however far was read ahead.
  *
- * Chunks in memory: two more than workers, and not another one while those that are there would
+ * Chunks in memory: three more than workers, and not another one while those that are there would
  * take more than 12 MiB a worker. With one worker everything runs on the caller's thread, and no
  * thread is made. A pipe is waited for only when all that was read is reduced.
  */

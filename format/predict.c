@@ -89,6 +89,46 @@ void tape_unpredict(enum tape_transform t, void *values, size_t n, unsigned widt
 		width == 4 ? cross_decode_4(values, n, g) : cross_decode_8(values, n, g);
 }
 
+/* ---- smoothed values ---- */
+
+/* tcp_rtt_estimator: a deviation that grows because the sample fell counts for an eighth of that.
+ */
+static inline uint32_t smoothed(uint32_t last, uint32_t sample, uint32_t mean, bool deviation)
+{
+	int32_t off = (int32_t)(sample - mean), d;
+
+	if (!deviation)
+		return last + (uint32_t)((int32_t)(sample - last) >> 3);
+	d = (int32_t)((off < 0 ? 0 - (uint32_t)off : (uint32_t)off) - last);
+	if (off < 0 && d > 0)
+		d >>= 3;
+	return last + (uint32_t)(d >> 2);
+}
+
+static inline void smooth(uint32_t *v, size_t n, const struct tape_guess *g, bool encode)
+{
+	const uint32_t *of = g->of, *plus = g->plus;
+	uint32_t *last = g->last, value;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t *l = &last[2 * (size_t)g->keys[i]];
+
+		STEP(uint32_t, encode, smoothed(l[0], of[i], l[1], plus));
+		l[0] = value;
+		l[1] = plus ? plus[i] : 0;
+	}
+}
+
+void tape_smooth(uint32_t *values, size_t n, const struct tape_guess *g)
+{
+	smooth(values, n, g, true);
+}
+
+void tape_unsmooth(uint32_t *values, size_t n, const struct tape_guess *g)
+{
+	smooth(values, n, g, false);
+}
+
 /* ---- references ---- */
 
 void tape_next(uint32_t *refs, size_t n)

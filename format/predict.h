@@ -31,6 +31,14 @@ void tape_predict(enum tape_transform t, void *values, size_t n, unsigned width,
 void tape_unpredict(enum tape_transform t, void *values, size_t n, unsigned width,
 		    const struct tape_guess *g);
 
+/*
+ * SMOOTH: the value before of that key, drawn to this row's sample by an eighth; with plus: by a
+ * quarter to how far the sample is from plus of the row before (RFC 6298, 2.3), as the kernel has
+ * it. Width 4; last has two values for each key.
+ */
+void tape_smooth(uint32_t *values, size_t n, const struct tape_guess *g);
+void tape_unsmooth(uint32_t *values, size_t n, const struct tape_guess *g);
+
 /* References: NEXT, against the one after the highest so far; SAME, against the last with that key.
  */
 void tape_next(uint32_t *refs, size_t n);

@@ -93,6 +93,16 @@
 	{                                                                                          \
 		.of = #field, .plus = #len, .side = TAPE_EITHER                                    \
 	}
+#define HINT_SMOOTH(sample)                                                                        \
+	TAPE_SMOOTH,                                                                               \
+	{                                                                                          \
+		.of = #sample                                                                      \
+	}
+#define HINT_DEVIATION(sample, mean)                                                               \
+	TAPE_SMOOTH,                                                                               \
+	{                                                                                          \
+		.of = #sample, .plus = #mean                                                       \
+	}
 #define HINT_TIME_OF(ref)                                                                          \
 	TAPE_LAST,                                                                                 \
 	{                                                                                          \
@@ -163,10 +173,17 @@ const struct tape_schema *tape_schema_builtin(void)
 
 const struct tape_record *tape_schema_record(const struct tape_schema *s, unsigned id)
 {
-	for (size_t i = 0; i < s->n_records; i++)
-		if (s->records[i].id == id)
-			return &s->records[i];
-	return NULL;
+	size_t low = 0, high = s->n_records; /* they stand by rising id */
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (s->records[mid].id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < s->n_records && s->records[low].id == id ? &s->records[low] : NULL;
 }
 
 const struct tape_record *tape_schema_record_by_name(const struct tape_schema *s, const char *name)
@@ -232,7 +249,7 @@ static const char *const hint_words[] = {
 	[TAPE_PLAIN] = "plain", [TAPE_DELTA] = "delta",	    [TAPE_KEYED] = "keyed",
 	[TAPE_IS_REF] = "ref",	[TAPE_POINTER] = "pointer", [TAPE_ROW] = "row",
 	[TAPE_LAST] = "last",	[TAPE_CROSS] = "cross",	    [TAPE_NEXT] = "next",
-	[TAPE_SAME] = "same",
+	[TAPE_SAME] = "same",	[TAPE_SMOOTH] = "smooth",
 };
 
 static void write_record(FILE *f, const struct tape_schema *s, const struct tape_record *rec)

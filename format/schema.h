@@ -41,6 +41,7 @@ enum tape_hint {
 	TAPE_CROSS,
 	TAPE_NEXT, /* side: what the events do with the packets that they refer to */
 	TAPE_SAME,
+	TAPE_SMOOTH,
 };
 
 /* Of the built-in schema: what a field is predicted from; names of fields of the same record. */

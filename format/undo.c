@@ -108,7 +108,9 @@ static int map_streams(struct tape_chunk *c, const struct tape_record *to, struc
 
 	if (first < 0 || to->fields[first].type != TAPE_DREF)
 		return corrupt(c, err, "a column is predicted by the stream of what has none");
-	rc = tape_chunk_column(c, to->id, (unsigned)first, &ends, err);
+	/* A table without rows has no columns: all references to it are 0. */
+	rc = tape_chunk_rows(c, to->id) ? tape_chunk_column(c, to->id, (unsigned)first, &ends, err)
+					: 0;
 	if (rc)
 		return rc;
 	out = scratch(&c->keys, (size_t)k->col.n * sizeof(*out));
@@ -238,7 +240,23 @@ static int unsame(struct tape_chunk *c, const struct keys *k, struct tape_column
 	return 0;
 }
 
-/* Undo ROW, LAST, CROSS and SAME: decode what the column is predicted from, then the column. */
+static int unsmooth(struct tape_chunk *c, struct tape_guess g, const struct keys *k,
+		    struct tape_column *values, struct tape_error *err)
+{
+	size_t len = 2 * k->n * sizeof(uint32_t);
+
+	if (k->streams || values->width != sizeof(uint32_t))
+		return corrupt(c, err, "a column is predicted in a way that does not fit it");
+	g.last = scratch(&c->last, len);
+	if (!g.last)
+		return no_memory(c, err);
+	memset(g.last, 0, len);
+	tape_unsmooth((uint32_t *)(uintptr_t)values->values, values->n, &g);
+	return 0;
+}
+
+/* Undo ROW, LAST, CROSS, SAME and SMOOTH: decode what the column is predicted from, then the
+ * column. */
 static int unpredict(struct tape_chunk *c, const struct column *col, const struct tape_record *rec,
 		     struct tape_column *values, struct tape_error *err)
 {
@@ -265,6 +283,8 @@ static int unpredict(struct tape_chunk *c, const struct column *col, const struc
 	g.keys = k.v;
 	if (same)
 		return unsame(c, &k, values, err);
+	if (col->transform == TAPE_T_SMOOTH)
+		return unsmooth(c, g, &k, values, err);
 	if (col->transform == TAPE_T_ROW)
 		tape_unpredict(TAPE_T_ROW, (void *)(uintptr_t)values->values, values->n,
 			       values->width, &g);
@@ -290,7 +310,8 @@ int tape_chunk_undo(struct tape_chunk *c, const struct column *col, struct tape_
 	case TAPE_T_ROW:
 	case TAPE_T_LAST:
 	case TAPE_T_CROSS:
-	case TAPE_T_SAME: return unpredict(c, col, rec, values, err);
+	case TAPE_T_SAME:
+	case TAPE_T_SMOOTH: return unpredict(c, col, rec, values, err);
 	default: return 0;
 	}
 }

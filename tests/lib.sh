@@ -26,7 +26,9 @@ cleanup() {
 	for p in $pids; do wait "$p" 2>/dev/null || :; done
 	for ns in $A $B; do ip netns del "$ns" 2>/dev/null || :; done
 	[ -z "$unheard" ] || rmdir "$unheard" 2>/dev/null || :
-	if mountpoint -q "$tmp/mnt" 2>/dev/null; then umount "$tmp/mnt"; fi
+	# what is still mounted is not ours to remove
+	[ ! -d "$tmp/mnt" ] || umount "$tmp/mnt" 2>/dev/null || :
+	[ ! -d "$tmp/mnt" ] || rmdir "$tmp/mnt" 2>/dev/null || return 0
 	rm -rf "$tmp"
 }
 trap cleanup EXIT
@@ -227,13 +229,13 @@ bpftrace() { # NAME SCRIPT
 # A kernel may refuse to run BPF programs while a thread of process 1 has the processor: then a softirq
 # that interrupts one runs none either, and nothing counts it (seen on the machine that refuses kprobes,
 # 6.18: 32 of 32 missing events). ftrace is told, so it says how many events can be missing.
-watch_unheard() { # EVENT...: of group tcp
+watch_unheard() { # GROUP/EVENT...
 	[ -z "${TCPTAPE_VM:-}" ] || return 0
 	mkdir -p "$tmp/mnt"
 	mount -t tracefs tracefs "$tmp/mnt" 2>/dev/null || return 0
 	mkdir "$tmp/mnt/instances/tcptape$$" 2>/dev/null || return 0
 	unheard=$tmp/mnt/instances/tcptape$$
-	for event in "$@"; do echo 1 >"$unheard/events/tcp/$event/enable"; done
+	for event in "$@"; do echo 1 >"$unheard/events/$event/enable"; done
 	ls /proc/1/task >"$tmp/init_threads"
 }
 

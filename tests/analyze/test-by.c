@@ -174,7 +174,7 @@ static void change(struct sock *s, unsigned old_state, unsigned new_state)
 {
 	struct bind binds[BY_N_BINDS];
 	uint8_t values[ST_N] = {[ST_OLD] = (uint8_t)old_state, [ST_NEW] = (uint8_t)new_state};
-	struct bind *b = &binds[CONN_TRACK_STATE];
+	struct bind *b = &binds[BY_BIND_CONN + CONN_TRACK_STATE];
 	struct bind_row row = {.bind = b, .ts_ns = 5, .sock = s};
 
 	by_bind(binds);

@@ -153,6 +153,33 @@ static struct tape_reader *open_fd(int fd)
 	return r;
 }
 
+/* What was written must come back, or no figure means anything. Events have no strings. */
+static void check_same(const struct events *e, int fd)
+{
+	struct tape_reader *r = open_fd(fd);
+	const struct ev_head *h;
+	struct tape_rows *rows;
+	struct tape_chunk *c;
+	size_t pos = 0;
+
+	must(tape_rows_new(&rows, &err));
+	while (tape_reader_next(r, &c, &err) == 1) {
+		must(tape_rows_begin(rows, c, tape_reader_schema(r), &err));
+		for (; tape_rows_next(rows, &h); pos += h->size)
+			if (e->len - pos < h->size || memcmp(h, e->p + pos, h->size)) {
+				fprintf(stderr, "codec: byte %zu of the events came back changed\n",
+					pos);
+				exit(1);
+			}
+	}
+	if (pos != e->len) {
+		fprintf(stderr, "codec: events are missing\n");
+		exit(1);
+	}
+	tape_rows_free(rows);
+	tape_reader_close(r);
+}
+
 /* ---- sizes ---- */
 
 struct size {
@@ -423,6 +450,7 @@ static void by_chunk_size(const struct events *e)
 		snprintf(name, sizeof(name), "size_chunks_of_%u", chunk_events[i]);
 		line(name, (double)write_all(e, fd, 3, chunk_events[i], NULL) / (double)e->n,
 		     "B/event");
+		check_same(e, fd);
 		close(fd);
 	}
 }
@@ -446,6 +474,7 @@ int main(int argc, char **argv)
 	z = need(ZSTD_createCCtx());
 	structs = compress_structs(&e, z, 3);
 	ZSTD_freeCCtx(z);
+	check_same(&e, fd);
 	line("events", (double)e.n / 1e6, "M");
 	line("struct", (double)e.len / (double)e.n, "B/event");
 	sizes(&e, fd);

@@ -78,6 +78,11 @@ measure() { # NAME LOAD GROUPS
 		if recorder_end "$kind"; then ended="$ended $kind"; fi
 	done
 	recorder_end tcptape
+	if ! "$TCPTAPE" verify "$tmp/tcptape" >"$tmp/verify" 2>&1; then
+		echo "FAIL  size.$1: the file is not good:" # no size of a file that lost something
+		show "$tmp/verify"
+		exit 1
+	fi
 	events=$(n_events tcptape tcptape)
 	ours=$(an_event tcptape tcptape)
 	figure "size.$1.events" "$events" events

@@ -131,6 +131,8 @@ START_TEST(test_predict__does_not_fit)
 	ONE(V, TAPE_T_LAST, 4, GUESS(0, 0, 2 + 2 * B, 0),
 	    "a column is predicted by the stream of what has none");
 	ONE(LONG, TAPE_T_LAST, 8, GUESS(0, 0, KEY_C, 0), "is not of 32 bits");
+	ONE(LONG, TAPE_T_SMOOTH, 8, GUESS(1 + B, 0, KEY_B, 0), fit);
+	ONE(V, TAPE_T_SMOOTH, 4, GUESS(0, 0, KEY_B, 0), fit);
 	ONE(V, TAPE_T_NEXT, 4, NULL, "a column is no reference, but written as one");
 	c = base();
 	predicted(&c, EVENT, ADDR, TAPE_T_NONE, 18, NULL);

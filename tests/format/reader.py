@@ -119,6 +119,20 @@ def opposite(key):
     return (key - 1 ^ 1) + 1 if key else 0
 
 
+def signed(v):
+    return (v & 0xFFFFFFFF ^ 1 << 31) - (1 << 31)
+
+
+def smoothed(base, sample, mean, deviation):
+    off = signed(sample - mean)
+    if not deviation:
+        return base + (signed(sample - base) >> 3)
+    d = signed(abs(off) - base)
+    if off < 0 and d > 0:
+        d >>= 3
+    return base + (d >> 2)
+
+
 class Chunk:
     def __init__(self, records, head, payload):
         h = Bytes(head)
@@ -132,7 +146,7 @@ class Chunk:
         for _ in range(n_columns):
             e = Bytes(h.take(h.uint(1)))
             entry = [e.varint(), e.varint(), e.uint(1), e.uint(1), e.uint(1), e.varint(), e.varint()]
-            entries.append(entry + [[e.varint() for _ in range(4)] if entry[2] in (3, 4, 5, 7) else None])
+            entries.append(entry + [[e.varint() for _ in range(4)] if entry[2] in (3, 4, 5, 7, 8) else None])
         single = flags & 1
         bodies = Bytes(unzstd(payload) if single else payload)
         self.found = {}  # not decoded yet
@@ -203,6 +217,12 @@ class Chunk:
                 if z > 1:
                     last[keys[i]] = z - 1
                 values[i] = last.get(keys[i], 0) if z else 0
+            return values
+        if transform == 8:  # SMOOTH
+            for i, z in enumerate(values):
+                base, mean = last.get(keys[i], (0, 0))
+                values[i] = smoothed(base, c[i], mean, plus) + unzigzag(z) & mask
+                last[keys[i]] = values[i], p[i]
             return values
         if not ends:
             types = self.column(0, 1)

@@ -12,8 +12,8 @@ static const unsigned widths[] = {4, 8};
 
 /* The inputs of a prediction: of and plus as wide as the values. */
 struct inputs {
-	uint8_t values[MAX_N * 8], of[MAX_N * 8], plus[MAX_N * 8];
 	uint64_t times[MAX_N], last[KEYS];
+	uint8_t values[MAX_N * 8], of[MAX_N * 8], plus[MAX_N * 8];
 	uint32_t keys[MAX_N];
 };
 
@@ -52,6 +52,21 @@ static void there_and_back(struct inputs *in, enum tape_transform t, unsigned wi
 	ck_assert_mem_eq(last, in->last, sizeof(last)); /* both came to know the same */
 }
 
+static void smooth_and_back(struct inputs *in, struct tape_guess g)
+{
+	static uint32_t before[MAX_N], last[2 * KEYS];
+
+	memcpy(before, in->values, sizeof(before));
+	memset(last, 0, sizeof(last));
+	g.keys = in->keys;
+	g.last = last;
+	tape_smooth((uint32_t *)(void *)in->values, MAX_N, &g);
+	ck_assert(memcmp(before, in->values, sizeof(before)));
+	memset(last, 0, sizeof(last));
+	tape_unsmooth((uint32_t *)(void *)in->values, MAX_N, &g);
+	ck_assert_mem_eq(before, in->values, sizeof(before));
+}
+
 START_TEST(test_predict__comes_back)
 {
 	static struct inputs in;
@@ -68,6 +83,8 @@ START_TEST(test_predict__comes_back)
 			g.of = in.of;
 			there_and_back(&in, TAPE_T_ROW, widths[w], g);
 			there_and_back(&in, TAPE_T_CROSS, widths[w], g);
+			if (widths[w] == 4)
+				smooth_and_back(&in, g);
 		}
 }
 END_TEST
@@ -153,5 +170,59 @@ START_TEST(test_predict__references_on_disk)
 }
 END_TEST
 
-SUITE("predict", test_predict__comes_back, test_predict__references_come_back,
-      test_predict__on_disk, test_predict__references_on_disk)
+START_TEST(test_predict__smooth_on_disk)
+{
+	static const uint8_t body[] = {0xb0, 0x01, 0x00, 0x01};
+	static const uint32_t expected[] = {100, 125, 124}, samples[] = {100, 300, 125},
+			      keys[] = {1, 1, 1};
+	uint32_t v[3], last[4] = {0};
+	struct tape_guess g = {.of = samples, .keys = keys, .last = last};
+	struct tape_error err;
+
+	ck_assert_int_eq(tape_decode(body, 4, TAPE_T_SMOOTH, TAPE_L_VARINT, 3, 4, v, &err), 0);
+	tape_unsmooth(v, 3, &g);
+	ck_assert_mem_eq(v, expected, sizeof(v));
+}
+END_TEST
+
+/* What a kernel makes of samples (tcp_rtt_estimator, in its units) is guessed to a microsecond or
+ * so. */
+START_TEST(test_predict__smooth_is_the_kernels)
+{
+	static const int samples[] = {1000, 1400, 900, 5000, 1000, 1010, 990, 40, 30000, 1000, 20};
+	enum { N_SAMPLES = sizeof(samples) / sizeof(samples[0]) };
+	uint32_t srtt[N_SAMPLES], mdev[N_SAMPLES], of[N_SAMPLES], keys[N_SAMPLES] = {0},
+								  last[2] = {0};
+	struct tape_guess g = {.of = of, .keys = keys, .last = last};
+	int srtt8 = 8000, mdev4 = 2000;
+
+	for (unsigned i = 0; i < N_SAMPLES; i++) {
+		int m = samples[i] - (srtt8 >> 3);
+
+		srtt8 += m;
+		if (m < 0) {
+			m = -m - (mdev4 >> 2);
+			m = m > 0 ? m >> 3 : m;
+		} else {
+			m -= mdev4 >> 2;
+		}
+		mdev4 += m;
+		of[i] = (uint32_t)samples[i];
+		srtt[i] = (uint32_t)srtt8 >> 3;
+		mdev[i] = (uint32_t)mdev4 >> 2;
+	}
+	g.plus = srtt;
+	tape_smooth(mdev, N_SAMPLES, &g);
+	g.plus = NULL;
+	last[0] = last[1] = 0;
+	tape_smooth(srtt, N_SAMPLES, &g);
+	for (unsigned i = 1; i < N_SAMPLES; i++) {
+		ck_assert_uint_le(srtt[i], 4);
+		ck_assert_uint_le(mdev[i], 4);
+	}
+}
+END_TEST
+
+SUITE("predict", test_predict__smooth_on_disk, test_predict__smooth_is_the_kernels,
+      test_predict__comes_back, test_predict__references_come_back, test_predict__on_disk,
+      test_predict__references_on_disk)

@@ -37,7 +37,7 @@ static const char *const lines[][2] = {
 	{"drops", "drops -c"},
 	{"inerrs", "inerrs -6"},
 	{"resets", "resets -t"},
-	{"retrans", "retrans -c -l"},
+	{"retrans", "retrans -c -l --by remote"},
 	{"listen", "listen --hist"},
 	{"nic", "nic --stats"},
 	{"top -i 1 -v", "top --by cgroup -s wait"},

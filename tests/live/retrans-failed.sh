@@ -23,7 +23,7 @@ in_a nft -f - <<-EOF_NFT
 value() { in_a cat /proc/net/snmp /proc/net/netstat | counters | awk -v c="$1" '$1 == c { print $2 }'; }
 more() { [ "$(value "$1")" -ge "$2" ]; } # COUNTER N
 
-watch_unheard tcp_retransmit_skb
+watch_unheard tcp/tcp_retransmit_skb
 record "$tmp/t.tcptape" -e conn,retrans
 for port in 17401 17402; do
 	resent=$(value RetransSegs) failed=$(value TCPRetransFail)

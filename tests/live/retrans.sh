@@ -33,7 +33,7 @@ freeze() { # SECONDS
 	kill -CONT "$link"
 }
 
-watch_unheard tcp_retransmit_skb tcp_retransmit_synack
+watch_unheard tcp/tcp_retransmit_skb tcp/tcp_retransmit_synack
 record "$tmp/t.tcptape" -e conn,retrans
 snapshot_counters before
 in_a "$LOAD" client -n 2 -c 2 -s 400000 10.9.0.2 17101 >"$tmp/bulk4"

@@ -2,11 +2,12 @@
 /*
  * segment: sends single TCP segments that a TCP would not send, through a raw socket (root).
  *
- *   segment [-b] [-n COUNT] [-o DOFF] [-s SEQ] [-a ACK] [-F FLAGS] [-l LEN] SADDR SPORT DADDR DPORT
+ *   segment [-b] [-n COUNT] [-o DOFF] [-s SEQ] [-a ACK] [-F FLAGS] [-l LEN] [-T TSVAL]
+ *           SADDR SPORT DADDR DPORT
  *
  * COUNT segments of LEN bytes payload, FLAGS as a number (2 SYN, 16 ACK); -b: with a wrong
- * checksum; DOFF: header length in words, 5 unless told, less is a bad header. The kernel adds the
- * IP header. IPv4 and IPv6. Prints "sent COUNT".
+ * checksum; DOFF: header length in words, 5 unless told, less is a bad header; -T: with a
+ * timestamp option. The kernel adds the IP header. IPv4 and IPv6. Prints "sent COUNT".
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -19,12 +20,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HEADER = 20, MAX_PAYLOAD = 1000 };
+enum { HEADER = 20, TIMESTAMP = 12, MAX_PAYLOAD = 1000 };
 
 struct opts {
-	int bad;
+	int bad, stamped;
 	long count, doff, len, flags;
-	uint32_t seq, ack;
+	uint32_t seq, ack, tsval;
 };
 
 static void die(const char *what)
@@ -73,18 +74,22 @@ static void put(uint8_t *p, uint32_t v, int bytes)
 static size_t build(uint8_t *p, const struct opts *o, const struct sockaddr_storage *from,
 		    const struct sockaddr_storage *to, const char *sport, const char *dport)
 {
-	size_t len = HEADER + (size_t)o->len;
+	size_t header = HEADER + (o->stamped ? TIMESTAMP : 0), len = header + (size_t)o->len;
 	uint32_t s = sum_addr(sum_addr(IPPROTO_TCP + (uint32_t)len, from), to);
 
 	memset(p, 'x', len);
-	memset(p, 0, HEADER);
+	memset(p, 0, header);
 	put(p, (uint32_t)atol(sport), 2);
 	put(p + 2, (uint32_t)atol(dport), 2);
 	put(p + 4, o->seq, 4);
 	put(p + 8, o->ack, 4);
-	p[12] = (uint8_t)(o->doff << 4);
+	p[12] = (uint8_t)((o->stamped ? (long)header / 4 : o->doff) << 4);
 	p[13] = (uint8_t)o->flags;
 	put(p + 14, 1000, 2);
+	if (o->stamped) {
+		put(p + HEADER, 0x0101080a, 4); /* NOP NOP, timestamps, 10 bytes */
+		put(p + HEADER + 4, o->tsval, 4);
+	}
 	s = sum(s, p, len);
 	s = (s & 0xffff) + (s >> 16);
 	s = (s & 0xffff) + (s >> 16);
@@ -95,7 +100,7 @@ static size_t build(uint8_t *p, const struct opts *o, const struct sockaddr_stor
 static int usage(void)
 {
 	fputs("usage: segment [-b] [-n COUNT] [-o DOFF] [-s SEQ] [-a ACK] [-F FLAGS] [-l LEN]\n"
-	      "               SADDR SPORT DADDR DPORT\n",
+	      "               [-T TSVAL] SADDR SPORT DADDR DPORT\n",
 	      stderr);
 	return 2;
 }
@@ -104,12 +109,12 @@ int main(int argc, char **argv)
 {
 	struct opts o = {.count = 1, .doff = 5, .flags = 16};
 	struct sockaddr_storage from, to;
-	uint8_t p[HEADER + MAX_PAYLOAD];
+	uint8_t p[HEADER + TIMESTAMP + MAX_PAYLOAD];
 	socklen_t from_len, to_len;
 	size_t len;
 	int c, fd;
 
-	while ((c = getopt(argc, argv, "bn:o:s:a:F:l:")) != -1) {
+	while ((c = getopt(argc, argv, "bn:o:s:a:F:l:T:")) != -1) {
 		switch (c) {
 		case 'b': o.bad = 1; break;
 		case 'n': o.count = atol(optarg); break;
@@ -118,6 +123,10 @@ int main(int argc, char **argv)
 		case 'a': o.ack = (uint32_t)strtoul(optarg, NULL, 0); break;
 		case 'F': o.flags = atol(optarg); break;
 		case 'l': o.len = atol(optarg); break;
+		case 'T':
+			o.tsval = (uint32_t)strtoul(optarg, NULL, 0);
+			o.stamped = 1;
+			break;
 		default: return usage();
 		}
 	}

@@ -36,6 +36,27 @@ static void *grown(void *p, size_t n, size_t size)
 	return p;
 }
 
+#define ARENA_LEN (256u << 10)
+struct arena {
+	struct arena *next;
+	size_t used;
+	uint64_t bytes[ARENA_LEN / 8]; /* aligned for all that goes in */
+};
+
+void *gen_alloc(struct machine *m, size_t size)
+{
+	size = (size + 7) & ~(size_t)7;
+	if (!m->arena || m->arena->used + size > ARENA_LEN) {
+		struct arena *a = grown(NULL, 1, sizeof(*a));
+
+		a->next = m->arena;
+		a->used = 0;
+		m->arena = a;
+	}
+	m->arena->used += size;
+	return (uint8_t *)m->arena->bytes + m->arena->used - size;
+}
+
 /* ---- chance: xoshiro256** of Blackman and Vigna, seeded by splitmix64 ---- */
 
 static uint64_t rotl(uint64_t v, int k)
@@ -384,6 +405,12 @@ void gen_fini(struct machine *m)
 	for (unsigned i = 0; i < m->n_actors; i++) {
 		free(m->actors[i].ring);
 		free(m->actors[i].answers);
+	}
+	while (m->arena) {
+		struct arena *next = m->arena->next;
+
+		free(m->arena);
+		m->arena = next;
 	}
 	free(m->timers);
 	tape_writer_free(m->writer);

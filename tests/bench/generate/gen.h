@@ -313,6 +313,8 @@ struct options {
 	int level;
 };
 
+struct arena;
+
 struct machine {
 	struct options opts;
 	struct tape_writer *writer;
@@ -327,8 +329,10 @@ struct machine {
 	struct timer *timers;	       /* heap */
 	size_t n_timers, cap_timers;
 	uint64_t order, next_cookie;
+	struct arena *arena;
 	struct conn *free_conns;
 	struct seg *free_segs;
+	struct delayed *free_delayed;
 	uint32_t next_port;
 	struct actor actors[MAX_RUN];
 	unsigned n_actors;
@@ -349,6 +353,8 @@ void gen_init(struct machine *m, int fd);
 /* All that is made is written, and the file closed. */
 void gen_finish(struct machine *m);
 void gen_fini(struct machine *m);
+/* Memory that stays until gen_fini; who frees it keeps a list of its own. */
+void *gen_alloc(struct machine *m, size_t size);
 void gen_die(const char *what) __attribute__((noreturn));
 
 /* The hook of that kind runs on a processor: its clock moves on by a measured gap. */

@@ -16,6 +16,7 @@ static const char help_text[] =
 	"usage: generate [options] -o FILE\n"
 	"writes a trace that looks like a recording, from a model of a machine under load\n"
 	"\n"
+	"Options:\n"
 	"      --scenario NAME   the load, see below; default mixed\n"
 	"      --seed N          another seed is another trace; the same one, with the same other\n"
 	"                        options, is the same on every machine; default 1\n"
@@ -29,6 +30,19 @@ static const char help_text[] =
 	"      --truth FILE      what the trace must show, as lines NAME VALUE; - is standard "
 	"error\n"
 	"  -h, --help            this text\n"
+	"\n"
+	"A seed gives the same events everywhere: the model counts in integers and has a generator "
+	"of\n"
+	"its own. The bytes are the same for one version of this program and of libzstd. Gaps "
+	"between\n"
+	"hooks, sizes and shares are measured from recordings (measure.py); compare.py sets a "
+	"generated\n"
+	"trace beside a recording. The hooks are those of a kernel without kprobes and "
+	"trampolines: no\n"
+	"tcp_accept, no raw round-trip samples.\n"
+	"\n"
+	"Standard error says what was written and how fast. Exit status: 0, 1 writing failed, 2 "
+	"usage.\n"
 	"\n"
 	"Scenarios:\n";
 
@@ -61,6 +75,16 @@ static const struct app redis = {.profile = P_REDIS,
 				 .pipeline = 1,
 				 .preempts = 128,
 				 .batch = true};
+static const struct app pipelined = {.profile = P_REDIS,
+				     .client = "redis-benchmark",
+				     .server = "redis-server",
+				     .port = 17380,
+				     .n_conns = 32,
+				     .request = 36,
+				     .answer = 9,
+				     .pipeline = 16,
+				     .preempts = 128,
+				     .batch = true};
 
 static const struct app pages = {.profile = P_VETH,
 				 .client = "wrk",
@@ -188,6 +212,13 @@ static const struct scenario {
 	 OF_APP,
 	 0,
 	 false},
+	{"pipeline",
+	 "the same with 16 requests at a time (redis-benchmark -P 16)",
+	 &loopback,
+	 {{&pipelined, 1000}},
+	 OF_APP,
+	 0,
+	 false},
 	{"short",
 	 "a connection for each HTTP request",
 	 &loopback,
@@ -224,7 +255,7 @@ static const struct scenario {
 	 0,
 	 false},
 	{"bulk",
-	 "long answers by sendfile() to clients with a limit",
+	 "long answers by sendfile() to clients that read on and on",
 	 &bulk_path,
 	 {{&download, 1000}},
 	 OF_APP,

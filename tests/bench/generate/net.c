@@ -41,6 +41,7 @@ void net_softirq(struct machine *m, struct cpu *c)
 }
 
 struct delayed {
+	struct delayed *next; /* of those that are not used */
 	struct packet packet;
 	uint32_t cpu;
 };
@@ -64,18 +65,22 @@ static void arrive(struct machine *m, void *arg)
 	net_softirq(m, c);
 	p->to->conn->n_flying--;
 	tcp_forget(m, p->to);
-	free(d);
+	d->next = m->free_delayed;
+	m->free_delayed = d;
 }
 
 static void delay(struct machine *m, struct cpu *c, const struct packet *p)
 {
-	struct delayed *d = malloc(sizeof(*d));
+	struct delayed *d = m->free_delayed;
 	uint64_t ticks = p->from->conn->path->delay;
 
-	if (!d)
-		gen_die("generate");
+	if (d)
+		m->free_delayed = d->next;
+	else
+		d = gen_alloc(m, sizeof(*d));
 	p->from->conn->n_flying++;
-	*d = (struct delayed){*p, p->from->seen ? (uint32_t)(c - m->cpus) : p->to->actor->cpu};
+	*d = (struct delayed){NULL, *p,
+			      p->from->seen ? (uint32_t)(c - m->cpus) : p->to->actor->cpu};
 	if (p->from->conn->path->kind == PATH_WIRE)
 		ticks += gen_below(m, (uint32_t)ticks / 4);
 	gen_timer(m, c->tick + ticks, arrive, d);

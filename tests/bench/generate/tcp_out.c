@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What sockets send, and their timers. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "gen.h"
@@ -27,9 +26,7 @@ struct seg *seg_new(struct machine *m, uint32_t seq, uint32_t end)
 	if (s)
 		m->free_segs = s->next;
 	else
-		s = malloc(sizeof(*s));
-	if (!s)
-		gen_die("generate");
+		s = gen_alloc(m, sizeof(*s));
 	*s = (struct seg){.seq = seq, .end = end};
 	return s;
 }
@@ -94,9 +91,7 @@ struct conn *tcp_conn_new(struct machine *m, struct actor *client)
 	if (cn)
 		m->free_conns = cn->next;
 	else
-		cn = malloc(sizeof(*cn));
-	if (!cn)
-		gen_die("generate");
+		cn = gen_alloc(m, sizeof(*cn));
 	memset(cn, 0, sizeof(*cn));
 	cn->path = client->path;
 	cn->app = client->app;
