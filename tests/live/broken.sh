@@ -101,7 +101,7 @@ if mount -t tmpfs -o size=128k tmpfs "$tmp/mnt" 2>/dev/null; then
 	save full 0
 	is "full disk: events missing" "$(number missing_events "$tmp/full.json")" 0
 	rm "$tmp/mnt/t"
-	dd if=/dev/zero of="$tmp/mnt/fill" bs=1k count=96 2>/dev/null
+	dd if=/dev/zero of="$tmp/mnt/fill" bs=1k count=48 2>/dev/null
 	cp "$tmp/full.tcptape" "$tmp/mnt/t" 2>/dev/null || :
 	cp "$tmp/mnt/t" "$tmp/copy.tcptape"
 	save copy 1
