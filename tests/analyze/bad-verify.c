@@ -235,7 +235,7 @@ END_TEST
 /* Blocks where they may not be, marked as they may not be. */
 START_TEST(test_verify__places)
 {
-	static const uint8_t clock[TAPE_CLOCK_HEAD_LEN] = {1};
+	static const uint8_t clock[TAPE_CLOCK_HEAD_LEN] = {1}, earlier[TAPE_CLOCK_HEAD_LEN];
 	struct good g;
 
 	good(&g);
@@ -259,7 +259,7 @@ START_TEST(test_verify__places)
 	says(&g, "stands behind the index", 1);
 	front(&g);
 	forge_block(&g.f, TAPE_BLOCK_CLOCK, ANCILLARY, clock, sizeof(clock), NULL, 0);
-	forge_block(&g.f, TAPE_BLOCK_CLOCK, ANCILLARY, clock + 1, 32 - 1 + 1, NULL, 0);
+	forge_block(&g.f, TAPE_BLOCK_CLOCK, ANCILLARY, earlier, sizeof(earlier), NULL, 0);
 	put_end(&g);
 	says(&g, "a reading of the clocks is earlier than the one before", 1);
 	front(&g);

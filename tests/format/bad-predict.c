@@ -189,7 +189,7 @@ START_TEST(test_predict__circles)
 }
 END_TEST
 
-/* A chain that is no circle, but would take a stack as deep as a file says. */
+/* A chain that is no circle: which of its columns is asked for first does not matter. */
 START_TEST(test_predict__depth)
 {
 	static uint8_t guess[FORGE_MAX][4];
@@ -216,8 +216,8 @@ START_TEST(test_predict__depth)
 	forge_put_chunk(&f, &c);
 	ck_assert_int_eq(forge_open(&f.out, &r, &err), 0);
 	ck_assert_int_eq(tape_reader_next(r, &chunk, &err), 1);
-	ck_assert_int_eq(tape_chunk_column(chunk, EVENT, 0, &col, &err), TAPE_E_CORRUPT);
-	ck_assert_int_eq(tape_chunk_column(chunk, EVENT, 10, &col, &err), TAPE_E_CORRUPT);
+	ck_assert_int_eq(tape_chunk_column(chunk, EVENT, 10, &col, &err), 0);
+	ck_assert_int_eq(tape_chunk_column(chunk, EVENT, 0, &col, &err), 0);
 	ck_assert_int_eq(tape_chunk_column(chunk, EVENT, 19, &col, &err), 0);
 	tape_reader_close(r);
 	bytes_free(&f.out);

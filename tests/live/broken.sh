@@ -70,7 +70,7 @@ size=$(stat -c %s "$tmp/whole.tcptape")
 total=$(number events "$tmp/whole.json")
 was_lost=$(lost "$tmp/whole.tcptape")
 cp "$tmp/whole.tcptape" "$tmp/hit.tcptape"
-printf 'overwrit' | dd of="$tmp/hit.tcptape" bs=1 seek=$((size * 6 / 10)) conv=notrunc 2>/dev/null
+printf 'overwrit' | dd of="$tmp/hit.tcptape" bs=1 seek=$((size * 8 / 10)) conv=notrunc 2>/dev/null
 save hit 1
 missing=$(number missing_events "$tmp/hit.json")
 between "hit: events missing" "$missing" 1 "$total"
@@ -80,7 +80,7 @@ events "$tmp/hit.saved" | grep -vxFf "$tmp/all" >"$tmp/invented" || :
 is "hit: events that were not there" "$(count <"$tmp/invented")" 0
 
 # cut
-head -c $((size * 6 / 10)) "$tmp/whole.tcptape" >"$tmp/cut.tcptape"
+head -c $((size * 9 / 10)) "$tmp/whole.tcptape" >"$tmp/cut.tcptape"
 save cut 1
 between "cut: events saved" "$(number events "$tmp/cut.json")" 1 $((total - 1))
 is "cut: as many as can be read" "$(events "$tmp/cut.saved" | count)" \
@@ -101,7 +101,7 @@ if mount -t tmpfs -o size=128k tmpfs "$tmp/mnt" 2>/dev/null; then
 	save full 0
 	is "full disk: events missing" "$(number missing_events "$tmp/full.json")" 0
 	rm "$tmp/mnt/t"
-	dd if=/dev/zero of="$tmp/mnt/fill" bs=1k count=96 2>/dev/null
+	dd if=/dev/zero of="$tmp/mnt/fill" bs=1k count=48 2>/dev/null
 	cp "$tmp/full.tcptape" "$tmp/mnt/t" 2>/dev/null || :
 	cp "$tmp/mnt/t" "$tmp/copy.tcptape"
 	save copy 1
