@@ -35,9 +35,9 @@ quietly ninja -C build analyze/tcptape record/tcptape-record tests/load
 rm -f "$log"
 echo "$tape, $record"
 
-server=''
-stop_server() { [ -z "$server" ] || kill "$server" 2>/dev/null || :; }
-trap stop_server EXIT
+server='' client=''
+stop_load() { [ -z "$server" ] || kill "$client" "$server" 2>/dev/null || :; server=''; }
+trap stop_load EXIT
 
 why=''
 [ -r /sys/kernel/btf/vmlinux ] || why="it has no BTF (/sys/kernel/btf/vmlinux)"
@@ -45,19 +45,16 @@ if [ -z "$why" ]; then
 	heading "Record $seconds seconds of this machine's TCP, with HTTP over loopback"
 	build/tests/load server -m http -f -a 4000 127.0.0.1 $port >/dev/null &
 	server=$!
-	(
-		sleep 1
-		end=$(($(date +%s) + seconds - 1))
-		while [ "$(date +%s)" -lt $end ]; do
-			build/tests/load client -m http -n 5 -c 20 127.0.0.1 $port
-			build/tests/load client 127.0.0.1 $((port + 1)) # nobody listens: refused
-			sleep 0.2
-		done
-	) >/dev/null 2>&1 &
+	while :; do # until the recorder ends, however long its start takes
+		build/tests/load client -m http -n 5 -c 20 127.0.0.1 $port
+		build/tests/load client 127.0.0.1 $((port + 1)) # nobody listens: refused
+		sleep 0.2
+	done >/dev/null 2>&1 &
+	client=$!
 	typed $record -e +rx,+tx -d $seconds --force -o $trace || why="tcptape-record ended with status $?, above"
-	wait $!
 	# shellcheck disable=SC2012
 	printf '\n$ ls -lh %s\n' $trace && ls -lh $trace
+	stop_load
 fi
 if [ -n "$why" ]; then
 	heading "This kernel, $(uname -r), cannot be recorded: $why"

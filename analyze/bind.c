@@ -132,7 +132,7 @@ static int load_flows(struct bind_tables *t, const struct tape_schema *schema,
 	int rc = 0;
 
 	f->n = 0;
-	if (!rec || !rec->is_table)
+	if (!(t->want_flows || t->want_socks || t->want_packets) || !rec || !rec->is_table)
 		return 0;
 	rc = table_column(chunk, rec, "laddr", TAPE_ADDR, &f->laddr, err);
 	if (rc > 0)
@@ -168,7 +168,7 @@ static int load_socks(struct bind_tables *t, const struct tape_schema *schema,
 		      struct tape_chunk *chunk, struct tape_error *err)
 {
 	const struct tape_record *rec = tape_schema_record_by_name(schema, "sock");
-	uint32_t n = rec ? tape_chunk_rows(chunk, rec->id) : 0;
+	uint32_t n = rec && t->want_socks ? tape_chunk_rows(chunk, rec->id) : 0;
 	int rc = room((void **)&t->socks, &t->cap_socks, n, sizeof(*t->socks), err), flow = 0;
 	struct tape_column cookie, netns, protocol, ref;
 	bool has_cookie, has_netns, has_protocol;
@@ -206,7 +206,7 @@ static int load_tasks(struct bind_tables *t, const struct tape_schema *schema,
 		      struct tape_chunk *chunk, struct tape_error *err)
 {
 	const struct tape_record *rec = tape_schema_record_by_name(schema, "task");
-	uint32_t n = rec ? tape_chunk_rows(chunk, rec->id) : 0;
+	uint32_t n = rec && t->want_tasks ? tape_chunk_rows(chunk, rec->id) : 0;
 	int rc = room((void **)&t->tasks, &t->cap_tasks, n, sizeof(*t->tasks), err);
 	struct tape_column pid, tid, comm, cgroup;
 	bool has_pid, has_tid, has_comm, has_cgroup;

@@ -159,9 +159,10 @@ struct bind_tables {
 	struct bind_flows flows;
 	struct sock *socks;
 	struct task *tasks;
-	struct wire *packets; /* decoded only if want_packets */
+	struct wire *packets;
 	uint32_t n_socks, n_tasks, n_packets, cap_socks, cap_tasks, cap_packets;
-	bool want_packets; /* set by the caller, before a chunk is loaded */
+	/* set by the caller, before a chunk is loaded: the rest is not decoded, and has no rows */
+	bool want_flows, want_socks, want_tasks, want_packets;
 };
 
 void bind_tables_fini(struct bind_tables *t);

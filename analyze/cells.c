@@ -8,6 +8,22 @@
 #include <string.h>
 
 #include "clock.h"
+#include "outcome.h"
+
+void cell_known(struct out *o, bool known, uint64_t v)
+{
+	if (known)
+		out_u64(o, v);
+	else
+		out_none(o);
+}
+
+void json_cookie(struct json *j, const char *key, uint64_t cookie)
+{
+	char text[24];
+
+	json_str(j, key, text, (size_t)snprintf(text, sizeof(text), "0x%" PRIx64, cookie));
+}
 
 void cell_cookie(struct out *o, uint64_t cookie)
 {
@@ -29,6 +45,13 @@ void cell_addr(struct out *o, const uint8_t *addr)
 		out_str(o, flow_addr_text(addr, text));
 	else
 		out_none(o);
+}
+
+void cell_addr_port(struct out *o, const uint8_t *addr, uint16_t port)
+{
+	char text[FLOW_END_LEN];
+
+	out_const(o, addr ? flow_end_text(addr, port, text) : "-");
 }
 
 void cell_seconds(struct out *o, struct input *in, uint64_t ts_ns)
@@ -61,6 +84,21 @@ void cell_ms(struct out *o, uint64_t ns, unsigned decimals)
 	out_fixed(o, (double)ns / 1e6, text ? decimals : 6);
 }
 
+void cell_version(struct out *o, const struct flow *f)
+{
+	cell_known(o, f, f ? flow_version(f) : 0);
+}
+
+void cell_errno(struct out *o, unsigned err)
+{
+	const char *name = outcome_errno(err);
+
+	if (name)
+		out_str(o, name);
+	else
+		cell_known(o, err, err);
+}
+
 void cell_state(struct out *o, const struct input *in, unsigned state)
 {
 	const char *name = input_state_name(in, state);
@@ -76,51 +114,24 @@ void cell_state(struct out *o, const struct input *in, unsigned state)
 static void print_flow(struct out *o, const struct flow *f, bool has_lport)
 {
 	cell_addr(o, f ? f->laddr : NULL);
-	if (f && has_lport)
-		out_u64(o, f->lport);
-	else
-		out_none(o);
+	cell_known(o, f && has_lport, f ? f->lport : 0);
 	cell_addr(o, f ? f->raddr : NULL);
-	if (f)
-		out_u64(o, f->rport);
-	else
-		out_none(o);
-}
-
-static void cell_end(struct out *o, const uint8_t *addr, uint16_t port)
-{
-	char text[FLOW_TEXT_LEN], end[FLOW_TEXT_LEN + 10];
-
-	flow_addr_text(addr, text);
-	snprintf(end, sizeof(end), flow_addr_is_v4(addr) ? "%s:%u" : "[%s]:%u", text, port);
-	out_const(o, end);
+	cell_known(o, f, f ? f->rport : 0);
 }
 
 void cells_ends(struct out *o, const struct flow *f, const char *mark, const char *type)
 {
-	if (f)
-		cell_end(o, f->laddr, f->lport);
-	else
-		out_const(o, "-");
+	cell_addr_port(o, f ? f->laddr : NULL, f ? f->lport : 0);
 	out_const(o, mark);
-	if (f)
-		cell_end(o, f->raddr, f->rport);
-	else
-		out_const(o, "-");
+	cell_addr_port(o, f ? f->raddr : NULL, f ? f->rport : 0);
 	cell_addr(o, f ? f->laddr : NULL);
-	if (f)
-		out_u64(o, f->lport);
-	else
-		out_none(o);
+	cell_known(o, f, f ? f->lport : 0);
 	if (type)
 		out_str(o, type);
 	else
 		out_none(o);
 	cell_addr(o, f ? f->raddr : NULL);
-	if (f)
-		out_u64(o, f->rport);
-	else
-		out_none(o);
+	cell_known(o, f, f ? f->rport : 0);
 }
 
 void cells_flow(struct out *o, const struct flow *f)
@@ -151,6 +162,22 @@ void cells_task(struct out *o, const struct task *task, const struct conn *owner
 		out_none(o);
 		out_none(o);
 	}
+}
+
+void cells_percentiles(struct out *o, const struct hist *h, double unit, unsigned decimals,
+		       unsigned mean_decimals)
+{
+	static const double parts[] = {0.5, 0.9, 0.99, 0.999};
+
+	for (unsigned i = 0; !h->n && i < 7; i++)
+		out_none(o);
+	if (!h->n)
+		return;
+	out_fixed(o, (double)h->min / unit, decimals);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		out_fixed(o, (double)hist_percentile(h, parts[i]) / unit, decimals);
+	out_fixed(o, (double)h->max / unit, decimals);
+	out_fixed(o, hist_mean(h) / unit, mean_decimals);
 }
 
 /* ---- -4 -6 -L -D ---- */

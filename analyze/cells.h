@@ -7,15 +7,24 @@
 #define ANA_CELLS_H
 
 #include "conn.h"
+#include "hist.h"
 #include "input.h"
 #include "out.h"
 
+/* A field of an object: a string, since such numbers do not fit into a double. */
+void json_cookie(struct json *j, const char *key, uint64_t cookie);
+
 /* One cell each. */
-void cell_cookie(struct out *o, uint64_t cookie);		    /* 0: not known */
-void cell_addr(struct out *o, const uint8_t *addr);		    /* NULL: not known */
+void cell_known(struct out *o, bool known, uint64_t v); /* else: not known */
+void cell_cookie(struct out *o, uint64_t cookie);	/* 0: not known */
+void cell_addr(struct out *o, const uint8_t *addr);	/* NULL: not known */
+/* Text only: "10.0.0.1:80"; addr NULL: not known. */
+void cell_addr_port(struct out *o, const uint8_t *addr, uint16_t port);
 void cell_seconds(struct out *o, struct input *in, uint64_t ts_ns); /* since the trace's start */
 void cell_clock(struct out *o, struct input *in, uint64_t ts_ns);   /* wall time */
 void cell_ms(struct out *o, uint64_t ns, unsigned decimals);
+void cell_version(struct out *o, const struct flow *f); /* 4, 6; NULL: not known */
+void cell_errno(struct out *o, unsigned err);		/* "ECONNREFUSED", or the number; 0: none */
 void cell_state(struct out *o, const struct input *in, unsigned state);
 
 /*
@@ -37,11 +46,34 @@ void cells_ends(struct out *o, const struct flow *f, const char *mark, const cha
  */
 void cells_task(struct out *o, const struct task *task, const struct conn *owner);
 
+/* Seven cells: min, p50, p90, p99, p99.9, max, mean; in units of `unit`. Nothing counted: unknown.
+ */
+void cells_percentiles(struct out *o, const struct hist *h, double unit, unsigned decimals,
+		       unsigned mean_decimals);
+
 /* What -4 -6 -L -D ask for. */
 struct cells_filter {
 	bool v4, v6;
 	const char *local_ports, *remote_ports; /* lists with commas, NULL: any */
 };
+
+/* Their rows of a table of options, in whose struct `filter` is one. */
+#define CELLS_FAMILY_ROWS(opts)                                                                    \
+	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},         \
+	{                                                                                          \
+		'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"    \
+	}
+#define CELLS_PORT_ROWS(opts)                                                                      \
+	{'L',                                                                                      \
+	 "localport",                                                                              \
+	 "PORTS",                                                                                  \
+	 OPT_STR,                                                                                  \
+	 offsetof(__typeof__(opts), filter.local_ports),                                           \
+	 "only these local ports: 80,443"},                                                        \
+	{                                                                                          \
+		'D', "remoteport", "PORTS", OPT_STR,                                               \
+			offsetof(__typeof__(opts), filter.remote_ports), "only these remote ports" \
+	}
 
 /* 0, or -1 and *fail where a list of ports is none. */
 int cells_filter_check(const struct cells_filter *f, struct fail *fail);

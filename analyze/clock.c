@@ -32,14 +32,25 @@ static uint64_t side(const struct tape_clock *c, bool wall)
 
 static uint64_t convert(const struct tape_clock *c, size_t n, uint64_t x, bool from_wall)
 {
-	size_t i = 0;
+	size_t i = 0, beyond = n;
 
 	if (!n)
 		return 0;
 	if (n == 1)
 		return side(&c[0], !from_wall) + (x - side(&c[0], from_wall));
-	while (i + 2 < n && side(&c[i + 1], from_wall) <= x)
+	/* Once for each event: a trace may hold a million readings. They are sorted by mono_ns. */
+	while (!from_wall && beyond - i > 1) {
+		size_t middle = i + (beyond - i) / 2;
+
+		if (c[middle].mono_ns <= x)
+			i = middle;
+		else
+			beyond = middle;
+	}
+	while (from_wall && i + 2 < n && c[i + 1].real_ns <= x)
 		i++;
+	if (i > n - 2)
+		i = n - 2;
 	return on_line(x, side(&c[i], from_wall), side(&c[i], !from_wall),
 		       side(&c[i + 1], from_wall), side(&c[i + 1], !from_wall));
 }

@@ -26,8 +26,7 @@ static const struct opt_row rows[] = {
 	 "a column with the local port"},
 	{'p', "connect-pid", "PID", OPT_U32, offsetof(__typeof__(opts), pid),
 	 "only connects that this process made"},
-	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	CELLS_FAMILY_ROWS(opts),
 	{'m', "min", "MS", OPT_FIXED, offsetof(__typeof__(opts), min_ms),
 	 "only those that took at least so many milliseconds"},
 };
@@ -97,15 +96,10 @@ static bool is_wanted(const struct attempt *a)
 
 static void print_who(struct out *o, const struct attempt *a)
 {
-	struct task task;
+	struct task room;
+	const struct task *owner = conn_task(a->conn, &room);
 
-	if (a->conn && a->conn->has_owner) { /* connect() runs in its caller: no guess */
-		task.pid = a->conn->pid;
-		memcpy(task.comm, a->conn->comm, sizeof(task.comm));
-		cells_task(o, &task, NULL);
-	} else {
-		cells_task(o, a->task, NULL);
-	}
+	cells_task(o, owner ? owner : a->task, NULL); /* connect() runs in its caller: no guess */
 }
 
 static void print(struct connlat *l, const struct attempt *a)
@@ -124,10 +118,7 @@ static void print(struct connlat *l, const struct attempt *a)
 	}
 	cell_seconds(o, l->run->in, a->end_ns);
 	print_who(o, a);
-	if (flow)
-		out_u64(o, flow_version(flow));
-	else
-		out_none(o);
+	cell_version(o, flow);
 	cells_flow(o, flow);
 	if (a->start_ns) {
 		out_mark(o, a->outcome == OUTCOME_PENDING ? ">=" : NULL, NULL);
@@ -141,12 +132,7 @@ static void print(struct connlat *l, const struct attempt *a)
 		out_none(o);
 	out_const(o, outcome_text(a->outcome, a->err, a->soft_err, text));
 	out_str(o, outcome_name(a->outcome));
-	if (a->err && outcome_errno(a->err))
-		out_str(o, outcome_errno(a->err));
-	else if (a->err)
-		out_u64(o, a->err);
-	else
-		out_none(o);
+	cell_errno(o, a->err);
 	cell_cookie(o, a->cookie);
 	out_end_row(o);
 }

@@ -25,8 +25,7 @@ static const struct opt_row rows[] = {
 	{'S', "no-stacks", NULL, OPT_FLAG, offsetof(__typeof__(opts), no_stacks),
 	 "leave out the call stacks, where they were recorded\n"
 	 "(tcptape-record --stacks)"},
-	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	CELLS_FAMILY_ROWS(opts),
 };
 
 enum { COL_TIME, COL_TIME_S };

@@ -28,7 +28,8 @@ static const struct opt_row rows[] = {
 struct dump {
 	struct cmd_run *run;
 	struct record_set set;
-	uint32_t *next; /* row of each record that comes next in the chunk */
+	uint32_t *next;	    /* row of each record that comes next in the chunk */
+	uint64_t n_unknown; /* events of types that the schema lacks */
 };
 
 /* ---- which events ---- */
@@ -196,15 +197,24 @@ static bool wanted(struct dump *d, const struct event *e, const struct bind_tabl
 
 static int load(struct dump *d, struct tape_chunk *chunk)
 {
-	struct tape_error err;
-	int rc = record_set_load(&d->set, chunk, &err);
-
 	memset(d->next, 0, d->set.schema->n_records * sizeof(*d->next));
-	if (rc < 0)
+	if (record_set_load(&d->set, chunk) < 0)
 		return fail_nomem(d->run->fail);
-	if (rc)
-		input_damaged(d->run->in, &err);
 	return 0;
+}
+
+static bool wants(void *ctx, const struct tape_chunk *chunk)
+{
+	const struct dump *d = ctx;
+
+	return record_set_wants(&d->set, chunk);
+}
+
+static int decode(const void *ctx, struct tape_chunk *chunk, struct tape_error *err)
+{
+	const struct dump *d = ctx;
+
+	return record_set_decode(&d->set, chunk, err);
 }
 
 static int on_chunk(void *ctx, struct tape_chunk *chunk, const struct bind_tables *tables)
@@ -224,6 +234,7 @@ static int on_chunk(void *ctx, struct tape_chunk *chunk, const struct bind_table
 		uint32_t *next = r ? &d->next[r - d->set.records] : NULL;
 		struct event e = {.r = r};
 
+		d->n_unknown += !r;
 		if (!r || *next >= r->n_rows)
 			continue;
 		e.k = (*next)++;
@@ -256,7 +267,8 @@ static void print_header(struct dump *d)
 static int run(struct cmd_run *run)
 {
 	struct dump d = {.run = run};
-	struct input_job job = {.on_raw = on_chunk, .ctx = &d};
+	struct input_job job = {
+		.raw_wants = wants, .raw_decode = decode, .on_raw = on_chunk, .ctx = &d};
 	int rc = record_set_init(&d.set, input_schema(run->in));
 
 	d.next = calloc(input_schema(run->in)->n_records + 1, sizeof(*d.next));
@@ -267,8 +279,13 @@ static int run(struct cmd_run *run)
 	else
 		choose_default(&d);
 	if (!rc) {
+		record_set_ready(&d.set);
 		print_header(&d);
 		rc = input_run(run->in, &job, run->fail);
+		if (d.n_unknown)
+			out_note(run->out,
+				 "%" PRIu64 " events are of types that the trace does not describe",
+				 d.n_unknown);
 	}
 	record_set_fini(&d.set);
 	free(d.next);

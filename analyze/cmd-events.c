@@ -25,8 +25,7 @@ static const struct opt_row rows[] = {
 	 "columns with the network namespace and the cookie"},
 	{'p', "event-pid", "PID", OPT_U32, offsetof(__typeof__(opts), pid),
 	 "only events of this process"},
-	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	CELLS_FAMILY_ROWS(opts),
 };
 
 enum { COL_TIME_S = 0, COL_NETNS = 11, COL_COOKIE = 12 };
@@ -41,15 +40,9 @@ static const struct out_col columns[] = {
 
 enum { MARK_CLOSED = 1, MARK_ACCEPTED = 2 };
 
-enum { ACC_SOCK, ACC_TASK, ACC_N };
-static const struct bind_field accept_fields[ACC_N] = {
-	[ACC_SOCK] = {"sock", BIND_SOCK},
-	[ACC_TASK] = {"task", BIND_TASK},
-};
-
 struct events {
+	struct conn_table conns; /* first: conn_track() */
 	struct cmd_run *run;
-	struct conn_table conns;
 	bool has_accept, has_error; /* hooks in this recording */
 };
 
@@ -80,26 +73,18 @@ static void print_outcome(struct out *o, const struct line *l)
 		out_none(o);
 	else
 		out_str(o, outcome_name(l->outcome));
-	if (l->err && outcome_errno(l->err))
-		out_str(o, outcome_errno(l->err));
-	else if (l->err)
-		out_u64(o, l->err);
-	else
-		out_none(o);
+	cell_errno(o, l->err);
 }
 
 /* Who connected is known also when the answer came by a packet. */
 static void print_who(struct out *o, const struct line *l)
 {
-	struct task task;
+	struct task room;
 
-	if (l->task || strcmp(l->type, "connect") || !l->owner || !l->owner->has_owner) {
+	if (!l->task && !strcmp(l->type, "connect"))
+		cells_task(o, conn_task(l->owner, &room), NULL);
+	else
 		cells_task(o, l->task, l->owner);
-		return;
-	}
-	task.pid = l->owner->pid;
-	memcpy(task.comm, l->owner->comm, sizeof(task.comm));
-	cells_task(o, &task, NULL);
 }
 
 static void print(struct events *e, const struct line *l)
@@ -122,10 +107,7 @@ static void print(struct events *e, const struct line *l)
 	cell_seconds(o, e->run->in, l->ts_ns);
 	out_str(o, l->type);
 	print_who(o, l);
-	if (flow)
-		out_u64(o, flow_version(flow));
-	else
-		out_none(o);
+	cell_version(o, flow);
 	cells_flow(o, flow);
 	out_const(o, l->outcome == OUTCOME_NONE
 			     ? "-"
@@ -244,22 +226,6 @@ static int on_error(void *ctx, const struct bind_row *row)
 	return 0;
 }
 
-static int on_snapshot(void *ctx, const struct bind_row *row)
-{
-	struct events *e = ctx;
-
-	conn_take_snapshot(&e->conns, row);
-	return 0;
-}
-
-static int on_destroy(void *ctx, const struct bind_row *row)
-{
-	struct events *e = ctx;
-
-	conn_drop(&e->conns, conn_find(&e->conns, row->sock));
-	return 0;
-}
-
 static int check(int *n_operands, char **operands, struct fail *fail)
 {
 	if (!opts.only || !strcmp(opts.only, "connect") || !strcmp(opts.only, "accept") ||
@@ -291,33 +257,20 @@ static int run(struct cmd_run *run)
 {
 	struct events e = {.run = run};
 	struct out_col cols[N_COLUMNS];
-	struct bind binds[] = {
-		{.record = "tcp_state",
-		 .fields = conn_state_fields,
-		 .n_fields = ST_N,
-		 .on = on_state},
-		{.record = "tcp_accept",
-		 .fields = accept_fields,
-		 .n_fields = ACC_N,
-		 .on = on_accept},
-		{.record = "connect_error",
-		 .fields = error_fields,
-		 .n_fields = CE_N,
-		 .on = on_error},
-		{.record = "snap_sock",
-		 .fields = conn_snap_fields,
-		 .n_fields = SNAP_N,
-		 .on = on_snapshot},
-		{.record = "tcp_destroy",
-		 .fields = conn_state_fields,
-		 .n_fields = 1,
-		 .on = on_destroy},
-	};
-	struct input_job job = {.binds = binds, .n_binds = 5, .tcp_only = true, .ctx = &e};
+	struct bind binds[CONN_TRACK_N + 1];
+	struct input_job job = {
+		.binds = binds, .n_binds = CONN_TRACK_N + 1, .tcp_only = true, .ctx = &e};
 	int rc;
 
 	if (input_needs(run->in, "conn", "tcp_state", run->fail))
 		return -1;
+	conn_track(binds);
+	binds[CONN_TRACK_STATE].on = on_state;
+	binds[CONN_TRACK_ACCEPT].on = on_accept;
+	binds[CONN_TRACK_N] = (struct bind){.record = "connect_error",
+					    .fields = error_fields,
+					    .n_fields = CE_N,
+					    .on = on_error};
 	note_absent(&e);
 	memcpy(cols, columns, sizeof(cols));
 	cols[COL_TIME_S].hidden = !opts.timestamp;

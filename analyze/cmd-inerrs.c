@@ -16,8 +16,7 @@ static struct {
 static const struct opt_row rows[] = {
 	{'t', "timestamp", NULL, OPT_FLAG, offsetof(__typeof__(opts), timestamp),
 	 "seconds since the start of the trace, not the time of day"},
-	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	CELLS_FAMILY_ROWS(opts),
 };
 
 /*

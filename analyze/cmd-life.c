@@ -29,12 +29,8 @@ static const struct opt_row rows[] = {
 	 "columns with congestion control, MSS, path MTU (first>last,\n"
 	 "if it changed) and what was agreed on"},
 	{'p', "owner-pid", "PID", OPT_U32, offsetof(__typeof__(opts), pid), "only of this process"},
-	{'L', "localport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.local_ports),
-	 "only these local ports: 80,443"},
-	{'D', "remoteport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.remote_ports),
-	 "only these remote ports"},
-	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	CELLS_PORT_ROWS(opts),
+	CELLS_FAMILY_ROWS(opts),
 };
 
 enum {
@@ -112,45 +108,11 @@ static const struct bind_field fact_fields[F_N] = {{"sock", BIND_SOCK}, FACT_FIE
 enum { SNAP_FACTS = SNAP_N, SNAP_ALL = SNAP_FACTS + FACT_N };
 
 struct life {
+	struct conn_table conns; /* first: conn_track() */
 	struct cmd_run *run;
-	struct conn_table conns;
-	struct map facts; /* cookie -> struct facts that we own */
-	bool has_destroy, failed;
+	struct facts_table facts;
+	bool has_destroy;
 };
-
-/* ---- facts ---- */
-
-/* An entry for the connection, NULL if it cannot have one. */
-static struct facts *facts_of(struct life *l, const struct bind_row *row)
-{
-	uint64_t cookie = row->sock ? row->sock->cookie : 0;
-	struct facts *f = cookie ? map_get(&l->facts, cookie) : NULL;
-
-	if (f || !cookie)
-		return f;
-	f = calloc(1, sizeof(*f));
-	if (!f || map_put(&l->facts, cookie, f)) {
-		free(f);
-		l->failed = true;
-		return NULL;
-	}
-	return f;
-}
-
-static int on_facts(void *ctx, const struct bind_row *row)
-{
-	struct facts *f = facts_of(ctx, row);
-
-	if (f)
-		facts_take(f, row, F_FACTS);
-	return 0;
-}
-
-static void forget_facts(struct life *l, uint64_t cookie)
-{
-	if (cookie)
-		free(map_del(&l->facts, cookie));
-}
 
 /* ---- printing ---- */
 
@@ -231,12 +193,7 @@ static void print_end(struct out *o, const struct conn *c, enum outcome end)
 
 	out_const(o, outcome_text(end, c->err, c->soft_err, text));
 	out_str(o, outcome_name(end));
-	if (c->err && outcome_errno(c->err))
-		out_str(o, outcome_errno(c->err));
-	else if (c->err)
-		out_u64(o, c->err);
-	else
-		out_none(o);
+	cell_errno(o, c->err);
 }
 
 /* row: tcp_destroy, NULL without one. */
@@ -244,18 +201,14 @@ static void print(struct life *l, const struct conn *c, const struct bind_row *r
 		  enum outcome end)
 {
 	struct out *o = l->run->out;
-	struct task owner;
+	struct task room;
 	uint64_t tx, rx;
 
 	if (!is_wanted(c))
 		return;
 	cell_clock(o, l->run->in, end_ns);
 	cell_seconds(o, l->run->in, end_ns);
-	if (c->has_owner) {
-		owner.pid = c->pid;
-		memcpy(owner.comm, c->comm, sizeof(owner.comm));
-	}
-	cells_task(o, c->has_owner ? &owner : NULL, NULL);
+	cells_task(o, conn_task(c, &room), NULL);
 	cells_flow(o, c->has_flow ? &c->flow : NULL);
 	print_bytes(o, row && get_tx(row, c, &tx) ? &tx : NULL);
 	print_bytes(o, row && get_rx(row, c, &rx) ? &rx : NULL);
@@ -265,7 +218,7 @@ static void print(struct life *l, const struct conn *c, const struct bind_row *r
 	print_field(o, row, D_MIN_RTT, UINT32_MAX);
 	print_field(o, row, D_SEGS_OUT, UINT64_MAX);
 	cell_cookie(o, c->cookie);
-	cells_facts(o, c->cookie ? map_get(&l->facts, c->cookie) : NULL);
+	cells_facts(o, facts_find(&l->facts, c->cookie));
 	print_end(o, c, end);
 	out_end_row(o);
 }
@@ -313,7 +266,7 @@ static int on_state(void *ctx, const struct bind_row *row)
 		return 0;
 	if (ch.new_state == TCP_S_SYN_SENT) { /* the socket is used again */
 		end_without_totals(l, ch.conn);
-		forget_facts(l, ch.conn->cookie);
+		facts_forget(&l->facts, ch.conn->cookie);
 	} else {
 		learn_end(ch.conn, &ch, row->sock);
 	}
@@ -323,7 +276,7 @@ static int on_state(void *ctx, const struct bind_row *row)
 			print(l, ch.conn, NULL, ch.ts_ns, (enum outcome)ch.conn->reason);
 		if (!l->has_destroy) {
 			ch.conn->marks &= ~(unsigned)MARK_ENDED;
-			forget_facts(l, ch.conn->cookie);
+			facts_forget(&l->facts, ch.conn->cookie);
 		}
 	}
 	conn_change_apply(&l->conns, &ch);
@@ -337,11 +290,12 @@ static int on_destroy(void *ctx, const struct bind_row *row)
 	const struct bind_row *totals = row;
 	uint64_t end_ns = row->ts_ns;
 
-	struct facts *f = row->sock ? map_get(&l->facts, row->sock->cookie) : NULL;
+	struct facts *f;
 
 	if (!c)
 		return 0;
 	conn_own(c, row->task, false);
+	f = facts_find(&l->facts, c->cookie);
 	if (f)
 		facts_take_end(f, row, D_FACTS);
 	if (row->sock->has_flow && c->flow.rport && !row->sock->flow.rport)
@@ -351,30 +305,31 @@ static int on_destroy(void *ctx, const struct bind_row *row)
 	if (l->has_destroy && is_connection(c))
 		print(l, c, totals, end_ns, (enum outcome)c->reason);
 	conn_drop(&l->conns, c);
-	forget_facts(l, row->sock->cookie);
-	return 0;
-}
-
-static int on_accept(void *ctx, const struct bind_row *row)
-{
-	struct life *l = ctx;
-
-	conn_own(conn_get(&l->conns, row->sock), row->task, true);
+	facts_forget(&l->facts, row->sock->cookie);
 	return 0;
 }
 
 static int on_snapshot(void *ctx, const struct bind_row *row)
 {
 	struct life *l = ctx;
-
 	struct facts *f;
 
 	conn_take_snapshot(&l->conns, row);
 	if (bind_get(row, SNAP_STATE, 0) == TCP_S_LISTEN)
 		return 0;
-	f = facts_of(l, row);
+	f = facts_get(&l->facts, row->sock);
 	if (f && !row->stale)
 		facts_take(f, row, SNAP_FACTS);
+	return 0;
+}
+
+static int on_facts(void *ctx, const struct bind_row *row)
+{
+	struct life *l = ctx;
+	struct facts *f = facts_get(&l->facts, row->sock);
+
+	if (f)
+		facts_take(f, row, F_FACTS);
 	return 0;
 }
 
@@ -430,23 +385,9 @@ static int run(struct cmd_run *run)
 	const struct bind_field snap_fields[SNAP_ALL] = {conn_snap_fields[SNAP_SOCK],
 							 conn_snap_fields[SNAP_TASK],
 							 conn_snap_fields[SNAP_STATE], FACT_FIELDS};
-	struct bind binds[] = {
-		{.record = "tcp_state",
-		 .fields = conn_state_fields,
-		 .n_fields = ST_N,
-		 .on = on_state},
-		{.record = "tcp_destroy",
-		 .fields = destroy_fields,
-		 .n_fields = D_N,
-		 .on = on_destroy},
-		{.record = "tcp_accept", .fields = destroy_fields, .n_fields = 2, .on = on_accept},
-		{.record = "snap_sock",
-		 .fields = snap_fields,
-		 .n_fields = SNAP_ALL,
-		 .on = on_snapshot},
-		{.record = "tcp_facts", .fields = fact_fields, .n_fields = F_N, .on = on_facts},
-	};
-	struct input_job job = {.binds = binds, .n_binds = 5, .tcp_only = true, .ctx = &l};
+	struct bind binds[CONN_TRACK_N + 1];
+	struct input_job job = {
+		.binds = binds, .n_binds = CONN_TRACK_N + 1, .tcp_only = true, .ctx = &l};
 	const char *why;
 	int rc;
 
@@ -456,15 +397,25 @@ static int run(struct cmd_run *run)
 	if (!l.has_destroy)
 		out_note(run->out, "the totals of connections are not in this trace: %s",
 			 why ? why : "no hook");
+	conn_track(binds);
+	binds[CONN_TRACK_STATE].on = on_state;
+	binds[CONN_TRACK_SNAPSHOT] = (struct bind){.record = "snap_sock",
+						   .fields = snap_fields,
+						   .n_fields = SNAP_ALL,
+						   .on = on_snapshot};
+	binds[CONN_TRACK_DESTROY] = (struct bind){.record = "tcp_destroy",
+						  .fields = destroy_fields,
+						  .n_fields = D_N,
+						  .on = on_destroy};
+	binds[CONN_TRACK_N] = (struct bind){
+		.record = "tcp_facts", .fields = fact_fields, .n_fields = F_N, .on = on_facts};
 	begin_table(&l, cols);
 	rc = input_run(run->in, &job, run->fail);
 	if (!rc)
 		rc = print_open(&l);
-	if (!rc && (l.conns.failed || l.failed))
+	if (!rc && (l.conns.failed || l.facts.failed))
 		rc = fail_nomem(run->fail);
-	for (size_t i = 0; i < l.facts.cap; i++)
-		free(l.facts.slots[i].value);
-	map_fini(&l.facts);
+	facts_table_fini(&l.facts);
 	conn_table_fini(&l.conns);
 	return rc;
 }

@@ -254,22 +254,12 @@ static void print_hist(struct listen *l, const struct listener *k)
 		return;
 	}
 	j = out_object(l->run->out);
-	json_u64(j, "conn", k->cookie);
+	json_cookie(j, "conn", k->cookie);
 	json_str(j, "laddr", addr, strlen(addr));
 	json_u64(j, "lport", k->flow.lport);
 	json_u64(j, "netns", k->netns);
 	json_u64(j, "limit", k->limit);
-	json_open(j, "buckets", '[');
-	for (unsigned s = 0; s < HIST_SLOTS; s++) {
-		if (!k->hist.slots[s])
-			continue;
-		json_open(j, NULL, '{');
-		json_u64(j, "low", hist_low(s));
-		json_u64(j, "high", hist_high(s));
-		json_u64(j, "count", k->hist.slots[s]);
-		json_close(j, '}');
-	}
-	json_close(j, ']');
+	hist_json(&k->hist, j);
 	out_end_object(l->run->out);
 }
 

@@ -26,12 +26,8 @@ static const struct opt_row rows[] = {
 	{'S', "no-stacks", NULL, OPT_FLAG, offsetof(__typeof__(opts), no_stacks),
 	 "leave out the call stacks, where they were recorded\n"
 	 "(tcptape-record --stacks)"},
-	{'L', "localport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.local_ports),
-	 "only these local ports: 80,443"},
-	{'D', "remoteport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.remote_ports),
-	 "only these remote ports"},
-	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	CELLS_PORT_ROWS(opts),
+	CELLS_FAMILY_ROWS(opts),
 };
 
 enum { COL_TIME_S = 1, N_VERBOSE = 5 };
@@ -235,6 +231,11 @@ static void notes(struct resets *r)
 		out_note(r->run->out, "the reasons are not known: kernels before 6.10 have none");
 }
 
+static int check(int *n_operands, char **operands, struct fail *fail)
+{
+	return cells_filter_check(&opts.filter, fail);
+}
+
 static int run(struct cmd_run *run)
 {
 	struct resets r = {.run = run};
@@ -290,5 +291,6 @@ const struct cmd cmd_resets = {
 	.n_rows = sizeof(rows) / sizeof(rows[0]),
 	.opts = &opts,
 	.group = "reset",
+	.check = check,
 	.run = run,
 };

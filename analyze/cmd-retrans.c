@@ -9,30 +9,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "by.h"
 #include "cells.h"
 #include "cmd.h"
 #include "outcome.h"
 
+#define MAX_GROUPS (1 << 20) /* a hostile trace may have more */
+
 static struct {
 	bool count, probes, timestamp, verbose;
+	const char *by;
 	struct cells_filter filter;
 } opts;
 
 static const struct opt_row rows[] = {
 	{'c', "count", NULL, OPT_FLAG, offsetof(__typeof__(opts), count),
-	 "one line a connection, with counts of segments by cause"},
+	 "counts of segments by cause, one line a connection"},
+	{0, "by", "KEY", OPT_STR, offsetof(__typeof__(opts), by),
+	 "with -c: one for each " BY_OF_SOCKETS_HELP},
 	{'l', "lossprobe", NULL, OPT_FLAG, offsetof(__typeof__(opts), probes),
 	 "also tail loss probes that are due with new data to send"},
 	{'t', "timestamp", NULL, OPT_FLAG, offsetof(__typeof__(opts), timestamp),
 	 "a column with the seconds since the start of the trace"},
 	{'v', "verbose", NULL, OPT_FLAG, offsetof(__typeof__(opts), verbose),
 	 "also tries that failed inside this machine, and more columns"},
-	{'L', "localport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.local_ports),
-	 "only these local ports: 80,443"},
-	{'D', "remoteport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.remote_ports),
-	 "only these remote ports"},
-	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	CELLS_PORT_ROWS(opts),
+	CELLS_FAMILY_ROWS(opts),
 };
 
 enum cause { C_FAST, C_RTO, C_RTO_RECOVERY, C_TLP, C_LOSS, C_SYNACK, C_TLP_NEW, C_UNKNOWN, C_N };
@@ -63,19 +65,13 @@ static const struct out_col columns[] = {
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
 static const struct out_col count_columns[] = {
-	CELLS_TASK_COLS,
-	CELLS_ENDS_COLS("", NULL),
-	{"SEGS", "segs", 6, false},
-	{"FAST", "fast", 6, false},
-	{"RTO", "rto", 6, false},
-	{"RTO-REC", "rto_recovery", 7, false},
-	{"TLP", "tlp", 6, false},
-	{"OTHER", "other", 6, false},
-	{"SYN-ACK", "synack", 7, false},
-	{"TLP-NEW", "tlp_new", 7, true},
-	{NULL, "conn", 0, false},
+	{"SEGS", "segs", 6, false},	 {"FAST", "fast", 6, false},
+	{"RTO", "rto", 6, false},	 {"RTO-REC", "rto_recovery", 7, false},
+	{"TLP", "tlp", 6, false},	 {"OTHER", "other", 6, false},
+	{"SYN-ACK", "synack", 7, false}, {"TLP-NEW", "tlp_new", 7, true},
 };
-#define N_COUNT_COLUMNS (sizeof(count_columns) / sizeof(count_columns[0]))
+#define N_COUNTS (sizeof(count_columns) / sizeof(count_columns[0]))
+#define N_COUNT_COLUMNS (BY_N_COLS + N_COUNTS)
 
 /* ca_state, timer and tcp_flags of a segment */
 enum { CA_RECOVERY = 3, CA_LOSS = 4 };
@@ -84,19 +80,16 @@ enum { FLAG_FIN = 1, FLAG_SYN = 2 };
 
 enum { MARK_RTO = 1 }; /* in state Loss since a timeout that the trace has */
 
-struct tally { /* of one connection */
-	struct sock sock;
-	struct task owner;
-	bool has_owner;
+struct tally {
+	struct by_group by;
 	uint64_t n[C_N], n_segs;
 };
 
 struct retrans {
-	struct conn_table conns; /* first: conn_track() */
+	struct by_who who; /* first: by_bind() */
 	struct cmd_run *run;
-	struct map tallies; /* cookie -> struct tally */
+	struct by_groups tallies;
 	uint64_t n_failed;
-	bool failed; /* no memory */
 };
 
 struct line {
@@ -113,37 +106,21 @@ struct line {
 
 static void count(struct retrans *r, const struct line *l)
 {
-	const struct sock *s = l->row->sock;
-	struct tally *t;
+	struct task room;
+	struct by_event e = {.sock = l->row->sock, .task = conn_task(l->owner, &room)};
+	struct tally *t = by_groups_get(&r->tallies, &r->who, &e);
 
-	if (!s || !s->cookie)
+	if (!t)
 		return;
-	t = map_get(&r->tallies, s->cookie);
-	if (!t) {
-		t = calloc(1, sizeof(*t));
-		if (!t || map_put(&r->tallies, s->cookie, t)) {
-			free(t);
-			r->failed = true;
-			return;
-		}
-	}
-	t->sock = *s;
 	t->n[l->cause] += l->segs;
 	t->n_segs += l->cause == C_TLP_NEW ? 0 : l->segs;
-	if (l->owner && l->owner->has_owner) {
-		t->has_owner = true;
-		t->owner.pid = l->owner->pid;
-		memcpy(t->owner.comm, l->owner->comm, sizeof(t->owner.comm));
-	}
 }
 
-static void print_tally(struct out *o, const struct tally *t)
+static void print_tally(struct retrans *r, const struct tally *t)
 {
-	struct conn owner = {.has_owner = t->has_owner, .pid = t->owner.pid};
+	struct out *o = r->run->out;
 
-	memcpy(owner.comm, t->owner.comm, sizeof(owner.comm));
-	cells_task(o, NULL, &owner);
-	cells_ends(o, t->sock.has_flow ? &t->sock.flow : NULL, "-", NULL);
+	by_cells(o, &r->who, r->tallies.key, &t->by);
 	out_u64(o, t->n_segs);
 	out_u64(o, t->n[C_FAST]);
 	out_u64(o, t->n[C_RTO]);
@@ -152,7 +129,6 @@ static void print_tally(struct out *o, const struct tally *t)
 	out_u64(o, t->n[C_LOSS] + t->n[C_UNKNOWN]);
 	out_u64(o, t->n[C_SYNACK]);
 	out_u64(o, t->n[C_TLP_NEW]);
-	cell_cookie(o, t->sock.cookie);
 	out_end_row(o);
 }
 
@@ -163,35 +139,21 @@ static int by_segs(const void *a, const void *b)
 
 	if (x->n_segs != y->n_segs)
 		return x->n_segs > y->n_segs ? -1 : 1;
-	return x->sock.cookie < y->sock.cookie ? -1 : x->sock.cookie > y->sock.cookie;
+	return by_compare(&x->by, &y->by);
 }
 
-static int print_tallies(struct retrans *r)
+static void print_tallies(struct retrans *r)
 {
-	const struct tally **v = calloc(r->tallies.n + 1, sizeof(*v));
-	size_t n = 0;
-
-	if (!v)
-		return fail_nomem(r->run->fail);
-	for (size_t i = 0; i < r->tallies.cap; i++)
-		if (r->tallies.slots[i].value)
-			v[n++] = r->tallies.slots[i].value;
-	qsort(v, n, sizeof(*v), by_segs);
-	for (size_t i = 0; i < n; i++)
-		print_tally(r->run->out, v[i]);
-	free(v);
-	return 0;
+	if (r->tallies.n)
+		qsort(r->tallies.list, r->tallies.n, sizeof(*r->tallies.list), by_segs);
+	for (size_t i = 0; i < r->tallies.n; i++)
+		print_tally(r, (const struct tally *)r->tallies.list[i]);
+	if (r->tallies.n_left_out)
+		out_note(r->run->out, "%llu events beyond the first %d rows are left out",
+			 (unsigned long long)r->tallies.n_left_out, MAX_GROUPS);
 }
 
 /* ---- lines ---- */
-
-static void cell_known(struct out *o, bool known, uint64_t v)
-{
-	if (known)
-		out_u64(o, v);
-	else
-		out_none(o);
-}
 
 static void print(struct retrans *r, const struct line *l)
 {
@@ -209,19 +171,14 @@ static void print(struct retrans *r, const struct line *l)
 	cell_clock(o, r->run->in, l->row->ts_ns);
 	cell_seconds(o, r->run->in, l->row->ts_ns);
 	cells_task(o, NULL, l->owner);
-	cell_known(o, flow, flow ? flow_version(flow) : 0);
+	cell_version(o, flow);
 	cells_ends(o, flow, mark, type);
 	cell_state(o, r->run->in, l->state);
 	cell_known(o, true, l->seq);
 	cell_known(o, l->has_len, l->len);
 	out_str(o, cause_names[l->cause]);
 	cell_known(o, true, l->segs);
-	if (!l->err)
-		out_none(o);
-	else if (outcome_errno(l->err))
-		out_str(o, outcome_errno(l->err));
-	else
-		out_u64(o, l->err);
+	cell_errno(o, l->err);
 	cell_known(o, true, l->timeouts);
 	if (l->has_numbers)
 		cell_ms(o, (uint64_t)l->rto_us * 1000, 3);
@@ -284,7 +241,7 @@ static enum cause cause_of(const struct bind_row *row, struct conn *c)
 static int on_retransmit(void *ctx, const struct bind_row *row)
 {
 	struct retrans *r = ctx;
-	struct conn *c = conn_get(&r->conns, row->sock);
+	struct conn *c = conn_get(&r->who.conns, row->sock);
 	unsigned flags = (unsigned)bind_get(row, R_FLAGS, 0);
 	struct line l = {
 		.row = row,
@@ -324,7 +281,7 @@ static int on_synack(void *ctx, const struct bind_row *row)
 	struct sock listener = {.cookie = bind_get(row, S_LISTENER, 0)};
 	struct line l = {
 		.row = row,
-		.owner = conn_find(&r->conns, &listener),
+		.owner = conn_find(&r->who.conns, &listener),
 		.type = 'S',
 		.cause = C_SYNACK,
 		.state = TCP_S_NEW_SYN_RECV,
@@ -353,7 +310,7 @@ static int on_probe(void *ctx, const struct bind_row *row)
 	uint32_t nxt = (uint32_t)bind_get(row, P_NXT, 0), end = (uint32_t)bind_get(row, P_WRITE, 0);
 	struct line l = {
 		.row = row,
-		.owner = conn_find(&r->conns, row->sock),
+		.owner = conn_find(&r->who.conns, row->sock),
 		.type = 'L',
 		.cause = C_TLP_NEW,
 		.state = (unsigned)bind_get(row, P_STATE, 0),
@@ -387,54 +344,68 @@ static void notes(struct retrans *r)
 static void set_table(struct retrans *r, struct out_col *cols, struct out_col *count_cols)
 {
 	memcpy(cols, columns, sizeof(columns));
-	memcpy(count_cols, count_columns, sizeof(count_columns));
+	by_cols(r->tallies.key, count_cols);
+	memcpy(count_cols + BY_N_COLS, count_columns, sizeof(count_columns));
 	cols[COL_TIME_S].hidden = !opts.timestamp;
 	for (size_t i = N_COLUMNS - N_VERBOSE; i < N_COLUMNS; i++)
 		cols[i].hidden = !opts.verbose;
-	count_cols[N_COUNT_COLUMNS - 2].hidden = !opts.probes;
+	count_cols[N_COUNT_COLUMNS - 1].hidden = !opts.probes;
 	if (opts.count)
 		out_table(r->run->out, count_cols, N_COUNT_COLUMNS);
 	else
 		out_table(r->run->out, cols, N_COLUMNS);
 }
 
+static int check(int *n_operands, char **operands, struct fail *fail)
+{
+	enum by_key key;
+
+	if (opts.by && !opts.count)
+		return fail_set(fail, STATUS_USAGE, "--by goes with -c");
+	if (by_parse(opts.by, BY_OF_SOCKETS, &key, fail))
+		return -1;
+	return cells_filter_check(&opts.filter, fail);
+}
+
 static int run(struct cmd_run *run)
 {
-	struct retrans r = {.run = run};
+	struct retrans r = {
+		.run = run,
+		.tallies = {.key = BY_CONN, .size = sizeof(struct tally), .max = MAX_GROUPS},
+	};
 	struct out_col cols[N_COLUMNS], count_cols[N_COUNT_COLUMNS];
-	struct bind binds[CONN_TRACK_N + 3];
-	struct input_job job = {.binds = binds, .n_binds = CONN_TRACK_N + 3, .ctx = &r};
+	struct bind binds[3 + BY_N_BINDS] = {
+		{.record = "retransmit",
+		 .fields = retransmit_fields,
+		 .n_fields = R_N,
+		 .on = on_retransmit},
+		{.record = "synack_retransmit",
+		 .fields = synack_fields,
+		 .n_fields = S_N,
+		 .on = on_synack},
+		{.record = "loss_probe", .fields = probe_fields, .n_fields = P_N, .on = on_probe},
+	};
+	struct input_job job = {.binds = binds, .n_binds = 3 + BY_N_BINDS, .ctx = &r};
 	int rc;
 
-	if (input_needs(run->in, "retrans", "retransmit", run->fail))
+	if (input_needs(run->in, "retrans", "retransmit", run->fail) ||
+	    by_parse(opts.by, BY_OF_SOCKETS, &r.tallies.key, run->fail))
 		return -1;
-	conn_track(binds);
-	binds[CONN_TRACK_N] = (struct bind){.record = "retransmit",
-					    .fields = retransmit_fields,
-					    .n_fields = R_N,
-					    .on = on_retransmit};
-	binds[CONN_TRACK_N + 1] = (struct bind){.record = "synack_retransmit",
-						.fields = synack_fields,
-						.n_fields = S_N,
-						.on = on_synack};
-	binds[CONN_TRACK_N + 2] = (struct bind){
-		.record = "loss_probe", .fields = probe_fields, .n_fields = P_N, .on = on_probe};
+	by_bind(binds + 3);
 	notes(&r);
 	set_table(&r, cols, count_cols);
 	rc = input_run(run->in, &job, run->fail);
-	if (!rc && opts.count)
-		rc = print_tallies(&r);
+	if (!rc)
+		print_tallies(&r);
 	if (!rc && r.n_failed && (!opts.verbose || opts.count))
 		out_note(run->out,
 			 "%llu tries to send a segment again failed inside this machine; they are "
 			 "left out (-v tells them)",
 			 (unsigned long long)r.n_failed);
-	if (!rc && (r.failed || r.conns.failed))
+	if (!rc && (r.tallies.failed || by_who_failed(&r.who)))
 		rc = fail_nomem(run->fail);
-	for (size_t i = 0; i < r.tallies.cap; i++)
-		free(r.tallies.slots[i].value);
-	map_fini(&r.tallies);
-	conn_table_fini(&r.conns);
+	by_groups_fini(&r.tallies);
+	by_who_fini(&r.who);
 	return rc;
 }
 
@@ -459,5 +430,6 @@ const struct cmd cmd_retrans = {
 	.n_rows = sizeof(rows) / sizeof(rows[0]),
 	.opts = &opts,
 	.group = "retrans",
+	.check = check,
 	.run = run,
 };

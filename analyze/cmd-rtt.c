@@ -8,21 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "by.h"
 #include "cells.h"
 #include "clock.h"
 #include "cmd.h"
 #include "hist.h"
 #include "names.h"
 
-/* Addresses with a histogram each, so that a hostile trace has a bound. */
-#define MAX_GROUPS 16384
+#define MAX_GROUPS 16384 /* with a histogram each: a hostile trace may have more */
 #define NS_PER_S 1e9
 
 static struct {
 	struct opt_fixed interval, duration;
 	bool timestamp, ms, by_laddr, by_raddr, mean, raw, percentiles, each;
 	struct opt_u32 lport, rport;
-	const char *laddr, *raddr;
+	const char *laddr, *raddr, *by;
+	enum by_key key; /* what -b, -B or --by says */
 	uint8_t laddr_b[FLOW_ADDR_LEN], raddr_b[FLOW_ADDR_LEN];
 	struct cells_filter filter;
 } opts;
@@ -37,10 +38,12 @@ static const struct opt_row rows[] = {
 	{'P', "rport", "PORT", OPT_PORT, AT(rport), "only this remote port"},
 	{'a', "laddr", "ADDRESS", OPT_STR, AT(laddr), "only this local address"},
 	{'A', "raddr", "ADDRESS", OPT_STR, AT(raddr), "only this remote address"},
-	{'4', "ipv4", NULL, OPT_FLAG, AT(filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, AT(filter.v6), "only IPv6"},
-	{'b', "byladdr", NULL, OPT_FLAG, AT(by_laddr), "a histogram for each local address"},
-	{'B', "byraddr", NULL, OPT_FLAG, AT(by_raddr), "a histogram for each remote address"},
+	CELLS_FAMILY_ROWS(opts),
+	{'b', "byladdr", NULL, OPT_FLAG, AT(by_laddr),
+	 "a histogram for each local address: --by local"},
+	{'B', "byraddr", NULL, OPT_FLAG, AT(by_raddr),
+	 "a histogram for each remote address: --by remote"},
+	{0, "by", "KEY", OPT_STR, AT(by), "one for each " BY_OF_SOCKETS_HELP},
 	{'e', "extension", NULL, OPT_FLAG, AT(mean), "the mean with each histogram"},
 	{0, "raw", NULL, OPT_FLAG, AT(raw), "raw samples instead of the smoothed value (srtt)"},
 	{0, "percentiles", NULL, OPT_FLAG, AT(percentiles),
@@ -58,92 +61,66 @@ static const struct bind_field rtt_fields[R_N] = {
 };
 
 struct group {
-	uint8_t addr[FLOW_ADDR_LEN];
+	struct by_group by;
 	struct hist hist;
-	struct group *next; /* of the same hash */
 };
 
 struct rtt {
+	struct by_who who; /* first: by_bind() */
 	struct cmd_run *run;
-	struct group **groups; /* in the order they were met; one without -b and -B */
-	size_t n_groups, cap_groups;
-	struct map map;
+	struct by_groups groups; /* in the order they were met */
+	struct hist *all;	 /* of the one group, where there is no key */
 	struct names sources;
 	uint64_t next_ns, end_ns; /* of the interval; of -d */
-	uint64_t n_events, n_values, n_probe, n_left_out;
+	uint64_t n_events, n_values, n_probe;
 	uint64_t probe;		/* the value of source that means: no sample visible */
 	bool has_probe, failed; /* failed: no memory */
-	struct out_col cols[16];
+	struct out_col cols[BY_N_COLS + 16];
 };
 
 /* ---- groups ---- */
 
-static struct group *new_group(struct rtt *r, const uint8_t *addr, struct group *next)
+/* NULL: no memory, or above the bound. */
+static struct hist *find_hist(struct rtt *r, const struct sock *sock)
 {
-	struct group *g, **more;
+	struct task room;
+	struct by_event e = {.sock = sock};
+	struct group *g;
 
-	if (r->n_groups == r->cap_groups) {
-		size_t cap = r->cap_groups ? r->cap_groups * 2 : 16;
-
-		more = realloc(r->groups, cap * sizeof(*more));
-		if (!more)
-			return NULL;
-		r->groups = more;
-		r->cap_groups = cap;
-	}
-	g = calloc(1, sizeof(*g));
-	if (!g)
-		return NULL;
-	if (addr)
-		memcpy(g->addr, addr, FLOW_ADDR_LEN);
-	hist_init(&g->hist, opts.ms ? 1000 : 1, opts.percentiles);
-	g->next = next;
-	r->groups[r->n_groups++] = g;
-	return g;
+	if (by_needs_conns(opts.key))
+		e.task = conn_task(conn_find(&r->who.conns, sock), &room);
+	g = by_groups_get(&r->groups, &r->who, &e);
+	if (g && !g->hist.unit)
+		hist_init(&g->hist, opts.ms ? 1000 : 1, opts.percentiles);
+	return g ? &g->hist : NULL;
 }
 
-/* NULL: no memory, or above the bound (counted). */
-static struct group *find_group(struct rtt *r, const uint8_t *addr)
+static struct group *group_at(const struct rtt *r, size_t i)
 {
-	uint64_t hash = map_hash(addr, FLOW_ADDR_LEN);
-	struct group *first = map_get(&r->map, hash), *g;
-
-	for (g = first; g; g = g->next)
-		if (!memcmp(g->addr, addr, FLOW_ADDR_LEN))
-			return g;
-	if (r->n_groups == MAX_GROUPS) {
-		r->n_left_out++;
-		return NULL;
-	}
-	g = new_group(r, addr, first);
-	if (!g || map_put(&r->map, hash, g))
-		r->failed = true;
-	return g;
+	return (struct group *)r->groups.list[i];
 }
 
 static void fini(struct rtt *r)
 {
-	for (size_t i = 0; i < r->n_groups; i++) {
-		hist_fini(&r->groups[i]->hist);
-		free(r->groups[i]);
-	}
-	free(r->groups);
-	map_fini(&r->map);
+	for (size_t i = 0; i < r->groups.n; i++)
+		hist_fini(&group_at(r, i)->hist);
+	by_groups_fini(&r->groups);
+	by_who_fini(&r->who);
 	names_fini(&r->sources);
 }
 
 /* ---- printing ---- */
 
-enum { P_TIME, P_TIME_S, P_ADDR, P_N };
+static const struct out_col time_columns[] = {CELLS_TIME_COLS};
 static const struct out_col percentile_columns[] = {
-	{"TIME", "time", 8, true}, {"TIME(s)", "time_s", 9, true}, {"ADDRESS", "address", 39, true},
-	{"N", "n", -10, false},	   {"MIN", "min", -9, false},	   {"P50", "p50", -9, false},
-	{"P90", "p90", -9, false}, {"P99", "p99", -9, false},	   {"P99.9", "p99_9", -9, false},
-	{"MAX", "max", -9, false}, {"MEAN", "mean", -9, false},	   {"UNIT", "unit", 0, false},
+	{"N", "n", -10, false},	   {"MIN", "min", -9, false},	{"P50", "p50", -9, false},
+	{"P90", "p90", -9, false}, {"P99", "p99", -9, false},	{"P99.9", "p99_9", -9, false},
+	{"MAX", "max", -9, false}, {"MEAN", "mean", -9, false}, {"UNIT", "unit", 0, false},
 };
 static const struct out_col bucket_columns[] = {
-	{NULL, "time", 0, false},  {NULL, "time_s", 0, false}, {NULL, "address", 0, false},
-	{NULL, "unit", 0, false},  {NULL, "low", 0, false},    {NULL, "high", 0, false},
+	{NULL, "unit", 0, false},
+	{NULL, "low", 0, false},
+	{NULL, "high", 0, false},
 	{NULL, "count", 0, false},
 };
 static const struct out_col each_columns[] = {
@@ -160,40 +137,22 @@ static const char *unit_name(void)
 	return opts.ms ? "msecs" : "usecs";
 }
 
-static bool is_grouped(void)
-{
-	return opts.by_laddr || opts.by_raddr;
-}
-
 static void cells_group(struct rtt *r, const struct group *g, uint64_t at_ns)
 {
 	struct out *o = r->run->out;
 
 	cell_clock(o, r->run->in, at_ns);
 	cell_seconds(o, r->run->in, at_ns);
-	cell_addr(o, is_grouped() ? g->addr : NULL);
-}
-
-static void cell_value(struct out *o, double us)
-{
-	if (opts.ms)
-		out_fixed(o, us / 1000, 3);
-	else
-		out_fixed(o, us, 0);
+	by_cells(o, &r->who, opts.key, &g->by);
 }
 
 static void print_percentiles(struct rtt *r, const struct group *g, uint64_t at_ns)
 {
-	static const double parts[] = {0.5, 0.9, 0.99, 0.999};
 	struct out *o = r->run->out;
 
 	cells_group(r, g, at_ns);
 	out_u64(o, g->hist.n);
-	cell_value(o, (double)g->hist.min);
-	for (size_t i = 0; i < N_COLS(parts); i++)
-		cell_value(o, (double)hist_percentile(&g->hist, parts[i]));
-	cell_value(o, (double)g->hist.max);
-	out_fixed(o, hist_mean(&g->hist) / (opts.ms ? 1000 : 1), opts.ms ? 3 : 1);
+	cells_percentiles(o, &g->hist, opts.ms ? 1000 : 1, opts.ms ? 3 : 0, opts.ms ? 3 : 1);
 	out_str(o, unit_name());
 	out_end_row(o);
 }
@@ -201,19 +160,14 @@ static void print_percentiles(struct rtt *r, const struct group *g, uint64_t at_
 static void print_picture(struct rtt *r, const struct group *g)
 {
 	struct text *t = out_line(r->run->out);
-	char addr[FLOW_TEXT_LEN] = "*******";
 
-	if (is_grouped())
-		flow_addr_text(g->addr, addr);
-	if (is_grouped() || opts.mean)
-		text_fmt(t, "%s = %s",
-			 opts.by_laddr	 ? "Local Address"
-			 : opts.by_raddr ? "Remote Address"
-					 : "All Addresses",
-			 addr);
+	if (opts.key != BY_ALL)
+		by_text(t, &r->who, opts.key, &g->by);
+	else if (opts.mean)
+		text_puts(t, "All Addresses = *******");
 	if (opts.mean)
 		text_fmt(t, " [AVG %.1f]", hist_mean(&g->hist) / g->hist.unit);
-	if (is_grouped() || opts.mean)
+	if (opts.key != BY_ALL || opts.mean)
 		text_putc(t, '\n');
 	hist_draw(&g->hist, unit_name(), t);
 	out_end_line(r->run->out);
@@ -222,30 +176,16 @@ static void print_picture(struct rtt *r, const struct group *g)
 static void print_json(struct rtt *r, const struct group *g, uint64_t at_ns)
 {
 	struct json *j = out_object(r->run->out);
-	char text[FLOW_TEXT_LEN];
 
 	json_fixed(j, "time_s", input_seconds(r->run->in, at_ns), 9);
-	if (is_grouped()) {
-		flow_addr_text(g->addr, text);
-		json_str(j, opts.by_laddr ? "laddr" : "raddr", text, strlen(text));
-	}
+	by_json(j, &r->who, opts.key, &g->by);
 	json_str(j, "value", opts.raw ? "rtt" : "srtt", opts.raw ? 3 : 4);
 	json_str(j, "unit", unit_name(), strlen(unit_name()));
 	json_u64(j, "n", g->hist.n);
 	json_fixed(j, "mean", hist_mean(&g->hist) / g->hist.unit, 3);
 	json_fixed(j, "min", (double)g->hist.min / g->hist.unit, 3);
 	json_fixed(j, "max", (double)g->hist.max / g->hist.unit, 3);
-	json_open(j, "buckets", '[');
-	for (unsigned i = 0; i < HIST_SLOTS; i++) {
-		if (!g->hist.slots[i])
-			continue;
-		json_open(j, NULL, '{');
-		json_u64(j, "low", hist_low(i));
-		json_u64(j, "high", hist_high(i));
-		json_u64(j, "count", g->hist.slots[i]);
-		json_close(j, '}');
-	}
-	json_close(j, ']');
+	hist_json(&g->hist, j);
 	out_end_object(r->run->out);
 }
 
@@ -265,10 +205,16 @@ static void print_buckets(struct rtt *r, const struct group *g, uint64_t at_ns)
 	}
 }
 
-static int by_addr(const void *a, const void *b)
+/* Groups of other intervals are not kept: there may be many. */
+static bool begin_anew(struct by_group *by)
 {
-	return memcmp((*(struct group *const *)a)->addr, (*(struct group *const *)b)->addr,
-		      FLOW_ADDR_LEN);
+	struct group *g = (struct group *)by;
+
+	if (opts.key == BY_ALL)
+		hist_clear(&g->hist);
+	else
+		hist_fini(&g->hist);
+	return opts.key == BY_ALL;
 }
 
 /* All groups, for what came until at_ns; then they begin anew. */
@@ -277,14 +223,13 @@ static void print_groups(struct rtt *r, uint64_t at_ns)
 	struct out *o = r->run->out;
 	char time[16];
 
-	if (is_grouped())
-		qsort(r->groups, r->n_groups, sizeof(*r->groups), by_addr);
+	by_groups_sort(&r->groups);
 	if (opts.timestamp && !opts.percentiles && !out_is_json(o) && !out_is_csv(o)) {
 		clock_time_of_day(input_wall(r->run->in, at_ns), time);
 		text_fmt(out_line(o), "%s\n", time);
 	}
-	for (size_t i = 0; i < r->n_groups; i++) {
-		struct group *g = r->groups[i];
+	for (size_t i = 0; i < r->groups.n; i++) {
+		struct group *g = group_at(r, i);
 
 		if (!g->hist.n)
 			continue;
@@ -296,25 +241,30 @@ static void print_groups(struct rtt *r, uint64_t at_ns)
 			print_buckets(r, g, at_ns);
 		else
 			print_picture(r, g);
-		hist_clear(&g->hist);
+		r->failed |= g->hist.failed;
 	}
+	by_groups_keep(&r->groups, begin_anew);
 }
 
 static void begin_table(struct rtt *r)
 {
 	struct out *o = r->run->out;
+	unsigned n = N_COLS(time_columns) + BY_N_COLS;
+	const struct out_col *cols = opts.percentiles ? percentile_columns : bucket_columns;
+	unsigned n_cols = opts.percentiles ? N_COLS(percentile_columns) : N_COLS(bucket_columns);
 
 	if (opts.each) {
 		out_table(o, each_columns, N_COLS(each_columns));
-	} else if (opts.percentiles) {
-		memcpy(r->cols, percentile_columns, sizeof(percentile_columns));
-		r->cols[P_TIME].hidden = !opts.timestamp;
-		r->cols[P_TIME_S].hidden = !opts.interval.given;
-		r->cols[P_ADDR].hidden = !is_grouped();
-		out_table(o, r->cols, N_COLS(percentile_columns));
-	} else if (out_is_csv(o)) {
-		out_table(o, bucket_columns, N_COLS(bucket_columns));
+		return;
 	}
+	if (!opts.percentiles && !out_is_csv(o))
+		return;
+	memcpy(r->cols, time_columns, sizeof(time_columns));
+	r->cols[0].hidden = !opts.timestamp;
+	r->cols[1].hidden = !opts.interval.given;
+	by_cols(opts.key, r->cols + N_COLS(time_columns));
+	memcpy(r->cols + n, cols, n_cols * sizeof(*cols));
+	out_table(o, r->cols, n + n_cols);
 }
 
 /* ---- values ---- */
@@ -326,8 +276,8 @@ static uint64_t interval_ns(void)
 
 static bool has_values(const struct rtt *r)
 {
-	for (size_t i = 0; i < r->n_groups; i++)
-		if (r->groups[i]->hist.n)
+	for (size_t i = 0; i < r->groups.n; i++)
+		if (group_at(r, i)->hist.n)
 			return true;
 	return false;
 }
@@ -357,8 +307,7 @@ static bool is_wanted(const struct bind_row *row)
 	if (!cells_filter_has(&opts.filter, f))
 		return false;
 	if (!f)
-		return !opts.lport.given && !opts.rport.given && !opts.laddr && !opts.raddr &&
-		       !is_grouped();
+		return !opts.lport.given && !opts.rport.given && !opts.laddr && !opts.raddr;
 	return (!opts.lport.given || f->lport == opts.lport.v) &&
 	       (!opts.rport.given || f->rport == opts.rport.v) &&
 	       (!opts.laddr || !memcmp(f->laddr, opts.laddr_b, FLOW_ADDR_LEN)) &&
@@ -396,8 +345,7 @@ static int on_row(void *ctx, const struct bind_row *row)
 	struct rtt *r = ctx;
 	int64_t rtt = (int64_t)bind_get(row, R_RTT, (uint64_t)-1);
 	uint64_t srtt = bind_get(row, R_SRTT, 0);
-	const struct flow *f = row->sock ? &row->sock->flow : NULL;
-	struct group *g;
+	struct hist *h;
 
 	if (row->ts_ns > r->end_ns || !is_wanted(row))
 		return 0;
@@ -411,9 +359,9 @@ static int on_row(void *ctx, const struct bind_row *row)
 		print_each(r, row, rtt, srtt);
 		return 0;
 	}
-	g = is_grouped() ? find_group(r, opts.by_laddr ? f->laddr : f->raddr) : r->groups[0];
-	if (g)
-		hist_add(&g->hist, opts.raw ? (uint64_t)rtt : srtt);
+	h = r->all ? r->all : find_hist(r, row->sock);
+	if (h)
+		hist_add(h, opts.raw ? (uint64_t)rtt : srtt);
 	return 0;
 }
 
@@ -423,7 +371,7 @@ static int on_columns(void *ctx, const struct bind *b)
 	struct rtt *r = ctx;
 	unsigned field = opts.raw ? R_RTT : R_SRTT;
 	const struct tape_column *col = &b->cols[field];
-	struct hist *h = &r->groups[0]->hist;
+	struct hist *h = r->all;
 	uint64_t before = h->n;
 
 	r->n_events += b->n_rows;
@@ -453,8 +401,11 @@ static int on_columns(void *ctx, const struct bind *b)
 
 static int check(int *n_operands, char **operands, struct fail *fail)
 {
-	if (opts.by_laddr && opts.by_raddr)
-		return fail_set(fail, STATUS_USAGE, "-b and -B exclude each other");
+	if (opts.by_laddr + opts.by_raddr + (opts.by != NULL) > 1)
+		return fail_set(fail, STATUS_USAGE, "-b, -B and --by exclude each other");
+	opts.key = opts.by_laddr ? BY_LOCAL : opts.by_raddr ? BY_REMOTE : BY_ALL;
+	if (by_parse(opts.by, BY_OF_SOCKETS, &opts.key, fail))
+		return -1;
 	if (opts.laddr && !flow_addr_parse(opts.laddr, opts.laddr_b))
 		return fail_set(fail, STATUS_USAGE, "-a takes an IP address, not '%s'", opts.laddr);
 	if (opts.raddr && !flow_addr_parse(opts.raddr, opts.raddr_b))
@@ -468,7 +419,7 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 
 static bool needs_rows(void)
 {
-	return opts.interval.given || opts.duration.given || opts.each || is_grouped() ||
+	return opts.interval.given || opts.duration.given || opts.each || opts.key != BY_ALL ||
 	       opts.lport.given || opts.rport.given || opts.laddr || opts.raddr || opts.filter.v4 ||
 	       opts.filter.v6;
 }
@@ -480,8 +431,11 @@ static int begin(struct rtt *r)
 	if (input_needs(r->run->in, "rtt", "rtt", r->run->fail) ||
 	    (opts.raw && input_needs_field(r->run->in, "rtt", "rtt_us", r->run->fail)))
 		return -1;
-	if (!is_grouped() && !new_group(r, NULL, NULL))
-		return fail_nomem(r->run->fail);
+	if (opts.key == BY_ALL) {
+		r->all = find_hist(r, NULL);
+		if (!r->all)
+			return fail_nomem(r->run->fail);
+	}
 	if (names_init(&r->sources, s, "rtt_source"))
 		return fail_nomem(r->run->fail);
 	for (size_t i = 0; i < r->sources.n; i++)
@@ -509,16 +463,16 @@ static int finish(struct rtt *r)
 			"tcp_probe "
 			"only; record with tcptape-record -e rtt on a kernel with fexit or kprobes",
 			r->run->path);
-	for (size_t i = 0; i < r->n_groups; i++)
-		r->failed |= r->groups[i]->hist.failed;
-	if (r->failed)
+	for (size_t i = 0; i < r->groups.n; i++)
+		r->failed |= group_at(r, i)->hist.failed;
+	if (r->failed || r->groups.failed || by_who_failed(&r->who))
 		return fail_nomem(r->run->fail);
 	if (has_values(r))
 		print_groups(r, opts.interval.given && r->next_ns < last ? r->next_ns : last);
-	if (r->n_left_out)
+	if (r->groups.n_left_out)
 		out_note(r->run->out,
-			 "%" PRIu64 " values of addresses beyond the first %d are left out",
-			 r->n_left_out, MAX_GROUPS);
+			 "%" PRIu64 " values of groups beyond the first %d are left out",
+			 r->groups.n_left_out, MAX_GROUPS);
 	if (!r->n_values)
 		out_note(r->run->out, "no round-trip times among the chosen events");
 	return 0;
@@ -526,15 +480,22 @@ static int finish(struct rtt *r)
 
 static int run(struct cmd_run *run)
 {
-	struct rtt r = {.run = run};
-	struct bind bind = {.record = "rtt", .fields = rtt_fields, .n_fields = R_N, .on = on_row};
-	struct input_job job = {.binds = &bind,
+	struct rtt r = {
+		.run = run,
+		.groups = {.key = opts.key, .size = sizeof(struct group), .max = MAX_GROUPS},
+	};
+	struct bind binds[1 + BY_N_BINDS] = {
+		{.record = "rtt", .fields = rtt_fields, .n_fields = R_N, .on = on_row}};
+	struct input_job job = {.binds = binds,
 				.n_binds = 1,
 				.on_chunk = on_chunk,
 				.ctx = &r,
 				.on_columns = needs_rows() ? NULL : on_columns};
 	int rc = begin(&r);
 
+	by_bind(binds + 1);
+	if (opts.key != BY_ALL)
+		job.n_binds += by_needs_conns(opts.key) ? BY_N_BINDS : BY_BIND_CONN;
 	if (!rc)
 		rc = input_run(run->in, &job, run->fail);
 	if (!rc)

@@ -23,12 +23,8 @@ static const struct opt_row rows[] = {
 	 "a column with the seconds since the start of the trace"},
 	{'w', "wide", NULL, OPT_FLAG, offsetof(__typeof__(opts), wide),
 	 "columns wide enough for IPv6"},
-	{'L', "localport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.local_ports),
-	 "only these local ports: 80,443"},
-	{'D', "remoteport", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.remote_ports),
-	 "only these remote ports"},
-	{'4', "ipv4", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"},
+	CELLS_PORT_ROWS(opts),
+	CELLS_FAMILY_ROWS(opts),
 };
 
 enum { COL_TIME, COL_TIME_S, COL_LADDR = 6, COL_RADDR = 8 };
@@ -57,8 +53,8 @@ struct line {
 };
 
 struct states {
+	struct conn_table conns; /* first: conn_track() */
 	struct cmd_run *run;
-	struct conn_table conns;
 	struct map held; /* cookie -> struct line that we own, see hold() */
 };
 
@@ -213,22 +209,6 @@ static void release_all(struct states *s)
 	map_fini(&s->held);
 }
 
-static int on_snapshot(void *ctx, const struct bind_row *row)
-{
-	struct states *s = ctx;
-
-	conn_take_snapshot(&s->conns, row);
-	return 0;
-}
-
-static int on_destroy(void *ctx, const struct bind_row *row)
-{
-	struct states *s = ctx;
-
-	conn_drop(&s->conns, conn_find(&s->conns, row->sock));
-	return 0;
-}
-
 static int check(int *n_operands, char **operands, struct fail *fail)
 {
 	return cells_filter_check(&opts.filter, fail);
@@ -238,25 +218,15 @@ static int run(struct cmd_run *run)
 {
 	struct states s = {.run = run};
 	struct out_col cols[N_COLUMNS];
-	struct bind binds[] = {
-		{.record = "tcp_state",
-		 .fields = conn_state_fields,
-		 .n_fields = ST_N,
-		 .on = on_state},
-		{.record = "snap_sock",
-		 .fields = conn_snap_fields,
-		 .n_fields = SNAP_N,
-		 .on = on_snapshot},
-		{.record = "tcp_destroy",
-		 .fields = conn_state_fields,
-		 .n_fields = 1,
-		 .on = on_destroy},
-	};
-	struct input_job job = {.binds = binds, .n_binds = 3, .on_chunk = on_chunk, .ctx = &s};
+	struct bind binds[CONN_TRACK_N];
+	struct input_job job = {
+		.binds = binds, .n_binds = CONN_TRACK_N, .on_chunk = on_chunk, .ctx = &s};
 	int rc;
 
 	if (input_needs(run->in, "conn", "tcp_state", run->fail))
 		return -1;
+	conn_track(binds);
+	binds[CONN_TRACK_STATE].on = on_state;
 	memcpy(cols, columns, sizeof(cols));
 	cols[COL_TIME].hidden = !opts.time;
 	cols[COL_TIME_S].hidden = !opts.timestamp;

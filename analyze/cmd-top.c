@@ -14,6 +14,7 @@
 #include "cmd.h"
 #include "streams.h"
 
+#define KEYS (BY_OF_SOCKETS | BY_BIT(BY_TID))
 #define NS_PER_S 1e9
 #define MAX_ENTRIES (1 << 20) /* of each table here: a hostile trace may ask for more */
 #define MAX_IDLE 100000	      /* intervals that only sleepers are in; more are told as one */
@@ -31,9 +32,7 @@ static struct {
 static const struct opt_row rows[] = {
 	{'i', "interval", "SECONDS", OPT_FIXED, AT(interval),
 	 "a table for each interval, else one of all"},
-	{'b', "by", "KEY", OPT_STR, AT(by),
-	 "add up by conn (connection and process, the default), pid, tid,\n"
-	 "comm, cgroup, netns, remote (address)"},
+	{'b', "by", "KEY", OPT_STR, AT(by), "instead add up by tid, " BY_OF_SOCKETS_HELP},
 	{'s', "sort", "COLUMN", OPT_STR, AT(sort),
 	 "most first of: all (bytes both ways, the default), sent, received,\n"
 	 "wait"},
@@ -42,26 +41,18 @@ static const struct opt_row rows[] = {
 	 "else all"},
 	{'p', "caller", "PID", OPT_U32, AT(pid),
 	 "only calls of this process (--pid: of all on its connections)"},
-	{'L', "localport", "PORTS", OPT_STR, AT(filter.local_ports),
-	 "only these local ports: 80,443"},
-	{'D', "remoteport", "PORTS", OPT_STR, AT(filter.remote_ports), "only these remote ports"},
-	{'4', "ipv4", NULL, OPT_FLAG, AT(filter.v4), "only IPv4"},
-	{'6', "ipv6", NULL, OPT_FLAG, AT(filter.v6), "only IPv6"},
+	CELLS_PORT_ROWS(opts),
+	CELLS_FAMILY_ROWS(opts),
 	{'v', "verbose", NULL, OPT_FLAG, AT(verbose), "columns for calls and failures"},
 };
 
 enum { COL_TIME, COL_TIME_S, COL_BY, COL_SUMS = COL_BY + BY_N_COLS };
-enum { SUM_VERBOSE = 4, N_SUMS = 9 };
+enum { SUM_VERBOSE = 4, N_SUMS = 8 };
 static const struct out_col sum_cols[N_SUMS] = {
-	{"RX_KB", "rx_bytes", -9, false},
-	{"TX_KB", "tx_bytes", -9, false},
-	{"RX_WAIT", "rx_wait_ms", -9, false},
-	{"TX_WAIT", "tx_wait_ms", -9, false},
-	{"RX_CALLS", "rx_calls", -8, true},
-	{"TX_CALLS", "tx_calls", -8, true},
-	{"AGAIN", "again", -6, true},
-	{"ERRORS", "errors", -6, true},
-	{NULL, "conn", 0, false},
+	{"RX_KB", "rx_bytes", -9, false},     {"TX_KB", "tx_bytes", -9, false},
+	{"RX_WAIT", "rx_wait_ms", -9, false}, {"TX_WAIT", "tx_wait_ms", -9, false},
+	{"RX_CALLS", "rx_calls", -8, true},   {"TX_CALLS", "tx_calls", -8, true},
+	{"AGAIN", "again", -6, true},	      {"ERRORS", "errors", -6, true},
 };
 #define N_COLUMNS (COL_SUMS + N_SUMS)
 
@@ -75,7 +66,6 @@ struct item { /* a row of output */
 	struct by_group group;
 	struct sums sums;
 	unsigned n_waiting; /* threads that point here */
-	struct item *next;  /* of the same hash */
 };
 
 struct thread {		   /* that was seen in a call */
@@ -85,75 +75,26 @@ struct thread {		   /* that was seen in a call */
 };
 
 struct top {
-	struct by_names names; /* first: by_bind() */
+	struct by_who who; /* first: by_bind() */
 	struct cmd_run *run;
-	enum by_key by;
 	struct out_col cols[N_COLUMNS];
-	struct map items, threads; /* by hash, by tid */
+	struct by_groups items;
+	struct map threads; /* by tid */
 	struct streams streams;
-	struct item **list;
-	size_t n, cap;
 	uint64_t from_ns, next_ns; /* of the interval; without -i: of all */
 	bool has_wait, failed;
-	uint64_t n_left_out, n_cut;
+	uint64_t n_cut;
 	size_t n_waiting, n_idle;
 };
 
 /* ---- tables ---- */
 
-static bool list(struct top *t, struct item *item)
-{
-	size_t cap = t->cap ? 2 * t->cap : 64;
-	struct item **more;
-
-	if (t->n == t->cap) {
-		more = realloc(t->list, cap * sizeof(struct item *));
-		if (!more)
-			return false;
-		t->list = more;
-		t->cap = cap;
-	}
-	t->list[t->n++] = item;
-	return true;
-}
-
-/* Into the table; the list has it already. */
-static void enter(struct top *t, struct item *item)
-{
-	uint64_t hash = map_hash(&item->group.id, sizeof(item->group.id));
-
-	item->next = map_get(&t->items, hash);
-	if (map_put(&t->items, hash, item))
-		t->failed = true;
-}
-
 /* The row that an event belongs to; NULL: none, or no memory. */
 static struct item *find(struct top *t, const struct bind_row *row)
 {
-	struct by_id id;
-	struct item *i;
+	struct by_event e = {.sock = row->sock, .task = row->task};
 
-	if (!by_id(t->by, row->sock, row->task, &id))
-		return NULL;
-	for (i = map_get(&t->items, map_hash(&id, sizeof(id))); i; i = i->next) {
-		if (!memcmp(&i->group.id, &id, sizeof(id))) {
-			by_see(&i->group, row->task);
-			return i;
-		}
-	}
-	if (t->n >= MAX_ENTRIES) {
-		t->n_left_out++;
-		return NULL;
-	}
-	i = calloc(1, sizeof(*i));
-	if (!i || !list(t, i)) {
-		free(i);
-		t->failed = true;
-		return NULL;
-	}
-	by_open(&i->group, &id, row->sock, row->task);
-	enter(t, i);
-	return i;
+	return by_groups_get(&t->items, &t->who, &e);
 }
 
 /* Made if need be; NULL: too many, or no memory. */
@@ -174,36 +115,21 @@ static struct thread *thread(struct top *t, const struct task *task)
 
 static void fini(struct top *t)
 {
-	for (size_t i = 0; i < t->n; i++)
-		free(t->list[i]);
-	free(t->list);
-	map_fini(&t->items);
+	by_groups_fini(&t->items);
 	for (size_t i = 0; i < t->threads.cap; i++)
 		free(t->threads.slots[i].value);
 	map_fini(&t->threads);
 	streams_fini(&t->streams);
-	by_names_fini(&t->names);
+	by_who_fini(&t->who);
 }
 
-/* The interval is over: keep only the rows that threads still sleep in. */
-static void begin_anew(struct top *t)
+/* A new interval: only the rows remain that threads still sleep in. */
+static bool is_slept_in(struct by_group *g)
 {
-	size_t n = 0;
+	struct item *i = (struct item *)g;
 
-	map_fini(&t->items);
-	t->items = (struct map){0};
-	for (size_t i = 0; i < t->n; i++) {
-		struct item *item = t->list[i];
-
-		if (!item->n_waiting) {
-			free(item);
-			continue;
-		}
-		item->sums = (struct sums){0};
-		t->list[n++] = item;
-		enter(t, item);
-	}
-	t->n = n;
+	i->sums = (struct sums){0};
+	return i->n_waiting;
 }
 
 /* ---- printing ---- */
@@ -228,7 +154,7 @@ static int by_weight(const void *a, const void *b)
 
 	if (v != w)
 		return v > w ? -1 : 1;
-	return memcmp(&x->group.id, &y->group.id, sizeof(x->group.id));
+	return by_compare(&x->group, &y->group);
 }
 
 static void cell_kb(struct out *o, uint64_t bytes)
@@ -254,7 +180,7 @@ static void print(struct top *t, const struct item *i)
 
 	cell_clock(o, t->run->in, t->from_ns);
 	cell_seconds(o, t->run->in, t->from_ns);
-	by_cells(o, t->by, &i->group, &t->names);
+	by_cells(o, &t->who, t->items.key, &i->group);
 	cell_kb(o, s->bytes[RX]);
 	cell_kb(o, s->bytes[TX]);
 	cell_wait(t, s->wait_ns[RX]);
@@ -263,7 +189,6 @@ static void print(struct top *t, const struct item *i)
 	out_u64(o, s->calls[TX]);
 	out_u64(o, s->again);
 	out_u64(o, s->errors);
-	cell_cookie(o, t->by == BY_CONN ? i->group.sock.cookie : 0);
 	out_end_row(o);
 }
 
@@ -278,15 +203,16 @@ static void print_all(struct top *t)
 {
 	size_t max = max_rows(t->run->out), n = 0;
 
-	if (t->n)
-		qsort(t->list, t->n, sizeof(struct item *), by_weight);
-	for (size_t k = 0; k < t->n; k++) {
-		const struct sums *s = &t->list[k]->sums;
+	if (t->items.n)
+		qsort(t->items.list, t->items.n, sizeof(*t->items.list), by_weight);
+	for (size_t k = 0; k < t->items.n; k++) {
+		const struct item *i = (const struct item *)t->items.list[k];
+		const struct sums *s = &i->sums;
 
 		if (!s->calls[TX] && !s->calls[RX] && !s->wait_ns[TX] && !s->wait_ns[RX])
 			continue;
 		if (n++ < max)
-			print(t, t->list[k]);
+			print(t, i);
 		else
 			t->n_cut++;
 	}
@@ -316,7 +242,7 @@ static void pass(struct top *t, uint64_t ts_ns)
 	while (ts_ns >= t->next_ns && t->next_ns != UINT64_MAX) { /* without -i it is that */
 		settle(t, t->next_ns);
 		print_all(t);
-		begin_anew(t);
+		by_groups_keep(&t->items, is_slept_in);
 		n = (ts_ns - t->next_ns) / step;
 		if (n && t->n_waiting && t->n_idle < MAX_IDLE) {
 			t->n_idle++;
@@ -454,14 +380,13 @@ static int on_recv(void *ctx, const struct bind_row *row)
 	return take(ctx, row, RX);
 }
 
-static const struct bind_field destroy_fields[] = {{"sock", BIND_SOCK}};
-
 static int on_destroy(void *ctx, const struct bind_row *row)
 {
 	struct top *t = ctx;
 
 	if (row->sock)
 		streams_end(&t->streams, row->sock);
+	conn_drop(&t->who.conns, conn_find(&t->who.conns, row->sock));
 	return 0;
 }
 
@@ -479,7 +404,7 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 		return fail_set(fail, STATUS_USAGE, "-s takes all, sent, received or wait");
 	if (opts.interval.given && (opts.interval.v < 1e-3 || opts.interval.v > 1e9))
 		return fail_set(fail, STATUS_USAGE, "-i takes seconds, from 0.001");
-	if (by_parse(opts.by, &by, fail))
+	if (by_parse(opts.by, KEYS, &by, fail))
 		return -1;
 	return cells_filter_check(&opts.filter, fail);
 }
@@ -491,9 +416,9 @@ static void begin_table(struct top *t)
 	memcpy(t->cols, time_cols, sizeof(time_cols));
 	t->cols[COL_TIME].hidden = !opts.interval.given;
 	t->cols[COL_TIME_S].hidden = !opts.interval.given || opts.interval.v >= 1;
-	by_show_cols(t->by, t->cols + COL_BY);
+	by_cols(t->items.key, t->cols + COL_BY);
 	memcpy(t->cols + COL_SUMS, sum_cols, sizeof(sum_cols));
-	for (int i = SUM_VERBOSE; i < N_SUMS - 1; i++)
+	for (int i = SUM_VERBOSE; i < N_SUMS; i++)
 		t->cols[COL_SUMS + i].hidden = !opts.verbose;
 	out_table(t->run->out, t->cols, N_COLUMNS);
 }
@@ -540,36 +465,39 @@ static void finish(struct top *t)
 			 t->streams.past_bytes[RX], t->streams.past_bytes[TX], t->streams.n_past);
 	if (t->n_cut)
 		out_note(o, "%" PRIu64 " rows are not shown (-r 0 shows all)", t->n_cut);
-	if (t->n_left_out)
+	if (t->items.n_left_out)
 		out_note(o, "%" PRIu64 " events beyond the first %d rows are left out",
-			 t->n_left_out, MAX_ENTRIES);
+			 t->items.n_left_out, MAX_ENTRIES);
 }
 
 static int run(struct cmd_run *run)
 {
-	struct top t = {.run = run, .from_ns = input_from(run->in), .next_ns = UINT64_MAX};
-	struct bind binds[BY_N_BINDS + 4];
+	struct top t = {
+		.run = run,
+		.from_ns = input_from(run->in),
+		.next_ns = UINT64_MAX,
+		.items = {.key = BY_CALLER, .size = sizeof(struct item), .max = MAX_ENTRIES},
+	};
+	struct bind binds[BY_N_BINDS + 3] = {
+		{.record = "io_send", .fields = send_fields, .n_fields = IO_FLAGS, .on = on_send},
+		{.record = "io_recv", .fields = recv_fields, .n_fields = IO_N, .on = on_recv},
+		{.record = "io_wait", .fields = wait_fields, .n_fields = W_N, .on = on_wait},
+	};
 	struct input_job job = {
-		.binds = binds, .n_binds = BY_N_BINDS + 4, .on_chunk = on_chunk, .ctx = &t};
+		.binds = binds, .n_binds = BY_N_BINDS + 3, .on_chunk = on_chunk, .ctx = &t};
 	int rc;
 
-	if (input_needs(run->in, "io", NULL, run->fail) || by_parse(opts.by, &t.by, run->fail))
+	if (input_needs(run->in, "io", NULL, run->fail) ||
+	    by_parse(opts.by, KEYS, &t.items.key, run->fail))
 		return -1;
-	by_bind(binds);
-	binds[BY_N_BINDS] = (struct bind){
-		.record = "io_send", .fields = send_fields, .n_fields = IO_FLAGS, .on = on_send};
-	binds[BY_N_BINDS + 1] = (struct bind){
-		.record = "io_recv", .fields = recv_fields, .n_fields = IO_N, .on = on_recv};
-	binds[BY_N_BINDS + 2] = (struct bind){
-		.record = "io_wait", .fields = wait_fields, .n_fields = W_N, .on = on_wait};
-	binds[BY_N_BINDS + 3] = (struct bind){
-		.record = "tcp_destroy", .fields = destroy_fields, .n_fields = 1, .on = on_destroy};
+	by_bind(binds + 3);
+	binds[3 + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
 	if (opts.interval.given)
 		t.next_ns = t.from_ns + (uint64_t)(opts.interval.v * NS_PER_S);
 	note_probes(&t);
 	begin_table(&t);
 	rc = input_run(run->in, &job, run->fail);
-	if (!rc && (t.failed || t.names.failed || t.streams.failed))
+	if (!rc && (t.failed || t.items.failed || by_who_failed(&t.who) || t.streams.failed))
 		rc = fail_nomem(run->fail);
 	if (!rc)
 		finish(&t);
@@ -589,7 +517,9 @@ const struct cmd cmd_top = {
 		"in the send buffer;\n"
 		"not in poll or epoll. AGAIN: calls that would have had to sleep. PID and COMM are "
 		"who called, named\n"
-		"by the main thread if it called too. Live, with another table each second:\n"
+		"by the main thread if it called too. Rows are by connection and process, unless "
+		"--by\n"
+		"tells. Live, with another table each second:\n"
 		"  tcptape-record -e +io -o - | tcptape top -i 1 -\n",
 	.rows = rows,
 	.n_rows = sizeof(rows) / sizeof(rows[0]),

@@ -1,28 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * verify: reads all of a trace and holds what it says of itself against what it holds: checksums
- * and block numbers (the reader's part), every column of every chunk, times against their bounds
- * and the order promised, counts, the index, the end. docs/format.md says what must be.
+ * verify: reads all of a trace, block by block, and holds what it says of itself against what it
+ * holds: checksums and block numbers (the reader's part), the order of blocks, every column of
+ * every chunk, times against their bounds and the order promised, counts, losses, the index, the
+ * end. docs/format.md says what must be.
  */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cmd.h"
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
-struct verify {
-	struct cmd_run *run;
-	uint64_t n_chunks, n_snapshots, n_read;
-	uint64_t n_events;  /* n_read, and those of chunks that were left out */
-	uint64_t n_strange; /* columns of a newer version */
-	uint64_t floor_ns, lost;
-	uint64_t n_found, first_at;
-	bool after_damage; /* counts go on from what the next chunk says */
-	size_t n_damage;   /* of the reader's list, so far shown */
-	const struct tape_index_entry *index;
-	size_t n_index, next_index;
-};
+#include "cursor.h"
+#include "layout.h"
+#include "verify_parts.h"
 
 static const struct out_col cols[] = {
 	{"OFFSET", "offset", -12, false},
@@ -30,10 +23,7 @@ static const struct out_col cols[] = {
 	{"WHAT", "what", 0, false},
 };
 
-static void found(struct verify *v, uint64_t offset, uint64_t bytes, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static void found(struct verify *v, uint64_t offset, uint64_t bytes, const char *fmt, ...)
+void verify_found(struct verify *v, uint64_t offset, uint64_t bytes, const char *fmt, ...)
 {
 	struct out *o = v->run->out;
 	char text[320];
@@ -55,177 +45,229 @@ static void found(struct verify *v, uint64_t offset, uint64_t bytes, const char 
 	out_end_row(o);
 }
 
-/* What the reader met and left out since the call before. */
+/* What the reader met and passed over since the call before. */
 static void show_damage(struct verify *v)
 {
 	size_t n;
-	const struct tape_damage *d = tape_reader_damage(input_reader(v->run->in), &n);
+	const struct tape_damage *d = tape_reader_damage(v->reader, &n);
 
-	v->after_damage |= n > v->n_damage;
+	if (n > v->n_damage)
+		v->after_damage = v->any_damage = true;
 	for (; v->n_damage < n; v->n_damage++)
-		found(v, d[v->n_damage].offset, d[v->n_damage].bytes, "%s", d[v->n_damage].text);
+		verify_found(v, d[v->n_damage].offset, d[v->n_damage].bytes, "%s",
+			     d[v->n_damage].text);
 }
 
-/* ---- one chunk ---- */
+/* ---- where a block may stand, and how it is marked ---- */
 
-/* Decode all that the schema knows. */
-static int check_columns(struct verify *v, struct tape_chunk *chunk)
+static bool is_chunk(const struct tape_block_view *b)
 {
-	const struct tape_schema *s = input_schema(v->run->in);
-	struct tape_column col;
-	struct tape_error err;
+	return b->h.type == TAPE_BLOCK_CHUNK || b->h.type == TAPE_BLOCK_SNAPSHOT;
+}
 
-	for (size_t k = 0; k < s->n_records; k++) {
-		const struct tape_record *rec = &s->records[k];
+static bool is_known(const struct tape_block_view *b)
+{
+	return b->h.type >= TAPE_BLOCK_FILE && b->h.type <= TAPE_BLOCK_END &&
+	       b->h.type != TAPE_BLOCK_MARK && !(b->h.flags & ~TAPE_BLOCK_KNOWN_FLAGS);
+}
 
-		for (unsigned f = 0; tape_chunk_rows(chunk, rec->id) && f < rec->n_fields; f++) {
-			int rc = tape_chunk_column(chunk, rec->id, f, &col, &err);
+static void check_place(struct verify *v, const struct tape_block_view *b)
+{
+	bool needed = is_chunk(b) || b->h.type == TAPE_BLOCK_FILE || b->h.type == TAPE_BLOCK_SCHEMA;
 
-			if (rc == TAPE_E_NOMEM)
-				return fail_nomem(v->run->fail);
-			if (rc == TAPE_E_UNKNOWN)
-				v->n_strange++;
-			else if (rc && rc != TAPE_E_ABSENT)
-				found(v, tape_chunk_offset(chunk), 0, "%s", err.text);
+	if (!is_known(b))
+		return;
+	if (needed == !!(b->h.flags & TAPE_BLOCK_ANCILLARY))
+		verify_found(v, b->offset, 0,
+			     "block at byte %" PRIu64 " is %smarked as one that "
+			     "can be left out",
+			     b->offset, needed ? "" : "not ");
+	if ((b->h.type == TAPE_BLOCK_FILE) != !v->n_blocks)
+		verify_found(v, b->offset, 0,
+			     v->n_blocks ? "a second FILE block"
+					 : "the FILE block is missing, or damaged");
+	if (v->index_at && b->h.type != TAPE_BLOCK_END)
+		verify_found(v, b->offset, 0, "block at byte %" PRIu64 " stands behind the index",
+			     b->offset);
+}
+
+/* ---- blocks that are no chunks ---- */
+
+/* Repeats are the same, byte for byte. */
+static void check_schema(struct verify *v, const struct tape_block_view *b, bool is_first)
+{
+	uint64_t hash = XXH3_64bits(b->payload, b->h.payload_len);
+
+	if (is_first)
+		v->schema_hash = hash;
+	else if (hash != v->schema_hash)
+		verify_found(v, b->offset, 0, "schema at byte %" PRIu64 " is not that of the start",
+			     b->offset);
+}
+
+static void check_clock(struct verify *v, const struct tape_block_view *b)
+{
+	uint64_t mono_ns = tape_le(b->type_head, 8);
+
+	if (mono_ns < v->last_mono_ns)
+		verify_found(v, b->offset, 0,
+			     "a reading of the clocks is earlier than the one before");
+	v->last_mono_ns = mono_ns;
+}
+
+static void check_losses(struct verify *v, const struct tape_block_view *b, size_t n_before)
+{
+	const struct tape_loss *l = v->facts.losses.p;
+
+	for (size_t i = n_before; i < v->facts.losses.n; i++) {
+		if (l[i].from_ns > l[i].to_ns)
+			verify_found(v, b->offset, 0, "a loss ends before it begins");
+		if (l[i].count > UINT64_MAX - v->lost) {
+			verify_found(v, b->offset, 0, "the sum of lost events has no 64 bits");
+			v->lost = UINT64_MAX;
+		} else {
+			v->lost += l[i].count;
 		}
 	}
+}
+
+static void check_end(struct verify *v, const struct tape_block_view *b)
+{
+	const struct tape_end *end = &v->facts.end;
+	size_t len = b->h.payload_len;
+	const uint8_t *tail = b->payload + len - TAPE_TAIL_LEN;
+
+	if (!end->closed) {
+		verify_found(v, b->offset, 0, "the END block is too short");
+		return;
+	}
+	if (len < TAPE_TAIL_LEN || tape_le(tail, 8) != b->offset ||
+	    memcmp(tail + 8, TAPE_TAIL_MAGIC, 8))
+		verify_found(v, b->offset, 0, "the last 16 bytes do not lead to the end block");
+	if (!v->any_damage && tape_le(b->type_head, 8) != v->index_at)
+		verify_found(v, b->offset, 0,
+			     "the end names an index at byte %" PRIu64 ", there is %s%" PRIu64,
+			     tape_le(b->type_head, 8),
+			     v->index_at ? "one at " : "none: ", v->index_at);
+	if (!v->after_damage && end->n_events != v->n_events)
+		verify_found(v, b->offset, 0,
+			     "the end speaks of %" PRIu64 " events, there are %" PRIu64,
+			     end->n_events, v->n_events);
+	if (end->lost < v->lost || (!v->any_damage && end->lost != v->lost))
+		verify_found(v, b->offset, 0,
+			     "the end speaks of %" PRIu64 " lost events, the trace of %" PRIu64,
+			     end->lost, v->lost);
+	if (end->end_ns < v->last_ns)
+		verify_found(v, b->offset, 0, "the end is earlier than the last event");
+}
+
+/* One that is good in itself. */
+static void check_fact(struct verify *v, const struct tape_block_view *b, size_t n_losses,
+		       bool had_schema)
+{
+	switch (b->h.type) {
+	case TAPE_BLOCK_SCHEMA: check_schema(v, b, !had_schema); break;
+	case TAPE_BLOCK_CLOCK: check_clock(v, b); break;
+	case TAPE_BLOCK_LOSS: check_losses(v, b, n_losses); break;
+	case TAPE_BLOCK_INDEX:
+		verify_index(v, b);
+		v->index_at = b->offset;
+		break;
+	case TAPE_BLOCK_END: check_end(v, b); break;
+	default: break;
+	}
+}
+
+/* 0, 1 nothing can be read behind it, -1 *fail. */
+static int take_fact(struct verify *v, const struct tape_block_view *b)
+{
+	size_t n_losses = v->facts.losses.n;
+	bool had_schema = v->facts.schema, had_file = v->facts.any;
+	struct tape_error err;
+	int rc = tape_facts_block(&v->facts, b, &err);
+
+	if (!rc) {
+		if (is_known(b))
+			check_fact(v, b, n_losses, had_schema);
+		return 0;
+	}
+	if (rc == TAPE_E_NOMEM || (rc == TAPE_E_VERSION && !had_file))
+		return fail_tape(v->run->fail, v->run->path, &err);
+	verify_found(v, b->offset, rc == TAPE_E_VERSION ? 0 : tape_block_len(&b->h), "%s",
+		     err.text);
+	v->after_damage = v->any_damage = true;
+	return rc == TAPE_E_VERSION;
+}
+
+static int take_block(struct verify *v, const struct tape_block_view *b)
+{
+	check_place(v, b);
+	if (b->h.type != TAPE_BLOCK_FILE)
+		v->facts.any = true; /* it is missing, which was said */
+	v->n_blocks++;
+	if (!b->payload)
+		return 0; /* noted by the reader */
+	if (!is_chunk(b) || !is_known(b))
+		return take_fact(v, b);
+	if (v->facts.schema)
+		return verify_chunk(v, b);
+	verify_found(v, b->offset, tape_block_len(&b->h), "a chunk before the schema");
+	v->after_damage = v->any_damage = true;
 	return 0;
 }
 
-/* Times against the header's bounds, and against the floor of the chunk before. */
-static void check_times(struct verify *v, struct tape_chunk *chunk)
+static int take_all(struct verify *v)
 {
-	const struct tape_chunk_head *h = tape_chunk_head(chunk);
-	uint64_t at = tape_chunk_offset(chunk), min = UINT64_MAX, max = 0, late = 0;
-	struct tape_column ts;
-
-	if (tape_chunk_column(chunk, TAPE_COMMON, TAPE_COMMON_TS, &ts, NULL)) {
-		found(v, at, 0, "chunk at byte %" PRIu64 ": its events have no times", at);
-		return;
-	}
-	for (uint32_t i = 0; i < ts.n; i++) {
-		uint64_t t = tape_column_get(&ts, i);
-
-		min = t < min ? t : min;
-		max = t > max ? t : max;
-		late += t < v->floor_ns;
-	}
-	if (min != h->ts_min || max != h->ts_max)
-		found(v, at, 0, "chunk at byte %" PRIu64 ": its times are not those of its header",
-		      at);
-	if (tape_chunk_is_snapshot(chunk))
-		return;
-	if (late != h->n_stragglers)
-		found(v, at, 0,
-		      "chunk at byte %" PRIu64 ": %" PRIu64
-		      " events are earlier than was promised, its header says %" PRIu32,
-		      at, late, h->n_stragglers);
-	if (h->ts_floor < h->ts_max || h->ts_floor < v->floor_ns)
-		found(v, at, 0, "chunk at byte %" PRIu64 ": the promised order is taken back", at);
-	v->floor_ns = h->ts_floor > v->floor_ns ? h->ts_floor : v->floor_ns;
-}
-
-/* Sums that run through the file; where something was left out they are taken as they come. */
-static void check_sums(struct verify *v, const struct tape_chunk *chunk)
-{
-	const struct tape_chunk_head *h = tape_chunk_head(chunk);
-	uint64_t at = tape_chunk_offset(chunk);
-
-	if (!v->after_damage && h->first_event != v->n_events)
-		found(v, at, 0,
-		      "chunk at byte %" PRIu64 ": %" PRIu64 " events are before it, not %" PRIu64,
-		      at, v->n_events, h->first_event);
-	if (h->lost < v->lost)
-		found(v, at, 0, "chunk at byte %" PRIu64 ": the sum of lost events falls", at);
-	v->lost = h->lost;
-	v->n_events = h->first_event;
-	if (tape_chunk_is_snapshot(chunk)) {
-		v->n_snapshots++;
-	} else {
-		v->n_chunks++;
-		v->n_events += h->n_events;
-		v->n_read += h->n_events;
-	}
-	v->after_damage = false;
-}
-
-/* The index must name each chunk, and no other place. Entries of what was left out are passed over.
- */
-static void check_index(struct verify *v, const struct tape_chunk *chunk)
-{
-	const struct tape_chunk_head *h = tape_chunk_head(chunk);
-	uint64_t at = tape_chunk_offset(chunk);
-	const struct tape_index_entry *e;
-
-	while (v->next_index < v->n_index && v->index[v->next_index].offset < at) {
-		e = &v->index[v->next_index++];
-		if (!v->after_damage)
-			found(v, e->offset, 0,
-			      "the index names byte %" PRIu64 ", where no chunk is", e->offset);
-	}
-	if (!v->index)
-		return;
-	e = v->next_index < v->n_index ? &v->index[v->next_index] : NULL;
-	if (!e || e->offset != at) {
-		found(v, at, 0, "the index leaves out the chunk at byte %" PRIu64, at);
-		return;
-	}
-	v->next_index++;
-	if (e->ts_min != h->ts_min || e->ts_max != h->ts_max)
-		found(v, at, 0, "the index gives the chunk at byte %" PRIu64 " other times", at);
-}
-
-/* An error that ends the reading is a fault like the others, unless it is ours. */
-static int check_chunks(struct verify *v)
-{
-	struct tape_chunk *chunk;
+	struct tape_block_view b;
 	struct tape_error err;
 	int rc;
 
-	while ((rc = tape_reader_next(input_reader(v->run->in), &chunk, &err)) == 1) {
-		input_reached(v->run->in, tape_chunk_head(chunk)->ts_max);
+	while ((rc = tape_reader_next_block(v->reader, &b, &err)) == 1) {
 		show_damage(v);
-		check_index(v, chunk);
-		check_sums(v, chunk);
-		check_times(v, chunk);
-		if (check_columns(v, chunk) || out_flush(v->run->out))
+		rc = take_block(v, &b);
+		if (rc < 0 || out_flush(v->run->out))
 			return -1;
+		if (rc)
+			break;
 	}
 	show_damage(v);
-	if (rc == TAPE_E_NOMEM || rc == TAPE_E_IO)
+	if (rc < 0)
 		return fail_tape(v->run->fail, v->run->path, &err);
-	if (rc) {
-		found(v, err.offset, 0, "%s", err.text);
-		v->after_damage = true;
-	}
+	if (!v->n_blocks)
+		return fail_set(v->run->fail, STATUS_FOUND,
+				"%s: not a tcptape trace, or nothing of it is left", v->run->path);
 	return 0;
 }
 
 /* ---- the whole ---- */
 
-static void check_end(struct verify *v)
+static double seconds(const struct verify *v, uint64_t ts_ns)
+{
+	return (double)(int64_t)(ts_ns - v->facts.info.start_ns) / 1e9;
+}
+
+static void check_whole(struct verify *v)
 {
 	struct tape_end end;
 
-	tape_reader_end(input_reader(v->run->in), &end);
+	tape_reader_end(v->reader, &end);
 	if (end.truncated)
-		found(v, end.truncated_at, 0, "the trace ends inside a block");
-	if (!end.closed)
-		return;
-	if (!v->after_damage && end.n_events != v->n_events)
-		found(v, 0, 0, "the end speaks of %" PRIu64 " events, there are %" PRIu64,
-		      end.n_events, v->n_events);
-	if (end.lost < v->lost)
-		found(v, 0, 0, "the end speaks of %" PRIu64 " lost events, the chunks of %" PRIu64,
-		      end.lost, v->lost);
-	if (input_is_pipe(v->run->in))
-		return;
-	if (!v->index && v->n_chunks + v->n_snapshots)
+		verify_found(v, end.truncated_at, 0, "the trace ends inside a block");
+	if (!v->facts.schema)
+		verify_found(v, 0, 0, "no schema can be read");
+	if (v->facts.end.closed && !v->index_at && v->n_chunks + v->n_snapshots)
 		out_note(v->run->out, "there is no index: finding a time takes longer");
-	for (; v->next_index < v->n_index && !v->after_damage; v->next_index++)
-		found(v, v->index[v->next_index].offset, 0,
-		      "the index names byte %" PRIu64 ", where no chunk is",
-		      v->index[v->next_index].offset);
+	if (v->facts.end.closed)
+		return;
+	if (v->last_ns)
+		out_note(v->run->out,
+			 "the recording was not closed (it ended in a crash, or still runs): it "
+			 "reaches to +%.3fs",
+			 seconds(v, v->last_ns));
+	else
+		out_note(v->run->out,
+			 "the recording was not closed (it ended in a crash, or still runs): no "
+			 "whole chunk of events is there");
 }
 
 static void say(struct verify *v)
@@ -256,31 +298,43 @@ static void say(struct verify *v)
 	if (v->n_strange)
 		out_note(o, "%" PRIu64 " columns are written in a newer way and were not looked at",
 			 v->n_strange);
+	if (v->lost)
+		out_note(o, "%" PRIu64 " events were lost (tcptape info shows where)", v->lost);
 }
 
 static int run(struct cmd_run *run)
 {
 	struct verify v = {.run = run};
+	struct tape_error err;
+	int rc;
 
-	if (!input_is_pipe(run->in))
-		v.index = tape_reader_index(input_reader(run->in), &v.n_index);
-	if (check_chunks(&v))
-		return -1;
-	check_end(&v);
-	say(&v);
-	if (!v.n_found)
-		return 0;
-	return fail_set(run->fail, STATUS_FOUND, "%s: damaged, first at byte %" PRIu64 "",
-			run->path, v.first_at);
+	if (tape_reader_open_blocks(&v.reader, run->path, &err) || tape_chunk_new(&v.chunk, &err)) {
+		rc = fail_tape(run->fail, run->path, &err);
+	} else {
+		rc = take_all(&v);
+		if (!rc) {
+			check_whole(&v);
+			say(&v);
+		}
+		if (!rc && v.n_found)
+			rc = fail_set(run->fail, STATUS_FOUND,
+				      "%s: damaged, first at byte %" PRIu64, run->path, v.first_at);
+	}
+	tape_index_fini(&v.expected);
+	tape_facts_fini(&v.facts);
+	tape_chunk_free(v.chunk);
+	tape_reader_close(v.reader);
+	return rc;
 }
 
 const struct cmd cmd_verify = {
 	.name = "verify",
-	.summary = "checks every checksum, column, count and time of a trace",
+	.summary = "checks every checksum, column, count, time and order of a trace",
 	.about = "Each fault is a line with its place in the file; the exit status is 1 if there "
 		 "is\n"
 		 "one. A trace that was not closed is no fault, but is said.\n",
 	.many_files = true,
 	.plain_input = true,
+	.opens_itself = true,
 	.run = run,
 };

@@ -26,8 +26,9 @@ struct cmd {
 	void *opts;	   /* what the rows fill */
 	const char *group; /* loss in this group biases the result; NULL: any group */
 	bool many_files;
-	bool plain_input; /* without the options that choose: it looks at the file as it is */
-	bool local_ports; /* shows starts of connects: look for their local ports first */
+	bool plain_input;  /* without the options that choose: it looks at the file as it is */
+	bool opens_itself; /* run finds no input: it reads files that are no good traces */
+	bool local_ports;  /* shows starts of connects: look for their local ports first */
 
 	/* Optional: checks the options before a file is opened; may take operands off the end. */
 	int (*check)(int *n_operands, char **operands, struct fail *fail);
@@ -36,6 +37,6 @@ struct cmd {
 
 extern const struct cmd cmd_info, cmd_dump, cmd_rtt, cmd_connlat, cmd_states, cmd_events, cmd_life,
 	cmd_drops, cmd_inerrs, cmd_retrans, cmd_resets, cmd_listen, cmd_nic, cmd_top, cmd_delay,
-	cmd_verify;
+	cmd_verify, cmd_repair;
 
 #endif

@@ -91,7 +91,17 @@ void conn_own(struct conn *c, const struct task *task, bool sure)
 		return;
 	c->has_owner = true;
 	c->pid = task->pid;
+	c->cgroup = task->cgroup;
 	memcpy(c->comm, task->comm, sizeof(c->comm));
+}
+
+const struct task *conn_task(const struct conn *c, struct task *room)
+{
+	if (!c || !c->has_owner)
+		return NULL;
+	*room = (struct task){.pid = c->pid, .cgroup = c->cgroup};
+	memcpy(room->comm, c->comm, sizeof(room->comm));
+	return room;
 }
 
 static uint64_t began(const struct conn *c)

@@ -36,7 +36,8 @@ struct conn {
 	struct flow flow; /* with the local port as soon as it is known */
 	uint32_t netns;
 	bool has_flow, has_owner;
-	uint32_t pid; /* of the owner: who connected, accepted, or had it open in a snapshot */
+	uint64_t cgroup; /* of the owner; 0 not recorded */
+	uint32_t pid;	 /* of the owner: who connected, accepted, or had it open in a snapshot */
 	char comm[EV_COMM_LEN + 1];
 
 	unsigned state;	     /* TCP_S_UNKNOWN: not known */
@@ -70,6 +71,9 @@ void conn_drop(struct conn_table *t, struct conn *c);
 
 /* This task has it. The first one known stays, unless `sure` (it connected or accepted). */
 void conn_own(struct conn *c, const struct task *task, bool sure);
+
+/* The owner as a task, in *room; NULL: not known. Which thread it was is not told: tid 0. */
+const struct task *conn_task(const struct conn *c, struct task *room);
 
 /*
  * Those that `wanted` says yes to, oldest first (by the first SYN, else by when they were first

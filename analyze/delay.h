@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the views of tcptape delay share: the layers of one direction as columns, and the
- * distribution of their times.
+ * What tcptape delay is made of: the layers of one direction, the table of segments, the slowest of
+ * them, and the distribution of their times.
  */
 #ifndef ANA_DELAY_H
 #define ANA_DELAY_H
 
+#include "by.h"
 #include "cells.h"
 #include "segment.h"
+
+/* ---- layers (delay_layer.c) ---- */
 
 struct delay_layer {
 	unsigned layer;
@@ -18,6 +21,9 @@ struct delay_layer {
 
 /* Layers in which time is spent, in order; ends with title NULL. */
 const struct delay_layer *delay_layers(enum seg_dir dir);
+
+/* Layers that not every segment passes, so nobody's time is also theirs; as bits. */
+uint32_t delay_detours(enum seg_dir dir);
 
 /*
  * The layers whose time is that of `layer` in all of a recording that has only `recorded`: itself
@@ -35,26 +41,55 @@ void delay_title(enum seg_dir dir, uint32_t span, char buf[DELAY_TITLE_LEN]);
  */
 bool delay_is_clean(const struct segment *s, uint32_t recorded, unsigned layer);
 
-/* ---- the distribution ---- */
+/* ---- the table of segments (delay_table.c) ---- */
 
-enum delay_by {
-	DELAY_ALL,
-	DELAY_REMOTE,
-	DELAY_LOCAL,
-	DELAY_CONN,
-	DELAY_PID,
-	DELAY_COMM,
-	DELAY_NETNS,
-	DELAY_INTERFACE
+#define DELAY_MAX_COLUMNS 56
+
+struct delay_table {
+	struct out *out;
+	struct input *in;
+	enum seg_dir dir;
+	uint32_t recorded; /* layers as bits */
+	bool time_of_day;
+
+	struct out_col cols[DELAY_MAX_COLUMNS];
+	unsigned n_cols;
+	char titles[SEG_LAYERS][DELAY_TITLE_LEN + 4];
 };
+
+/* Begin the table; what stands above the blank line is set. */
+void delay_table_begin(struct delay_table *t);
+/* owner: whose connection it is; NULL: not known. */
+void delay_table_row(struct delay_table *t, const struct segment *s, const struct task *owner);
+
+/* ---- the slowest (delay_slowest.c) ---- */
+
+struct delay_slow {
+	struct segment segment;
+	struct task owner; /* pid 0: not known */
+};
+
+struct delay_slowest {
+	struct delay_slow *v; /* a heap, the fastest of them first */
+	size_t n, max;
+};
+
+int delay_slowest_init(struct delay_slowest *d, size_t max); /* -1: no memory */
+void delay_slowest_fini(struct delay_slowest *d);
+void delay_slowest_add(struct delay_slowest *d, const struct segment *s, const struct task *owner);
+/* The slowest first; nothing can be added any more. */
+void delay_slowest_sort(struct delay_slowest *d);
+
+/* ---- the distribution (delay_dist.c) ---- */
 
 struct delay_dist;
 
 struct delay_dist_opts {
 	enum seg_dir dir;
 	uint32_t recorded; /* layers as bits */
-	enum delay_by by;
-	bool picture; /* a histogram instead of percentiles */
+	enum by_key by;
+	const struct by_who *who; /* stays the caller's */
+	bool picture;		  /* a histogram instead of percentiles */
 };
 
 /* NULL: no memory. */

@@ -7,114 +7,40 @@
 
 #include "delay.h"
 #include "hist.h"
-#include "map.h"
 
 #define MAX_GROUPS 2048 /* with some 100 KiB each */
 #define TOTAL SEG_LAYERS
-#define KEY_LEN 64
 
 struct group {
-	char name[KEY_LEN];
+	struct by_group by;
 	struct hist hists[SEG_LAYERS + 1]; /* nanoseconds; the last one: of the whole */
 	uint64_t n_unknown[SEG_LAYERS + 1];
 	uint64_t n;
 };
 
+static const struct out_col columns[] = {
+	{"LAYER", "layer", 18, false},	   {"N", "n", -9, false},
+	{"MIN(us)", "min_us", -10, false}, {"P50", "p50_us", -10, false},
+	{"P90", "p90_us", -10, false},	   {"P99", "p99_us", -10, false},
+	{"P99.9", "p99_9_us", -10, false}, {"MAX", "max_us", -10, false},
+	{"MEAN", "mean_us", -10, false},   {"UNKNOWN", "unknown", -9, false},
+};
+#define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+static const struct out_col bucket_columns[] = {
+	{NULL, "layer", 0, false},
+	{NULL, "low_us", 0, false},
+	{NULL, "high_us", 0, false},
+	{NULL, "count", 0, false},
+};
+#define N_BUCKET_COLUMNS (sizeof(bucket_columns) / sizeof(bucket_columns[0]))
+
 struct delay_dist {
 	struct delay_dist_opts opts;
 	struct out *out;
-	struct map map;
-	struct group *groups[MAX_GROUPS];
-	size_t n_groups;
-	uint64_t n_left_out;
-	bool failed;
-	struct out_col cols[16];
+	struct by_groups groups;
+	struct out_col cols[BY_N_COLS + N_COLUMNS];
 };
-
-/* ---- layers ---- */
-
-const struct delay_layer *delay_layers(enum seg_dir dir)
-{
-	static const struct delay_layer in[] = {
-		{SEG_IN_DRIVER, "driver", "DRIVER", "driver_us"},
-		{SEG_IN_MAC, "mac", "MAC", "mac_us"},
-		{SEG_IN_IP, "ip", "IP", "ip_us"},
-		{SEG_IN_DELIVER, "deliver", "DELIVER", "deliver_us"},
-		{SEG_IN_TCP, "tcp", "TCP", "tcp_us"},
-		{SEG_IN_BACKLOG, "backlog", "BACKLOG", "backlog_us"},
-		{SEG_IN_ESTABLISHED, "established", "ESTAB", "established_us"},
-		{SEG_IN_HOLE, "hole", "HOLE", "hole_us"},
-		{SEG_IN_QUEUE, "queue", "QUEUE", "queue_us"},
-		{0, NULL, NULL, NULL},
-	};
-	static const struct delay_layer out[] = {
-		{SEG_OUT_WRITE, "write", "WRITE", "write_us"},
-		{SEG_OUT_TCP, "tcp", "TCP", "tcp_us"},
-		{SEG_OUT_IP, "ip", "IP", "ip_us"},
-		{SEG_OUT_OUTPUT, "output", "OUTPUT", "output_us"},
-		{SEG_OUT_QDISC, "qdisc", "QDISC", "qdisc_us"},
-		{SEG_OUT_DRIVER, "driver", "DRIVER", "driver_us"},
-		{SEG_OUT_SENT, "sent", "SENT", "sent_us"},
-		{0, NULL, NULL, NULL},
-	};
-
-	return dir == SEG_IN ? in : out;
-}
-
-/* Not passed by every segment, so nobody's time is also theirs. */
-static uint32_t detours(enum seg_dir dir)
-{
-	return dir == SEG_IN ? SEG_BIT(SEG_IN_BACKLOG) | SEG_BIT(SEG_IN_HOLE) : 0;
-}
-
-static unsigned last_layer(enum seg_dir dir)
-{
-	return dir == SEG_IN ? SEG_IN_COPY : SEG_OUT_COMPLETE;
-}
-
-uint32_t delay_span(enum seg_dir dir, uint32_t recorded, unsigned layer)
-{
-	uint32_t span = SEG_BIT(layer);
-
-	if (!(recorded & SEG_BIT(layer)))
-		return 0;
-	for (unsigned l = layer + 1; l <= last_layer(dir); l++) {
-		if (recorded & SEG_BIT(l) && !(detours(dir) & SEG_BIT(l)))
-			return span;
-		if (!(recorded & SEG_BIT(l)) && !(detours(dir) & SEG_BIT(l)))
-			span |= SEG_BIT(l);
-	}
-	/* nothing behind it tells when it ends; but TCP's end is told */
-	return layer == SEG_IN_ESTABLISHED && dir == SEG_IN ? SEG_BIT(layer) : 0;
-}
-
-void delay_title(enum seg_dir dir, uint32_t span, char buf[DELAY_TITLE_LEN])
-{
-	size_t used = 0;
-
-	*buf = '\0';
-	for (const struct delay_layer *l = delay_layers(dir); l->title; l++)
-		if (span & SEG_BIT(l->layer))
-			used += (size_t)snprintf(buf + used, DELAY_TITLE_LEN - used, "%s%s",
-						 used ? "+" : "", l->title);
-}
-
-bool delay_is_clean(const struct segment *s, uint32_t recorded, unsigned layer)
-{
-	uint32_t missed = 0;
-
-	if (!(s->known & SEG_BIT(layer)))
-		return false;
-	if (!(s->spans & SEG_BIT(layer)))
-		return true;
-	for (unsigned l = layer + 1; l <= last_layer(s->dir); l++) {
-		if (s->known & SEG_BIT(l))
-			break;
-		missed |= SEG_BIT(l) & ~detours(s->dir) & ~SEG_BIT(last_layer(s->dir));
-	}
-	/* the layer where it ended tells no time, but was there */
-	return !(missed & recorded & ~s->seen);
-}
 
 /* ---- groups ---- */
 
@@ -126,6 +52,8 @@ struct delay_dist *delay_dist_new(const struct delay_dist_opts *opts, struct out
 		return NULL;
 	d->opts = *opts;
 	d->out = out;
+	d->groups = (struct by_groups){
+		.key = opts->by, .size = sizeof(struct group), .max = MAX_GROUPS};
 	return d;
 }
 
@@ -133,76 +61,34 @@ void delay_dist_free(struct delay_dist *d)
 {
 	if (!d)
 		return;
-	for (size_t i = 0; i < d->n_groups; i++) {
+	for (size_t i = 0; i < d->groups.n; i++)
 		for (unsigned k = 0; k <= TOTAL; k++)
-			hist_fini(&d->groups[i]->hists[k]);
-		free(d->groups[i]);
-	}
-	map_fini(&d->map);
+			hist_fini(&((struct group *)d->groups.list[i])->hists[k]);
+	by_groups_fini(&d->groups);
 	free(d);
 }
 
-static void name_of(const struct delay_dist *d, const struct segment *s, const struct conn *owner,
-		    char buf[KEY_LEN])
+static struct group *group_of(struct delay_dist *d, const struct segment *s,
+			      const struct conn *owner)
 {
-	const struct flow *f = &s->inner;
-	bool own = s->task.pid;
-	char addr[FLOW_TEXT_LEN];
+	struct sock sock = {
+		.cookie = s->cookie, .flow = s->inner, .netns = s->netns, .has_flow = true};
+	struct task room;
+	struct by_event e = {.sock = &sock,
+			     .task = s->task.pid ? &s->task : conn_task(owner, &room),
+			     .ifindex = s->ifindex};
+	struct group *g = by_groups_get(&d->groups, d->opts.who, &e);
 
-	snprintf(buf, KEY_LEN, "-");
-	switch (d->opts.by) {
-	case DELAY_REMOTE: flow_addr_text(f->raddr, buf); break;
-	case DELAY_LOCAL:
-		flow_addr_text(f->laddr, addr);
-		snprintf(buf, KEY_LEN, flow_addr_is_v4(f->laddr) ? "%s:%u" : "[%s]:%u", addr,
-			 f->lport);
-		break;
-	case DELAY_CONN:
-		if (s->cookie)
-			snprintf(buf, KEY_LEN, "0x%" PRIx64, s->cookie);
-		break;
-	case DELAY_PID:
-		if (own || (owner && owner->has_owner))
-			snprintf(buf, KEY_LEN, "%u", own ? s->task.pid : owner->pid);
-		break;
-	case DELAY_COMM:
-		if (own || (owner && owner->has_owner))
-			snprintf(buf, KEY_LEN, "%s", own ? s->task.comm : owner->comm);
-		break;
-	case DELAY_NETNS: snprintf(buf, KEY_LEN, "%u", s->netns); break;
-	case DELAY_INTERFACE: snprintf(buf, KEY_LEN, "%u/%u", s->netns, s->ifindex); break;
-	case DELAY_ALL: break;
-	}
-}
-
-static struct group *group_of(struct delay_dist *d, const char *name)
-{
-	uint64_t hash = map_hash(name, strlen(name));
-	struct group *g = map_get(&d->map, hash);
-
-	if (g)
-		return g;
-	if (d->n_groups == MAX_GROUPS) {
-		d->n_left_out++;
-		return NULL;
-	}
-	g = calloc(1, sizeof(*g));
-	if (!g || map_put(&d->map, hash, g)) {
-		free(g);
-		d->failed = true;
-		return NULL;
-	}
-	snprintf(g->name, sizeof(g->name), "%s", name);
-	for (unsigned k = 0; k <= TOTAL; k++)
-		hist_init(&g->hists[k], 1000, !d->opts.picture);
-	d->groups[d->n_groups++] = g;
+	if (g && !g->n)
+		for (unsigned k = 0; k <= TOTAL; k++)
+			hist_init(&g->hists[k], 1000, !d->opts.picture);
 	return g;
 }
 
 /* A layer that a segment had no reason to pass, or where its way ended, is not unknown. */
 static bool is_missed(const struct segment *s, uint32_t recorded, unsigned layer)
 {
-	if (detours(s->dir) & SEG_BIT(layer))
+	if (delay_detours(s->dir) & SEG_BIT(layer))
 		return false;
 	if (s->dir == SEG_OUT && layer == SEG_OUT_SENT)
 		return false; /* devices without hardware complete nothing */
@@ -219,11 +105,8 @@ static bool is_missed(const struct segment *s, uint32_t recorded, unsigned layer
 
 void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct conn *owner)
 {
-	char name[KEY_LEN];
-	struct group *g;
+	struct group *g = group_of(d, s, owner);
 
-	name_of(d, s, owner, name);
-	g = group_of(d, name);
 	if (!g)
 		return;
 	g->n++;
@@ -238,67 +121,21 @@ void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct 
 
 /* ---- printing ---- */
 
-enum { C_GROUP };
-static const struct out_col columns[] = {
-	{"GROUP", "group", 22, true},
-	{"LAYER", "layer", 18, false},
-	{"N", "n", -9, false},
-	{"MIN(us)", "min_us", -10, false},
-	{"P50", "p50_us", -10, false},
-	{"P90", "p90_us", -10, false},
-	{"P99", "p99_us", -10, false},
-	{"P99.9", "p99_9_us", -10, false},
-	{"MAX", "max_us", -10, false},
-	{"MEAN", "mean_us", -10, false},
-	{"UNKNOWN", "unknown", -9, false},
-};
-#define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
-
-static const struct out_col bucket_columns[] = {
-	{NULL, "group", 0, false},   {NULL, "layer", 0, false}, {NULL, "low_us", 0, false},
-	{NULL, "high_us", 0, false}, {NULL, "count", 0, false},
-};
-
 static void cells_group(struct delay_dist *d, const struct group *g, const char *layer)
 {
-	if (d->opts.by == DELAY_ALL)
-		out_none(d->out);
-	else
-		out_str(d->out, g->name);
+	by_cells(d->out, d->opts.who, d->opts.by, &g->by);
 	out_str(d->out, layer);
-}
-
-static void cell_us(struct out *o, double ns)
-{
-	out_fixed(o, ns / 1000, 3);
 }
 
 static void print_percentiles(struct delay_dist *d, const struct group *g, unsigned layer,
 			      const char *title)
 {
-	static const double parts[] = {0.5, 0.9, 0.99, 0.999};
 	const struct hist *h = &g->hists[layer];
 	struct out *o = d->out;
 
 	cells_group(d, g, title);
 	out_u64(o, h->n);
-	if (h->n)
-		cell_us(o, (double)h->min);
-	else
-		out_none(o);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		if (h->n)
-			cell_us(o, (double)hist_percentile(h, parts[i]));
-		else
-			out_none(o);
-	}
-	if (h->n) {
-		cell_us(o, (double)h->max);
-		cell_us(o, hist_mean(h));
-	} else {
-		out_none(o);
-		out_none(o);
-	}
+	cells_percentiles(o, h, 1000, 3, 3);
 	out_u64(o, g->n_unknown[layer]);
 	out_end_row(o);
 }
@@ -313,8 +150,8 @@ static void print_picture(struct delay_dist *d, const struct group *g, unsigned 
 	if (!out_is_json(d->out) && !out_is_csv(d->out)) {
 		struct text *t = out_line(d->out);
 
-		if (d->opts.by != DELAY_ALL) {
-			text_safe(t, g->name, strlen(g->name));
+		if (d->opts.by != BY_ALL) {
+			by_text(t, d->opts.who, d->opts.by, &g->by);
 			text_puts(t, "  ");
 		}
 		text_fmt(t, "%s\n", title);
@@ -333,22 +170,16 @@ static void print_picture(struct delay_dist *d, const struct group *g, unsigned 
 	}
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp((*(struct group *const *)a)->name, (*(struct group *const *)b)->name);
-}
-
 static void begin_table(struct delay_dist *d)
 {
-	if (d->opts.picture) {
-		if (out_is_json(d->out) || out_is_csv(d->out))
-			out_table(d->out, bucket_columns,
-				  sizeof(bucket_columns) / sizeof(bucket_columns[0]));
+	bool picture = d->opts.picture;
+
+	if (picture && !out_is_json(d->out) && !out_is_csv(d->out))
 		return;
-	}
-	memcpy(d->cols, columns, sizeof(columns));
-	d->cols[C_GROUP].hidden = d->opts.by == DELAY_ALL;
-	out_table(d->out, d->cols, N_COLUMNS);
+	by_cols(d->opts.by, d->cols);
+	memcpy(d->cols + BY_N_COLS, picture ? bucket_columns : columns,
+	       picture ? sizeof(bucket_columns) : sizeof(columns));
+	out_table(d->out, d->cols, BY_N_COLS + (picture ? N_BUCKET_COLUMNS : N_COLUMNS));
 }
 
 static void print_group(struct delay_dist *d, const struct group *g)
@@ -371,17 +202,21 @@ static void print_group(struct delay_dist *d, const struct group *g)
 
 bool delay_dist_print(struct delay_dist *d)
 {
+	bool failed = d->groups.failed;
+
 	begin_table(d);
-	qsort(d->groups, d->n_groups, sizeof(d->groups[0]), by_name);
-	for (size_t i = 0; i < d->n_groups; i++) {
-		print_group(d, d->groups[i]);
+	by_groups_sort(&d->groups);
+	for (size_t i = 0; i < d->groups.n; i++) {
+		const struct group *g = (const struct group *)d->groups.list[i];
+
+		print_group(d, g);
 		for (unsigned k = 0; k <= TOTAL; k++)
-			d->failed |= d->groups[i]->hists[k].failed;
+			failed |= g->hists[k].failed;
 	}
-	if (d->n_left_out)
+	if (d->groups.n_left_out)
 		out_note(d->out,
 			 "%" PRIu64
 			 " segments of further groups are left out: there are more than %d",
-			 d->n_left_out, MAX_GROUPS);
-	return !d->failed;
+			 d->groups.n_left_out, MAX_GROUPS);
+	return !failed;
 }

@@ -3,7 +3,44 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+struct facts *facts_find(const struct facts_table *t, uint64_t cookie)
+{
+	return cookie ? map_get(&t->map, cookie) : NULL;
+}
+
+struct facts *facts_get(struct facts_table *t, const struct sock *s)
+{
+	uint64_t cookie = s ? s->cookie : 0;
+	struct facts *f = facts_find(t, cookie);
+
+	if (f || !cookie)
+		return f;
+	f = calloc(1, sizeof(*f));
+	if (!f || map_put(&t->map, cookie, f)) {
+		free(f);
+		t->failed = true;
+		return NULL;
+	}
+	return f;
+}
+
+void facts_forget(struct facts_table *t, uint64_t cookie)
+{
+	if (cookie)
+		free(map_del(&t->map, cookie));
+}
+
+void facts_table_fini(struct facts_table *t)
+{
+	for (size_t i = 0; i < t->map.cap; i++)
+		free(t->map.slots[i].value);
+	map_fini(&t->map);
+}
+
+/* ---- rows ---- */
 
 static void take_cc(struct facts *f, const struct bind_row *row, unsigned field)
 {

@@ -20,6 +20,17 @@ struct facts {
 	bool agreed; /* these are known */
 };
 
+struct facts_table {
+	struct map map; /* cookie -> struct facts that we own */
+	bool failed;	/* no memory; the caller asks at the end */
+};
+
+/* Of a connection; made if need be. NULL: its cookie is not known, or no memory. */
+struct facts *facts_get(struct facts_table *t, const struct sock *s);
+struct facts *facts_find(const struct facts_table *t, uint64_t cookie); /* NULL: not there */
+void facts_forget(struct facts_table *t, uint64_t cookie);
+void facts_table_fini(struct facts_table *t);
+
 /* Fields of tcp_facts, and of snap_sock behind the caller's own ones. */
 enum {
 	FACT_CC,

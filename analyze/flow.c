@@ -26,6 +26,15 @@ const char *flow_addr_text(const uint8_t addr[FLOW_ADDR_LEN], char buf[FLOW_TEXT
 	return buf;
 }
 
+const char *flow_end_text(const uint8_t addr[FLOW_ADDR_LEN], uint16_t port, char buf[FLOW_END_LEN])
+{
+	char text[FLOW_TEXT_LEN];
+
+	snprintf(buf, FLOW_END_LEN, flow_addr_is_v4(addr) ? "%s:%u" : "[%s]:%u",
+		 flow_addr_text(addr, text), port);
+	return buf;
+}
+
 bool flow_addr_parse(const char *s, uint8_t ret[FLOW_ADDR_LEN])
 {
 	memcpy(ret, v4_prefix, sizeof(v4_prefix));

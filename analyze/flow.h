@@ -11,6 +11,7 @@
 
 #define FLOW_ADDR_LEN 16
 #define FLOW_TEXT_LEN 48 /* room for any address, and its NUL */
+#define FLOW_END_LEN 56	 /* and for its port */
 
 struct flow {
 	uint8_t laddr[FLOW_ADDR_LEN], raddr[FLOW_ADDR_LEN];
@@ -24,6 +25,9 @@ unsigned flow_version(const struct flow *f);
 
 /* Writes the address as text into buf and returns buf. */
 const char *flow_addr_text(const uint8_t addr[FLOW_ADDR_LEN], char buf[FLOW_TEXT_LEN]);
+
+/* "10.0.0.1:80", "[fd00::1]:443"; writes into buf and returns it. */
+const char *flow_end_text(const uint8_t addr[FLOW_ADDR_LEN], uint16_t port, char buf[FLOW_END_LEN]);
 
 /* Parse an address; whether it is one. */
 bool flow_addr_parse(const char *s, uint8_t ret[FLOW_ADDR_LEN]);

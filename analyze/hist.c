@@ -115,3 +115,18 @@ void hist_draw(const struct hist *h, const char *unit, struct text *t)
 			 wide ? 20 : 10, low, wide ? 20 : 10, high, row[i], (int)width, n, stars);
 	}
 }
+
+void hist_json(const struct hist *h, struct json *j)
+{
+	json_open(j, "buckets", '[');
+	for (unsigned i = 0; i < HIST_SLOTS; i++) {
+		if (!h->slots[i])
+			continue;
+		json_open(j, NULL, '{');
+		json_u64(j, "low", hist_low(i));
+		json_u64(j, "high", hist_high(i));
+		json_u64(j, "count", h->slots[i]);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}

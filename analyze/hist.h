@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "json.h"
 #include "text.h"
 
 #define HIST_SLOTS 65 /* slot 0: value 0; slot k: 2^(k-1) to 2^k - 1 */
@@ -63,6 +64,9 @@ double hist_mean(const struct hist *h);
 
 /* The value that part (0 to 1) of all are not above. Needs with_fine; 0 for an empty histogram. */
 uint64_t hist_percentile(const struct hist *h, double part);
+
+/* "buckets": those that are not empty, as low, high, count. */
+void hist_json(const struct hist *h, struct json *j);
 
 /* The picture that the bcc tools draw. */
 void hist_draw(const struct hist *h, const char *unit, struct text *t);

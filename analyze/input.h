@@ -32,6 +32,8 @@ int input_open(struct input **ret, const char *path, const struct input_opts *op
 void input_close(struct input *in); /* NULL allowed */
 
 struct tape_reader *input_reader(struct input *in);
+/* Threads that a pass over the trace may use (pass.h): TCPTAPE_WORKERS, or the processors. */
+unsigned input_workers(const struct input *in);
 const struct tape_schema *input_schema(const struct input *in);
 bool input_is_pipe(const struct input *in);
 
@@ -82,7 +84,13 @@ struct input_job {
 	 */
 	bool all_rows;
 	uint64_t margin_ns;
-	/* Instead of binds: each chunk, and its tables. */
+	/*
+	 * Instead of binds: each chunk of which raw_wants (NULL: all) says so, and its tables.
+	 * raw_decode (NULL: nothing) runs before on_raw, on some thread: it may decode columns of
+	 * the chunk, and change nothing else. 0, or negative: damage, in *err, for the verdict.
+	 */
+	bool (*raw_wants)(void *ctx, const struct tape_chunk *chunk);
+	int (*raw_decode)(const void *ctx, struct tape_chunk *chunk, struct tape_error *err);
 	int (*on_raw)(void *ctx, struct tape_chunk *chunk, const struct bind_tables *tables);
 	void *ctx;
 };

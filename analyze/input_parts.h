@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What input.c (reading) and input_verdict.c (what to say of the file at the end) share; nobody
- * else includes it.
+ * What input.c (opening, facts), input_run.c (reading) and input_verdict.c (what to say of the file
+ * at the end) share; nobody else includes it.
  */
 #ifndef INPUT_PARTS_H
 #define INPUT_PARTS_H
@@ -14,13 +14,18 @@ struct input {
 	const char *path;
 	struct out *out;
 	struct select select;
-	struct bind_tables tables;
 	struct names states;
 	uint64_t from_ns, to_ns, last_ns, n_stragglers;
-	bool windowed, has_mptcp;	 /* --from or --to; MPTCP sockets were left out */
+	bool windowed, has_mptcp; /* --from or --to; MPTCP sockets were left out */
+	unsigned n_workers;
 	uint8_t by_type[UINT16_MAX + 1]; /* record id -> index of the bind */
 	struct tape_error damage;	 /* the first column that could not be decoded */
 	uint64_t n_damage;
 };
+
+/* Learn what select.h needs before the events are shown. 0, or -1 and *fail. Files only. */
+int input_first_pass(struct input *in, struct fail *fail);
+
+int input_chunk_damage(struct input *in, int rc, const struct tape_error *err, struct fail *fail);
 
 #endif

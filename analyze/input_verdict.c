@@ -71,6 +71,7 @@ int input_finish(struct input *in, const char *group, struct fail *fail)
 	size_t n;
 	const struct tape_meta *meta = tape_reader_meta(in->reader, &n);
 	const char *sample = meta_get(meta, n, "option.sample");
+	const char *lacks = meta_get(meta, n, "repair.lacks");
 
 	tape_reader_end(in->reader, &end);
 	note_losses(in, group);
@@ -84,6 +85,8 @@ int input_finish(struct input *in, const char *group, struct fail *fail)
 	if (in->has_mptcp)
 		out_note(in->out, "MPTCP: its subflows are shown as the TCP connections that they "
 				  "are; tcptape states shows the MPTCP sockets above them too");
+	if (lacks)
+		out_note(in->out, "this trace was repaired, and lacks %s", lacks);
 	if (!end.closed)
 		note_not_closed(in, end.truncated);
 	return check_damage(in, fail);

@@ -15,7 +15,7 @@
 static const struct cmd *const commands[] = {
 	&cmd_info, &cmd_dump,  &cmd_rtt,    &cmd_connlat, &cmd_states, &cmd_events,
 	&cmd_life, &cmd_drops, &cmd_inerrs, &cmd_retrans, &cmd_resets, &cmd_listen,
-	&cmd_nic,  &cmd_top,   &cmd_delay,  &cmd_verify,
+	&cmd_nic,  &cmd_top,   &cmd_delay,  &cmd_verify,  &cmd_repair,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -65,12 +65,30 @@ static int print_fail(const char *who, const struct fail *fail)
 	return fail->status;
 }
 
+/* What remains to be said of the output: a reader that left early is no error. */
+static int output_status(const char *who, int err, int status)
+{
+	struct fail fail;
+
+	if (!err || err == EPIPE)
+		return status;
+	fail_set(&fail, STATUS_FOUND, "cannot write the output: %s", strerror(err));
+	return print_fail(who, &fail);
+}
+
 static int print_text(struct text *t)
 {
-	bool ok = !t->failed && fwrite(t->s, 1, t->len, stdout) == t->len && !fflush(stdout);
+	struct fail fail;
+	int err = 0;
 
+	if (t->failed) {
+		fail_nomem(&fail);
+		return print_fail(NULL, &fail);
+	}
+	if (fwrite(t->s, 1, t->len, stdout) != t->len || fflush(stdout))
+		err = errno;
 	text_fini(t);
-	return ok ? STATUS_DONE : STATUS_FOUND;
+	return output_status(NULL, err, STATUS_DONE);
 }
 
 static int print_command_help(const struct cmd *cmd)
@@ -192,6 +210,8 @@ static int run_file(const struct cmd *cmd, const char *path, struct common *comm
 	struct cmd_run run = {.out = out, .path = path, .fail = fail};
 	int rc;
 
+	if (cmd->opens_itself)
+		return cmd->run(&run);
 	common->input.local_ports = cmd->local_ports;
 	if (input_open(&run.in, path, &common->input, out, fail))
 		return -1;
@@ -200,18 +220,6 @@ static int run_file(const struct cmd *cmd, const char *path, struct common *comm
 		rc = input_finish(run.in, cmd->group, fail);
 	input_close(run.in);
 	return rc;
-}
-
-/* What remains to be said of the output: a reader that left early is no error. */
-static int finish_output(struct out *out, const char *name, int status)
-{
-	struct fail fail;
-	int err = out_finish(out);
-
-	if (!err || err == EPIPE)
-		return status;
-	fail_set(&fail, STATUS_FOUND, "cannot write the output: %s", strerror(err));
-	return print_fail(name, &fail);
 }
 
 /* What was found stands before the error; JSON has the error too. */
@@ -240,7 +248,7 @@ static int run_files(const struct cmd *cmd, int n_files, char **files, struct co
 		if (run_file(cmd, files[i], common, out, &fail) && !out_flush(out))
 			status = report_fail(cmd, out, &fail);
 	}
-	status = finish_output(out, cmd->name, status);
+	status = output_status(cmd->name, out_finish(out), status);
 	out_free(out);
 	return status;
 }
@@ -286,7 +294,7 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
 		return print_help();
-	if (!strcmp(argv[1], "--version")) {
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		struct text t = {0};
 
 		text_fmt(&t, "tcptape %s\n", TCPTAPE_VERSION);

@@ -60,93 +60,60 @@ static void take(const struct packets *ps, const struct bind_row *row, struct pa
 	p->payload = (uint32_t)bind_get(row, PK_PAYLOAD, 0);
 }
 
-struct reading {
-	struct packets *ps;
-	const struct cells_filter *filter;
-};
-
-static int hand_over(const struct reading *r, const struct packet *p)
+static int hand_over(const struct packets *ps, const struct packet *p)
 {
-	if (!cells_filter_has(r->filter, p->has_flow ? &p->flow : NULL))
+	if (!cells_filter_has(ps->filter, p->has_flow ? &p->flow : NULL))
 		return 0;
-	return r->ps->on(r->ps->ctx, p);
+	return ps->on(ps->ctx, p);
 }
 
 static int on_drop(void *ctx, const struct bind_row *row)
 {
-	const struct reading *r = ctx;
+	struct packets *ps = ctx;
 	struct packet p;
 
-	take(r->ps, row, &p);
+	take(ps, row, &p);
 	p.reason = bind_get(row, PK_REASON, 0);
 	p.location = bind_get(row, PK_LOCATION, 0);
-	p.where = p.location ? map_get(&r->ps->places, p.location) : NULL;
-	p.stack = stacks_get(&r->ps->stacks, bind_get(row, PK_STACK, 0));
-	r->ps->nameless |= !p.where;
-	return hand_over(r, &p);
+	p.where = p.location ? map_get(&ps->places, p.location) : NULL;
+	p.stack = stacks_get(&ps->stacks, bind_get(row, PK_STACK, 0));
+	ps->nameless |= !p.where;
+	return hand_over(ps, &p);
 }
 
 static int on_csum(void *ctx, const struct bind_row *row)
 {
-	const struct reading *r = ctx;
+	struct packets *ps = ctx;
 	struct packet p;
 
-	take(r->ps, row, &p);
+	take(ps, row, &p);
 	p.is_csum = true;
-	return hand_over(r, &p);
+	return hand_over(ps, &p);
 }
 
 static int on_symbol(void *ctx, const struct bind_row *row)
 {
-	const struct reading *r = ctx;
+	struct packets *ps = ctx;
 	uint64_t id = bind_get(row, SYM_ID, 0);
 	size_t len = 0;
 	const char *name = bind_str(row, SYM_NAME, &len);
 	char *copy;
 
-	if (!id || !name || !len || map_get(&r->ps->places, id))
+	if (!id || !name || !len || map_get(&ps->places, id))
 		return 0;
 	copy = strndup(name, len);
-	if (!copy || map_put(&r->ps->places, id, copy)) {
+	if (!copy || map_put(&ps->places, id, copy)) {
 		free(copy);
-		r->ps->failed = true;
+		ps->failed = true;
 	}
 	return 0;
 }
 
 static int on_stack(void *ctx, const struct bind_row *row)
 {
-	const struct reading *r = ctx;
+	struct packets *ps = ctx;
 
-	stacks_take(&r->ps->stacks, row);
-	return 0;
-}
-
-/* ---- owners ---- */
-
-static int on_state(void *ctx, const struct bind_row *row)
-{
-	const struct reading *r = ctx;
-	struct conn_change ch;
-
-	conn_change_take(&r->ps->conns, row, &ch);
-	conn_change_apply(&r->ps->conns, &ch);
-	return 0;
-}
-
-static int on_snapshot(void *ctx, const struct bind_row *row)
-{
-	const struct reading *r = ctx;
-
-	conn_take_snapshot(&r->ps->conns, row);
-	return 0;
-}
-
-static int on_destroy(void *ctx, const struct bind_row *row)
-{
-	const struct reading *r = ctx;
-
-	conn_drop(&r->ps->conns, conn_find(&r->ps->conns, row->sock));
+	stacks_take(&ps->stacks, row);
 	return 0;
 }
 
@@ -164,34 +131,26 @@ static void note_nameless(const struct packets *ps, struct out *out)
 int packets_run(struct packets *ps, struct cmd_run *run, const struct cells_filter *filter,
 		bool want_csum)
 {
-	struct reading r = {ps, filter};
-	struct bind binds[] = {
+	struct bind binds[CONN_TRACK_N + 4];
+	struct bind own[] = {
 		{.record = "drop", .fields = fields, .n_fields = PK_N, .on = on_drop},
 		{.record = "snap_symbol",
 		 .fields = symbol_fields,
 		 .n_fields = SYM_N,
 		 .on = on_symbol},
-		{.record = "tcp_state",
-		 .fields = conn_state_fields,
-		 .n_fields = ST_N,
-		 .on = on_state},
-		{.record = "snap_sock",
-		 .fields = conn_snap_fields,
-		 .n_fields = SNAP_N,
-		 .on = on_snapshot},
-		{.record = "tcp_destroy",
-		 .fields = conn_state_fields,
-		 .n_fields = 1,
-		 .on = on_destroy},
 		{.record = "snap_stack",
 		 .fields = stack_fields,
 		 .n_fields = STACK_N,
 		 .on = on_stack},
 		{.record = "bad_csum", .fields = fields, .n_fields = PK_N_COMMON, .on = on_csum},
 	};
-	struct input_job job = {.binds = binds, .n_binds = want_csum ? 7 : 6, .ctx = &r};
+	struct input_job job = {
+		.binds = binds, .n_binds = CONN_TRACK_N + (want_csum ? 4 : 3), .ctx = ps};
 
+	conn_track(binds);
+	memcpy(binds + CONN_TRACK_N, own, sizeof(own));
 	ps->in = run->in;
+	ps->filter = filter;
 	if (names_init(&ps->reasons, input_schema(run->in), "drop_reason") ||
 	    names_init(&ps->subsystems, input_schema(run->in), "drop_subsys"))
 		return fail_nomem(run->fail);
@@ -247,14 +206,9 @@ const char *packet_flags(unsigned flags, char buf[PACKET_FLAGS_LEN])
 
 void cell_end_of(struct out *o, const uint8_t *addr, uint16_t port, bool has_port)
 {
-	char text[FLOW_TEXT_LEN], end[FLOW_TEXT_LEN + 16];
+	char text[FLOW_END_LEN];
 
-	flow_addr_text(addr, text);
-	if (!has_port)
-		snprintf(end, sizeof(end), "%s", text);
-	else
-		snprintf(end, sizeof(end), flow_addr_is_v4(addr) ? "%s:%u" : "[%s]:%u", text, port);
-	out_str(o, end);
+	out_str(o, has_port ? flow_end_text(addr, port, text) : flow_addr_text(addr, text));
 }
 
 void cell_packet_state(struct out *o, const struct input *in, const struct packet *p)
@@ -268,14 +222,6 @@ void cell_packet_state(struct out *o, const struct input *in, const struct packe
 void cells_packet_flow(struct out *o, const struct packet *p)
 {
 	cells_raw_flow(o, p->has_flow ? &p->flow : NULL);
-}
-
-static void cell_known(struct out *o, bool known, uint64_t v)
-{
-	if (known)
-		out_u64(o, v);
-	else
-		out_none(o);
 }
 
 void cells_packet_rest(struct out *o, const struct packet *p)

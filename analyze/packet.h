@@ -28,8 +28,9 @@ struct packet {
 };
 
 struct packets {
+	struct conn_table conns; /* first: conn_track() */
 	struct input *in;
-	struct conn_table conns;
+	const struct cells_filter *filter;
 	struct names reasons, subsystems;
 	struct map places; /* id -> char * that we own */
 	struct stacks stacks;

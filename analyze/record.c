@@ -94,38 +94,66 @@ static int find_names(const struct record_set *s, struct record_field *f)
 	return names_init(&f->names, s->schema, f->f->unit);
 }
 
-static int load_record(struct record_set *s, struct record *r, struct tape_chunk *chunk,
-		       struct tape_error *err)
+void record_set_ready(struct record_set *s)
 {
-	bool damaged = false;
+	/* a table refers only to tables before it, so one pass from the end finds all */
+	for (size_t i = s->schema->n_records; i-- > 0;) {
+		const struct tape_record *rec = s->schema->records + i;
 
-	r->n_rows = tape_chunk_rows(chunk, r->rec->id);
-	for (unsigned k = 0; k < r->rec->n_fields; k++) {
-		struct record_field *f = &r->fields[k];
-		int rc = 0;
+		for (unsigned k = 0; s->records[i].on && k < rec->n_fields; k++)
+			if (rec->fields[k].table)
+				record_by_id(s, rec->fields[k].table)->on = true;
+	}
+	s->records[0].on = true; /* the columns of all events */
+}
 
-		if (r->n_rows && (r->on || r->rec->is_table))
-			rc = bind_column(chunk, r->rec->id, k, &f->col, err);
-		f->have = rc > 0 && f->col.n >= r->n_rows;
-		if (rc == TAPE_E_NOMEM || (f->have && find_names(s, f)))
-			return TAPE_E_NOMEM;
-		damaged |= rc < 0;
+bool record_set_wants(const struct record_set *s, const struct tape_chunk *chunk)
+{
+	for (size_t i = 0; i < s->schema->n_records; i++)
+		if (s->records[i].on && !s->records[i].rec->is_table &&
+		    tape_chunk_rows(chunk, s->records[i].rec->id))
+			return true;
+	return false;
+}
+
+int record_set_decode(const struct record_set *s, struct tape_chunk *chunk, struct tape_error *err)
+{
+	struct tape_column col;
+	int damaged = 0;
+
+	for (size_t i = 0; i < s->schema->n_records; i++) {
+		const struct record *r = &s->records[i];
+		uint32_t n_rows = tape_chunk_rows(chunk, r->rec->id);
+
+		for (unsigned k = 0; r->on && n_rows && k < r->rec->n_fields; k++) {
+			int rc = bind_column(chunk, r->rec->id, k, &col, err);
+
+			if (rc == TAPE_E_NOMEM)
+				return rc;
+			damaged = rc < 0 ? rc : damaged;
+		}
 	}
 	return damaged;
 }
 
-int record_set_load(struct record_set *s, struct tape_chunk *chunk, struct tape_error *err)
+int record_set_load(struct record_set *s, struct tape_chunk *chunk)
 {
-	int damaged = 0;
-
 	for (size_t i = 0; i < s->schema->n_records; i++) {
-		int rc = load_record(s, &s->records[i], chunk, err);
+		struct record *r = &s->records[i];
 
-		if (rc < 0)
-			return rc;
-		damaged |= rc;
+		r->n_rows = tape_chunk_rows(chunk, r->rec->id);
+		for (unsigned k = 0; k < r->rec->n_fields; k++) {
+			struct record_field *f = &r->fields[k];
+			int rc = 0;
+
+			if (r->n_rows && r->on)
+				rc = bind_column(chunk, r->rec->id, k, &f->col, NULL);
+			f->have = rc > 0 && f->col.n >= r->n_rows;
+			if (rc == TAPE_E_NOMEM || (f->have && find_names(s, f)))
+				return TAPE_E_NOMEM;
+		}
 	}
-	return damaged;
+	return 0;
 }
 
 uint64_t record_get(const struct record *r, int field, uint32_t k)

@@ -30,7 +30,7 @@ struct record {
 	int sock_field, task_field;   /* first reference to those tables; -1 none */
 	int daddr_field, dport_field; /* the remote end that was asked for; -1 none */
 	int flow_field;		      /* a packet's own addresses; -1 none */
-	bool on; /* the caller wants its columns; those of tables are loaded anyway */
+	bool on; /* its columns are wanted; of tables by record_set_ready, the rest by the caller */
 };
 
 struct record_set {
@@ -44,9 +44,20 @@ void record_set_fini(struct record_set *s);
 
 struct record *record_by_id(const struct record_set *s, unsigned id); /* NULL: none */
 
-/* Decode the columns of one chunk. 0; negative: no memory; 1: damage, *err, and that column is left
- * out. */
-int record_set_load(struct record_set *s, struct tape_chunk *chunk, struct tape_error *err);
+/* Once the caller has said which records are on: the tables that these refer to are too. */
+void record_set_ready(struct record_set *s);
+
+/* Whether a chunk has any event that is on. */
+bool record_set_wants(const struct record_set *s, const struct tape_chunk *chunk);
+
+/*
+ * Decode the columns of one chunk, on any thread. 0; TAPE_E_NOMEM; else damage: *err, and those
+ * columns are left out.
+ */
+int record_set_decode(const struct record_set *s, struct tape_chunk *chunk, struct tape_error *err);
+
+/* Take over what was decoded. 0, or TAPE_E_NOMEM. */
+int record_set_load(struct record_set *s, struct tape_chunk *chunk);
 
 /* The value of a reference or integer field, 0 if there is none. field -1: 0. */
 uint64_t record_get(const struct record *r, int field, uint32_t k);

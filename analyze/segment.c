@@ -6,14 +6,6 @@
 
 #include "segment_parts.h"
 
-/* How long a segment waits for its next layer: see enum wait. A reader may take any time. */
-static const uint64_t patience_ns[N_WAITS] = {
-	[WAIT_SHORT] = 50 * NS_PER_MS,
-	[WAIT_MID] = NS_PER_S,
-	[WAIT_LONG] = 30 * NS_PER_S,
-	[WAIT_READER] = UINT64_MAX,
-};
-
 int seg_layer(enum seg_dir dir, uint64_t number)
 {
 	static const int8_t in[] = {
@@ -33,89 +25,9 @@ int seg_layer(enum seg_dir dir, uint64_t number)
 	return number < sizeof(out) ? out[number] : -1;
 }
 
-/* ---- handing over ---- */
-
-void segments_finish(struct segments *s, struct unit *u)
-{
-	struct segment seg;
-
-	unit_tell(s, u, &seg);
-	s->stats.n_segments++;
-	unit_drop(s, u);
-	if (!s->stopped)
-		s->stopped = s->opts.on(s->opts.ctx, &seg);
-}
-
-/* Those whose time is over. */
-static void expire(struct segments *s, uint64_t now_ns)
-{
-	if (now_ns > s->now_ns)
-		s->now_ns = now_ns;
-	for (unsigned i = 0; i < N_WAITS; i++)
-		while (s->wait_head[i] && !s->stopped &&
-		       s->now_ns - s->wait_head[i]->touched_ns > patience_ns[i])
-			segments_finish(s, s->wait_head[i]);
-	lanes_sweep(s);
-}
-
 static int result(const struct segments *s)
 {
 	return s->failed ? -1 : s->stopped;
-}
-
-/* ---- what a segment waits for ---- */
-
-static bool is_recorded(const struct segments *s, enum seg_dir dir, unsigned layer)
-{
-	return s->opts.layers[dir] & SEG_BIT(layer);
-}
-
-static bool has_whole(const struct unit *u, unsigned layer)
-{
-	for (unsigned i = 0; i < u->n_marks; i++)
-		if (u->marks[i].layer == layer && u->marks[i].bytes >= u->payload)
-			return true;
-	return false;
-}
-
-static enum wait waits_for_in(const struct segments *s, const struct unit *u)
-{
-	uint32_t seen = unit_seen(u);
-	bool done = u->done_ns || !is_recorded(s, SEG_IN, SEG_IN_DONE);
-
-	if (!(seen & ~(SEG_BIT(SEG_IN_TCP) - 1)))
-		return WAIT_MID; /* GRO, the processor's backlog; or it is not for TCP here */
-	if (!u->payload || u->flags & SEG_OLD)
-		return seen & SEG_BIT(SEG_IN_BACKLOG) && !(seen & SEG_BIT(SEG_IN_ESTABLISHED))
-			       ? WAIT_LONG
-			       : WAIT_SHORT;
-	if (u->copied >= u->payload)
-		return done ? N_WAITS : WAIT_SHORT;
-	if (!is_recorded(s, SEG_IN, SEG_IN_COPY))
-		return seen & SEG_BIT(SEG_IN_QUEUE) ? WAIT_SHORT : WAIT_MID;
-	return seen & SEG_BIT(SEG_IN_QUEUE) ? WAIT_READER : WAIT_LONG;
-}
-
-static enum wait waits_for_out(const struct segments *s, const struct unit *u)
-{
-	bool left = has_whole(u, SEG_OUT_DRIVER);
-
-	if (left && has_whole(u, SEG_OUT_SENT))
-		return is_recorded(s, SEG_OUT, SEG_OUT_COMPLETE) && !has_whole(u, SEG_OUT_COMPLETE)
-			       ? WAIT_MID
-			       : WAIT_SHORT;
-	return left ? WAIT_MID : WAIT_LONG;
-}
-
-/* Something was added to it: wait on, or hand it over. */
-void segments_settle(struct segments *s, struct unit *u)
-{
-	enum wait wait = u->lane->dir == SEG_IN ? waits_for_in(s, u) : waits_for_out(s, u);
-
-	if (wait == N_WAITS)
-		segments_finish(s, u);
-	else
-		unit_wait(s, u, wait);
 }
 
 /* ---- taking a packet ---- */
@@ -211,7 +123,7 @@ static void begin_out(struct segments *s, struct lane *lane, struct unit *u,
 		u->marks[0].last_ns = last_ns;
 		u->task = w->task;
 	}
-	if (!tcp_ns || e->layer == SEG_OUT_TCP || is_recorded(s, SEG_OUT, SEG_OUT_TCP))
+	if (!tcp_ns || e->layer == SEG_OUT_TCP || segments_has_layer(s, SEG_OUT, SEG_OUT_TCP))
 		return;
 	/* of a clock read some time before, or when pacing lets it go: between its neighbours */
 	if (w && tcp_ns < w->ts_ns)
@@ -220,25 +132,12 @@ static void begin_out(struct segments *s, struct lane *lane, struct unit *u,
 	u->tcp_by_departure = true;
 }
 
-static void make_room(struct segments *s)
-{
-	if (s->stats.n_open < s->opts.max_open)
-		return;
-	for (unsigned i = N_WAITS; i-- > 0;)
-		if (s->wait_head[i]) {
-			s->wait_head[i]->flags |= SEG_CUT;
-			s->stats.n_cut++;
-			segments_finish(s, s->wait_head[i]);
-			return;
-		}
-}
-
 static void open_unit(struct segments *s, struct lane *lane, const struct seg_event *e)
 {
 	const struct wire *p = e->packet;
 	struct unit *u;
 
-	make_room(s);
+	segments_make_room(s);
 	if (unit_new(s, &u))
 		return;
 	u->seq = p->seq;
@@ -358,7 +257,7 @@ int segments_packet(struct segments *s, const struct seg_event *e)
 	struct seg_event ev = *e;
 	struct lane *lane;
 
-	expire(s, e->ts_ns);
+	segments_expire(s, e->ts_ns);
 	if (!s->opts.dirs[e->dir] || s->stopped)
 		return result(s);
 	if (e->dir == SEG_OUT && e->layer == SEG_OUT_SENT) {
@@ -387,7 +286,7 @@ int segments_write(struct segments *s, const struct seg_bytes *w)
 {
 	struct lane *lane;
 
-	expire(s, w->ts_ns);
+	segments_expire(s, w->ts_ns);
 	if (!s->opts.dirs[SEG_OUT] || !sock_cookie(w->sock, NULL))
 		return result(s);
 	lane = lane_of(s, SEG_OUT, w->sock, NULL, 0);
@@ -417,7 +316,7 @@ int segments_copy(struct segments *s, const struct seg_bytes *c)
 	struct lane *lane;
 	struct unit *u, *next;
 
-	expire(s, c->ts_ns);
+	segments_expire(s, c->ts_ns);
 	lane = lane_find(s, SEG_IN, sock_cookie(c->sock, NULL));
 	if (!s->opts.dirs[SEG_IN] || !lane || !c->size)
 		return result(s);
@@ -443,7 +342,7 @@ int segments_gone(struct segments *s, uint64_t cookie, uint64_t ts_ns)
 	struct lane *lane;
 	struct unit *u, *next;
 
-	expire(s, ts_ns);
+	segments_expire(s, ts_ns);
 	lane = lane_find(s, SEG_IN, cookie);
 	for (u = lane ? lane->head : NULL; u && !s->stopped; u = next) {
 		next = u->next;
@@ -455,7 +354,7 @@ int segments_gone(struct segments *s, uint64_t cookie, uint64_t ts_ns)
 
 int segments_pass(struct segments *s, uint64_t floor_ns)
 {
-	expire(s, floor_ns);
+	segments_expire(s, floor_ns);
 	return result(s);
 }
 
@@ -490,7 +389,7 @@ struct segments *segments_new(const struct segments_opts *opts)
 	if (!s->opts.max_open)
 		s->opts.max_open = SEGMENTS_OPEN;
 	s->at_tcp = SEG_IN_TCP;
-	while (s->at_tcp > SEG_IN_DRIVER && !is_recorded(s, SEG_IN, s->at_tcp))
+	while (s->at_tcp > SEG_IN_DRIVER && !segments_has_layer(s, SEG_IN, s->at_tcp))
 		s->at_tcp--;
 	return s;
 }

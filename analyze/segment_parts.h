@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What segment.c, segment_lane.c and segment_unit.c share. */
+/* What the parts of segment.h share: segment.c above, the rest below it. */
 #ifndef ANA_SEGMENT_PARTS_H
 #define ANA_SEGMENT_PARTS_H
 
@@ -133,11 +133,20 @@ static inline bool is_elsewhere(const struct lane *lane, uint32_t netns)
 	return lane->sock_netns && netns && lane->sock_netns != netns;
 }
 
-/* ---- segment.c ---- */
+static inline bool segments_has_layer(const struct segments *s, enum seg_dir dir, unsigned layer)
+{
+	return s->opts.layers[dir] & SEG_BIT(layer);
+}
+
+/* ---- segment_wait.c ---- */
 
 void segments_finish(struct segments *s, struct unit *u); /* hand it over as it is */
 /* Something was added to it: it waits on, or is handed over. */
 void segments_settle(struct segments *s, struct unit *u);
+/* Time goes on: hand over those that have waited long enough. */
+void segments_expire(struct segments *s, uint64_t now_ns);
+/* For one more: above the bound the one that has waited longest goes. */
+void segments_make_room(struct segments *s);
 
 /* ---- segment_cpu.c ---- */
 

@@ -30,10 +30,10 @@ static const struct bind_field tx_fields[TX_N] = {
 	{"ifindex", BIND_INT}, {"departure_ns", BIND_INT}, {"result", BIND_INT},
 	{"again", BIND_INT},   {"layer", BIND_INT}};
 
-enum { BY_SOCK, BY_TASK, BY_SEQ, BY_SIZE, BY_N };
-static const struct bind_field copy_fields[BY_N] = {
+enum { BYTES_SOCK, BYTES_TASK, BYTES_SEQ, BYTES_SIZE, BYTES_N };
+static const struct bind_field copy_fields[BYTES_N] = {
 	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"copied_seq", BIND_INT}, {"bytes", BIND_INT}};
-static const struct bind_field write_fields[BY_N] = {
+static const struct bind_field write_fields[BYTES_N] = {
 	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"write_seq", BIND_INT}, {"size", BIND_INT}};
 
 enum { RX, RX_COPY, TX, TX_WRITE, N_OWN };
@@ -79,16 +79,16 @@ static int on_tx(void *ctx, const struct bind_row *row)
 static struct seg_bytes bytes_of(const struct bind_row *row)
 {
 	return (struct seg_bytes){.ts_ns = row->ts_ns,
-				  .size = bind_get(row, BY_SIZE, 0),
+				  .size = bind_get(row, BYTES_SIZE, 0),
 				  .sock = row->sock,
 				  .task = row->task,
-				  .seq = (uint32_t)bind_get(row, BY_SEQ, 0)};
+				  .seq = (uint32_t)bind_get(row, BYTES_SEQ, 0)};
 }
 
 /* Who reads or writes has the connection, as far as nothing surer is known. */
 static void learn_owner(struct segment_read *r, const struct bind_row *row)
 {
-	struct conn *c = row->task ? conn_find(&r->conns, row->sock) : NULL;
+	struct conn *c = row->task ? conn_find(&r->who.conns, row->sock) : NULL;
 
 	if (c)
 		conn_own(c, row->task, false);
@@ -116,11 +116,11 @@ static int on_write(void *ctx, const struct bind_row *row)
 static int on_destroy(void *ctx, const struct bind_row *row)
 {
 	struct segment_read *r = ctx;
-	struct conn *c = conn_find(&r->conns, row->sock);
+	struct conn *c = conn_find(&r->who.conns, row->sock);
 	int rc = row->sock ? segments_gone(r->segments, row->sock->cookie, row->ts_ns) : 0;
 
 	if (c)
-		conn_drop(&r->conns, c);
+		conn_drop(&r->who.conns, c);
 	return rc;
 }
 
@@ -154,7 +154,7 @@ static int on_segment(void *ctx, const struct segment *s)
 		r->n_outside++;
 		return 0;
 	}
-	return r->on(r->ctx, s, conn_find(&r->conns, &sock));
+	return r->on(r->ctx, s, conn_find(&r->who.conns, &sock));
 }
 
 /* ---- which layers there are ---- */
@@ -260,20 +260,20 @@ static void note_limits(const struct segment_read *r)
 int segment_read_run(struct segment_read *r)
 {
 	struct segments_opts opts = {.on = on_segment, .ctx = r};
-	struct bind binds[N_OWN + CONN_TRACK_N] = {
+	struct bind binds[N_OWN + BY_N_BINDS] = {
 		[RX] = {.record = "rx", .fields = rx_fields, .n_fields = RX_N, .on = on_rx},
 		[RX_COPY] = {.record = "rx_copy",
 			     .fields = copy_fields,
-			     .n_fields = BY_N,
+			     .n_fields = BYTES_N,
 			     .on = on_copy},
 		[TX] = {.record = "tx", .fields = tx_fields, .n_fields = TX_N, .on = on_tx},
 		[TX_WRITE] = {.record = "tx_write",
 			      .fields = write_fields,
-			      .n_fields = BY_N,
+			      .n_fields = BYTES_N,
 			      .on = on_write},
 	};
 	struct input_job job = {.binds = binds,
-				.n_binds = N_OWN + CONN_TRACK_N,
+				.n_binds = N_OWN + BY_N_BINDS,
 				.on_chunk = on_chunk,
 				.all_rows = true,
 				.margin_ns = MARGIN_NS,
@@ -281,19 +281,19 @@ int segment_read_run(struct segment_read *r)
 
 	memcpy(opts.layers, r->layers, sizeof(opts.layers));
 	memcpy(opts.dirs, r->dirs, sizeof(opts.dirs));
-	conn_track(binds + N_OWN);
-	binds[N_OWN + CONN_TRACK_DESTROY].on = on_destroy;
+	by_bind(binds + N_OWN);
+	binds[N_OWN + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
 	r->segments = segments_new(&opts);
 	if (!r->segments)
 		return fail_nomem(r->run->fail);
 	if (input_run(r->run->in, &job, r->run->fail) || segments_end(r->segments))
 		return r->run->fail->status ? -1 : fail_nomem(r->run->fail);
 	note_limits(r);
-	return r->conns.failed ? fail_nomem(r->run->fail) : 0;
+	return by_who_failed(&r->who) ? fail_nomem(r->run->fail) : 0;
 }
 
 void segment_read_fini(struct segment_read *r)
 {
 	segments_free(r->segments);
-	conn_table_fini(&r->conns);
+	by_who_fini(&r->who);
 }

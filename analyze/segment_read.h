@@ -7,12 +7,12 @@
 #ifndef ANA_SEGMENT_READ_H
 #define ANA_SEGMENT_READ_H
 
+#include "by.h"
 #include "cmd.h"
-#include "conn.h"
 #include "segment.h"
 
 struct segment_read {
-	struct conn_table conns; /* first: its binds find it */
+	struct by_who who; /* first: its binds find it */
 	struct cmd_run *run;
 	struct segments *segments;
 	bool dirs[SEG_DIRS];	   /* wanted, set by the caller */

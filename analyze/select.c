@@ -191,38 +191,58 @@ bool select_has(const struct select *s, const struct sock *sock, const struct ta
 	return sock && sock->cookie ? map_get(&s->owned, sock->cookie) != NULL : is_owner(s, task);
 }
 
+/* The columns of a record that tell whose a socket is; 0 rows if it does not. */
+static int decode_owners(const struct tape_schema *schema, size_t record, struct tape_chunk *chunk,
+			 struct bind *ret, struct tape_error *err)
+{
+	static const struct bind_field fields[] = {{"sock", BIND_SOCK}, {"task", BIND_TASK}};
+	int rc;
+
+	*ret = (struct bind){
+		.record = schema->records[record].name, .fields = fields, .n_fields = 2};
+	bind_schema(ret, schema);
+	if (ret->index[0] < 0 || ret->index[1] < 0)
+		return 0;
+	rc = bind_chunk(ret, chunk, err);
+	if (!ret->have[0] || !ret->have[1])
+		ret->n_rows = 0;
+	return rc;
+}
+
+int select_first_decode(const struct select *s, const struct tape_schema *schema,
+			struct tape_chunk *chunk, struct tape_error *err)
+{
+	struct bind b;
+	int rc = 0;
+
+	for (size_t i = 0; s->by_owner && !rc && i < schema->n_records; i++)
+		rc = decode_owners(schema, i, chunk, &b, err);
+	return rc;
+}
+
 /* Whoever appears with a socket in any record that has both. */
-static int learn_owners(struct select *s, const struct tape_schema *schema, unsigned record,
+static int learn_owners(struct select *s, const struct tape_schema *schema, size_t record,
 			struct tape_chunk *chunk, const struct bind_tables *t,
 			struct tape_error *err)
 {
-	static const struct bind_field fields[] = {{"sock", BIND_SOCK}, {"task", BIND_TASK}};
-	struct bind b = {.record = schema->records[record].name, .fields = fields, .n_fields = 2};
-	int rc;
+	struct bind b;
+	int rc = decode_owners(schema, record, chunk, &b, err);
 
-	bind_schema(&b, schema);
-	if (b.index[0] < 0 || b.index[1] < 0)
-		return 0;
-	rc = bind_chunk(&b, chunk, err);
-	if (rc < 0 || !b.have[0] || !b.have[1])
-		return rc;
-	for (uint32_t k = 0; k < b.n_rows; k++)
+	for (uint32_t k = 0; !rc && k < b.n_rows; k++)
 		select_learn(s, bind_sock(t, tape_column_get(&b.cols[0], k)),
 			     bind_task(t, tape_column_get(&b.cols[1], k)));
-	return 0;
+	return rc;
 }
 
 int select_first_pass(struct select *s, const struct tape_schema *schema, struct tape_chunk *chunk,
 		      struct bind_tables *t, struct tape_error *err)
 {
-	int rc = bind_tables_load(t, schema, chunk, err);
+	int rc = 0;
 
-	if (rc)
-		return rc;
 	learn_ports(s, t);
 	for (uint32_t i = 0; s->filter && i < t->n_socks; i++)
 		select_sock(s, &t->socks[i]);
-	for (unsigned i = 0; s->by_owner && !rc && i < schema->n_records; i++)
+	for (size_t i = 0; s->by_owner && !rc && i < schema->n_records; i++)
 		rc = learn_owners(s, schema, i, chunk, t, err);
 	if (!rc && s->failed)
 		rc = tape_fail(err, TAPE_E_NOMEM, 0, "no memory to choose connections");

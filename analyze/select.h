@@ -41,7 +41,12 @@ void select_fini(struct select *s);
 /* Whether anything is left out at all. */
 bool select_is_active(const struct select *s);
 
-/* First pass: learn from one chunk. 0 or negative, *err filled. */
+/*
+ * First pass: learn from one chunk, of which the tables are loaded. 0 or negative, *err filled.
+ * select_first_decode decodes the columns that this takes, on any thread.
+ */
+int select_first_decode(const struct select *s, const struct tape_schema *schema,
+			struct tape_chunk *chunk, struct tape_error *err);
 int select_first_pass(struct select *s, const struct tape_schema *schema, struct tape_chunk *chunk,
 		      struct bind_tables *tables, struct tape_error *err);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Group conn: the life of a TCP socket. */
+#define TAPE_KSYM __ksym /* this is the first file that is linked */
 #include "facts.h"
 
 /*
@@ -19,7 +20,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	e = RESERVE(control, conn, tcp_state);
 	if (!e)
 		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
+	tp = tcp_of(sk);
 	fill_sock(&e->sock, sk, tp, born ? 0 : cookie_of(sk));
 	if (new_state == TCP_SYN_SENT) /* inet_sport is still that of the connect before */
 		e->sock.flow.lport = sk->__sk_common.skc_num;
@@ -48,7 +49,7 @@ int BPF_PROG(tcp_facts, struct sock *sk, int old_state, int new_state)
 
 	if (new_state != TCP_ESTABLISHED)
 		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
+	tp = tcp_of(sk);
 	if (!tp)
 		return 0;
 	e = RESERVE(control, conn, tcp_facts);
@@ -67,7 +68,7 @@ static __always_inline struct ev_connect_error *connect_error(struct sock *sk, i
 
 	if (!e)
 		return NULL;
-	fill_sock(&e->sock, sk, bpf_skc_to_tcp_sock(sk), cookie_of(sk));
+	fill_sock(&e->sock, sk, tcp_of(sk), cookie_of(sk));
 	fill_task(&e->task);
 	e->err = -ret;
 	e->state = sk->__sk_common.skc_state;
@@ -121,7 +122,7 @@ static __always_inline int accepted(struct sock *listener, struct sock *child)
 	e = RESERVE(control, conn, tcp_accept);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, child, bpf_skc_to_tcp_sock(child), cookie_of(child));
+	fill_sock(&e->sock, child, tcp_of(child), cookie_of(child));
 	fill_task(&e->task);
 	e->backlog = listener->sk_ack_backlog;
 	e->max_backlog = listener->sk_max_ack_backlog;
@@ -148,7 +149,7 @@ int BPF_PROG(tcp_accept__4, struct sock *sk, int flags, int *err, bool kern, str
 SEC("?tp_btf/tcp_destroy_sock")
 int BPF_PROG(tcp_destroy, struct sock *sk)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_tcp_destroy *e;
 
 	if (!tp)
@@ -178,7 +179,7 @@ int BPF_PROG(tcp_destroy, struct sock *sk)
 	e->shutdown = sk->sk_shutdown;
 	if (sk->__sk_common.skc_flags >> SOCK_DONE & 1) /* set by tcp_fin() */
 		e->shutdown |= SHUTDOWN_FIN_RECEIVED;
-	take_cc(&e->cc, tp);
+	copy_comm(&e->cc, tp->inet_conn.icsk_ca_ops->name);
 	e->pmtu = tp->inet_conn.icsk_pmtu_cookie;
 	e->sndbuf = sk->sk_sndbuf;
 	e->rcvbuf = sk->sk_rcvbuf;

@@ -45,7 +45,7 @@ static __always_inline uint32_t netns_of_route(unsigned long refdst)
 			fill_sock(&(e)->sock, sk, NULL, (sk)->__sk_common.skc_cookie.counter);     \
 			(e)->state = (sk)->__sk_common.skc_state;                                  \
 		}                                                                                  \
-		(e)->flow = (p)->ev.headers ? (p)->ev.flow : (e)->sock.flow;                       \
+		copy_flow(&(e)->flow, (p)->ev.headers ? &(p)->ev.flow : &(e)->sock.flow);          \
 		FILL_PLACE(e, skb);                                                                \
 		(e)->seq = (p)->ev.seq;                                                            \
 		(e)->ack_seq = (p)->ev.ack_seq;                                                    \

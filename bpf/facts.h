@@ -30,15 +30,10 @@ static __always_inline uint8_t options_of(struct tcp_sock *tp)
 	return options;
 }
 
-static __always_inline void take_cc(struct ev_comm *cc, struct tcp_sock *tp)
-{
-	BPF_CORE_READ_INTO(cc, tp, inet_conn.icsk_ca_ops, name);
-}
-
 /* e: struct ev_tcp_facts or ev_snap_sock; both of the socket. */
 #define FILL_FACTS(e, sk, tp)                                                                      \
 	do {                                                                                       \
-		take_cc(&(e)->cc, tp);                                                             \
+		copy_comm(&(e)->cc, (tp)->inet_conn.icsk_ca_ops->name);                            \
 		(e)->mss = (tp)->mss_cache;                                                        \
 		(e)->pmtu = (tp)->inet_conn.icsk_pmtu_cookie;                                      \
 		(e)->rto_us = us_of_ticks((tp)->inet_conn.icsk_rto);                               \

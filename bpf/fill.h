@@ -18,7 +18,7 @@ static __always_inline void FILL(addresses)(struct ev_flow *flow, struct sock *s
 		GET_ADDR(&flow->laddr, sk, __sk_common.skc_v6_rcv_saddr);
 		GET_ADDR(&flow->raddr, sk, __sk_common.skc_v6_daddr);
 	} else {
-		__builtin_memset(flow, 0, sizeof(*flow));
+		__builtin_memset(__builtin_assume_aligned(flow, 8), 0, sizeof(*flow));
 	}
 }
 
@@ -137,6 +137,56 @@ static __always_inline void FILL(cb)(struct ev_packet *p, struct sk_buff *skb)
 	p->tcp_flags = flags;
 	p->vlan = NO_VLAN;
 	p->headers = OF_SOCKET;
+}
+
+/*
+ * All of an rx event but its head, sock and layer. Not from the headers: tcp_add_backlog joins
+ * packets, and leaves the IP header's length alone. skb->dev is NULL by now (tcp_v4_rcv).
+ */
+static __always_inline void FILL(rx)(struct ev_rx *e, struct tcp_sock *tp, struct sk_buff *skb)
+{
+	struct tcp_skb_cb *cb = (struct tcp_skb_cb *)skb->cb;
+	struct ev_packet *p = &e->packet;
+
+	copy_flow(&p->flow, &e->sock.flow);
+	FILL(cb)(p, skb);
+	p->ack_seq = p->tcp_flags & TCP_FLAG_ACK ? GET(cb, ack_seq) : 0;
+	p->segs = gso_segs_of(GET(skb, head), GET(skb, end), p->payload);
+	e->netns = e->sock.netns;
+	e->ifindex = GET(skb, skb_iif);
+	e->rcv_nxt = GET(tp, rcv_nxt);
+	e->cloned = GET_BITS(skb, cloned);
+}
+
+/*
+ * Below snd_nxt: TCP moves that only after a new segment went out. TCPCB_EVER_RETRANS is set after
+ * the first retransmission, so it comes one late, but stays if snd_nxt is taken back (a zero
+ * window's repair).
+ */
+static __always_inline bool FILL(again)(const struct ev_packet *p, struct tcp_sock *tp,
+					struct tcp_skb_cb *cb)
+{
+	return (GET(cb, sacked) & TCPCB_EVER_RETRANS) ||
+	       (GET(cb, end_seq) != p->seq && (int32_t)(p->seq - GET(tp, snd_nxt)) < 0);
+}
+
+/* All of a tx event at TCP's end but its head, sock, layer and result; arguments as there. */
+static __always_inline void FILL(tx)(struct ev_tx *e, struct tcp_sock *tp, struct sk_buff *skb,
+				     int clone_it, uint32_t rcv_nxt)
+{
+	struct tcp_skb_cb *cb = (struct tcp_skb_cb *)skb->cb;
+	uint64_t departure_ns = GET(tp, tcp_wstamp_ns), clock_ns = GET(tp, tcp_clock_cache);
+	uint16_t segs = GET(cb, tcp_gso_segs);
+	struct ev_packet *p = &e->packet;
+
+	copy_flow(&p->flow, &e->sock.flow);
+	FILL(cb)(p, skb);
+	p->segs = segs ? segs : 1;
+	p->ack_seq = p->tcp_flags & TCP_FLAG_ACK ? rcv_nxt : 0;
+	e->departure_ns = departure_ns < clock_ns ? clock_ns : departure_ns;
+	e->netns = e->sock.netns;
+	e->cloned = clone_it;
+	e->again = FILL(again)(p, tp, cb);
 }
 
 /* All of a tx_write event but its head, sock, task and size. */

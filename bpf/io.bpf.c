@@ -28,7 +28,7 @@ static __always_inline int sent(struct sock *sk, int ret, uint16_t call)
 	e = RESERVE(bulk, io, io_send);
 	if (!e)
 		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
+	tp = tcp_of(sk);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_task(&e->task);
 	e->bytes = ret > 0 ? ret : 0;
@@ -50,7 +50,7 @@ static __always_inline int received(struct sock *sk, int ret, uint32_t flags, ui
 	e = RESERVE(bulk, io, io_recv);
 	if (!e)
 		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
+	tp = tcp_of(sk);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_task(&e->task);
 	e->bytes = ret > 0 ? ret : 0;
@@ -156,7 +156,7 @@ static __always_inline int waits(struct sock *sk, uint16_t direction, uint16_t e
 	e = RESERVE(bulk, io, io_wait);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, bpf_skc_to_tcp_sock(sk), cookie_of(sk));
+	fill_sock(&e->sock, sk, tcp_of(sk), cookie_of(sk));
 	fill_task(&e->task);
 	e->direction = direction;
 	e->edge = edge;

@@ -49,6 +49,7 @@ enum { ETH_P_IP = 0x0800, ETH_P_8021Q = 0x8100, ETH_P_IPV6 = 0x86dd, ETH_P_8021A
 enum { SOCK_STREAM = 1 };
 enum { PACKET_OUTGOING = 4 };					/* include/uapi/linux/if_packet.h */
 enum { TCP_FLAG_FIN = 1, TCP_FLAG_SYN = 2, TCP_FLAG_ACK = 16 }; /* TCPHDR_*, include/net/tcp.h */
+enum { TCPCB_EVER_RETRANS = 0x80 };				/* sacked, include/net/tcp.h */
 enum { IPPROTO_TCP = 6, IPPROTO_MPTCP = 262 };
 enum { SOCK_DONE = 1 }; /* enum sock_flags, include/net/sock.h: bit number in sk_flags */
 
@@ -222,6 +223,10 @@ struct sk_buff {
 	__u64 skb_mstamp_ns;
 	unsigned int end; /* an offset from head on 64-bit machines */
 	unsigned char *head, *data;
+};
+
+struct new_utsname {
+	char sysname[65];
 };
 
 struct nf_hook_state {

@@ -46,7 +46,7 @@ static __always_inline int child(struct sock *sk, uint32_t kind)
 
 	if (!e)
 		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
+	tp = tcp_of(sk);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	e->backlog = sk->sk_ack_backlog;
 	e->max_backlog = sk->sk_max_ack_backlog;

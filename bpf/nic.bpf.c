@@ -18,9 +18,9 @@ struct {
 static __always_inline uint32_t segs_of(struct sk_buff *skb)
 {
 	struct skb_shared_info *info = (void *)(skb->head + skb->end);
-	uint32_t segs = BPF_CORE_READ(info, gso_segs);
+	uint16_t segs;
 
-	return segs ? segs : 1;
+	return read_kernel(&segs, sizeof(segs), &info->gso_segs) && segs ? segs : 1;
 }
 
 static __always_inline void count(struct tape_nic_key *key, struct sk_buff *skb, uint32_t bytes)

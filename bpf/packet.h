@@ -7,7 +7,7 @@
  * Ethernet header (eth_type_trans).
  *
  * read_packet is for programs whose sk_buff is a typed pointer: its members are plain loads. The
- * packet's own bytes need bpf_probe_read_kernel: one call for what has no options.
+ * packet's own bytes have no type: one read_kernel for what has no options.
  */
 #ifndef TAPE_PACKET_H
 #define TAPE_PACKET_H
@@ -80,7 +80,7 @@ static __always_inline void read_tcp(struct packet *p, uint32_t nh, uint32_t at,
 {
 	uint8_t t[TCP_LEN] __attribute__((aligned(4)));
 
-	if (at + TCP_LEN <= p->skb.tail && !bpf_probe_read_kernel(t, sizeof(t), p->skb.head + at))
+	if (at + TCP_LEN <= p->skb.tail && read_kernel(t, sizeof(t), p->skb.head + at))
 		take_tcp(p, t, nh, at, way);
 }
 
@@ -115,12 +115,12 @@ static __always_inline bool take_v4(struct packet *p, const struct wire *w, uint
 /* Past the extension headers that all packets of a flow may have; at fragments and the like 0. */
 static __always_inline uint32_t skip_v6(const unsigned char *head, uint32_t at, uint8_t *next)
 {
-	uint8_t ext[2];
+	uint8_t ext[2] __attribute__((aligned(2)));
 
 	for (int i = 0; i < V6_MAX_HEADERS; i++) {
 		if (*next != V6_HOPOPTS && *next != V6_ROUTING && *next != V6_DSTOPTS)
 			break;
-		if (bpf_probe_read_kernel(ext, sizeof(ext), head + at))
+		if (!read_kernel(ext, sizeof(ext), head + at))
 			return 0;
 		*next = ext[0];
 		at += (ext[1] + 1) * 8;
@@ -184,9 +184,9 @@ static __always_inline enum found parse_packet(struct packet *p, enum packet_way
 	if (protocol != ETH_P_IP && protocol != ETH_P_IPV6 && !tagged)
 		return NO_HEADERS;
 	nh = ip_at(&p->skb, tagged);
-	if (nh + V4_LEN > tail || bpf_probe_read_kernel(&w, sizeof(w), head + nh))
+	if (nh + V4_LEN > tail || !read_kernel(&w, sizeof(w), head + nh))
 		return NO_HEADERS;
-	if (tagged && !bpf_probe_read_kernel(tag, sizeof(tag), head + nh - VLAN_LEN))
+	if (tagged && read_kernel(tag, sizeof(tag), head + nh - VLAN_LEN))
 		p->inner_vlan = be16(tag) & VLAN_ID;
 	if (w.b[0] >> 4 == 4 && protocol != ETH_P_IPV6)
 		return take_v4(p, &w, nh, way) ? FOUND : NOT_TCP;
@@ -214,21 +214,6 @@ static __always_inline enum found read_packet_probed(struct packet *p, struct sk
 	return parse_packet(p, way);
 }
 
-/*
- * Segments in a buffer. gso_segs stands behind gso_size in struct skb_shared_info; it is 0 where a
- * virtual machine's host or tun made the packet. Without payload there is one.
- */
-static __always_inline uint16_t gso_segs_of(const unsigned char *head, uint32_t end,
-					    uint32_t payload)
-{
-	struct skb_shared_info *info = (void *)(head + end);
-	uint16_t gso[2]; /* size, segs */
-
-	if (!payload || bpf_probe_read_kernel(gso, sizeof(gso), &info->gso_size) || !gso[0])
-		return 1;
-	return gso[1] ? gso[1] : (payload + gso[0] - 1) / gso[0];
-}
-
 /* What drop does not need. The outer tag: beside the packet, as most drivers keep it, or in it. */
 static __always_inline void finish_packet(struct packet *p)
 {
@@ -236,20 +221,6 @@ static __always_inline void finish_packet(struct packet *p)
 		p->ev.ack_seq = 0;
 	p->ev.vlan = p->skb.vlan == NO_VLAN ? p->inner_vlan : p->skb.vlan;
 	p->ev.segs = gso_segs_of(p->skb.head, p->skb.end, p->ev.payload);
-}
-
-/*
- * A TCP socket, not a listener's request or TIME_WAIT, which are shorter than struct sock; nor a
- * raw socket of protocol TCP.
- * bpf_skc_to_tcp_sock does not take skb->sk: its type is "RCU pointer" since Linux 6.4.
- */
-static __always_inline bool is_full_tcp(struct sock *sk)
-{
-	uint8_t state = sk->__sk_common.skc_state;
-	uint16_t family = sk->__sk_common.skc_family;
-
-	return (family == AF_INET || family == AF_INET6) && state != TCP_TIME_WAIT &&
-	       state != TCP_NEW_SYN_RECV && sk->sk_type == SOCK_STREAM && is_tcp(sk);
 }
 
 /*

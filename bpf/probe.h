@@ -113,23 +113,24 @@ static __always_inline uint64_t take_stack(void *ctx, void *frames)
 
 /*
  * The reader sleeps until its timer, unless a ring fills: it is woken at each quarter of the ring,
- * in a band of 1/16 quarter. Outside of the band no wake-up is queued, however far behind the
- * reader is. The look at the fill level costs about 50 ns, as it shares a cache line with the
- * reader, so only one record in 8 looks, picked by bits of its time: hundreds of records lie in a
- * band, and if all fail to look there are the next band and the timer.
+ * in a band of 1/4 quarter. Outside of the band no wake-up is queued, however far behind the reader
+ * is. The look at the fill level costs about 100 ns, as it shares a cache line with the reader, so
+ * only one record in 32 looks, picked by bits of its time: hundreds of records lie in a band, and
+ * if all fail to look there are the next band and the timer.
  */
 static __always_inline bool should_wake(void *rings, enum tape_ring kind, struct ev_head *head)
 {
-	uint64_t quarter = ring_quarter[kind], used;
+	uint64_t quarter, used;
 	void *ring;
 
-	if (head->ts_ns >> 6 & 7) /* coarser than the steps of any clock in use */
+	if (head->ts_ns >> 6 & 31) /* coarser than the steps of any clock in use */
 		return false;
 	ring = ring_of(rings, head->cpu);
 	if (!ring)
 		return false;
+	quarter = ring_quarter[kind];
 	used = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-	return used >= quarter && (used & (quarter - 1)) < quarter / 16;
+	return used >= quarter && (used & (quarter - 1)) < quarter / 4;
 }
 
 static __always_inline void submit(void *rings, enum tape_ring kind, struct ev_head *head)
@@ -141,6 +142,45 @@ static __always_inline void submit(void *rings, enum tape_ring kind, struct ev_h
 
 #define SUBMIT(kind, record) submit(&kind, TAPE_RING_##kind, &(record)->head)
 
+/*
+ * The linker of libbpf before 1.2 takes a function of the kernel in the section .ksyms of one file
+ * only, the first that is linked.
+ */
+#ifndef TAPE_KSYM
+#define TAPE_KSYM
+#endif
+
+/*
+ * Since Linux 6.2: p as a pointer of a type, whose loads are checked as they are made. No call: the
+ * verifier puts a move in its place. What it replaces are helpers, which cost about 20 ns (a cast)
+ * and 30 ns (bpf_probe_read_kernel) where returns are guarded against speculation.
+ */
+extern void *bpf_rdonly_cast(const void *p, uint32_t type) TAPE_KSYM __weak;
+
+#define CAST(name, p) ((struct name *)bpf_rdonly_cast(p, bpf_core_type_id_kernel(struct name)))
+
+/*
+ * size: a constant, even, at most 64. A type of the kernel is needed that begins with so long an
+ * array; what cannot be read is zero by way of it.
+ */
+static __always_inline bool read_kernel(void *to, uint32_t size, const void *from)
+{
+	const char *f;
+	uint32_t i;
+
+	if (!bpf_rdonly_cast)
+		return !bpf_probe_read_kernel(to, size, from);
+	f = CAST(new_utsname, from)->sysname;
+#pragma unroll
+	for (i = 0; i + 8 <= size; i += 8)
+		*(uint64_t *)(to + i) = *(const uint64_t *)(f + i);
+	if (size & 4)
+		*(uint32_t *)(to + (size & ~7u)) = *(const uint32_t *)(f + (size & ~7u));
+	if (size & 2)
+		*(uint16_t *)(to + (size & ~3u)) = *(const uint16_t *)(f + (size & ~3u));
+	return true;
+}
+
 static __always_inline bool is_tcp(struct sock *sk)
 {
 	uint16_t protocol = sk->sk_protocol;
@@ -149,18 +189,54 @@ static __always_inline bool is_tcp(struct sock *sk)
 }
 
 /*
- * bpf_get_socket_cookie exists in these programs since Linux 5.12. Before, what lies in the socket
- * is read: the cookie if somebody else asked for it (ss, SO_COOKIE), else 0; the recorder then
- * numbers the sockets itself (record/generation.c).
+ * Not a listener's request or TIME_WAIT, which are shorter than struct sock; nor a raw socket of
+ * protocol TCP.
+ */
+static __always_inline bool is_full_stream(struct sock *sk)
+{
+	uint8_t state = sk->__sk_common.skc_state;
+	uint16_t family = sk->__sk_common.skc_family;
+
+	return (family == AF_INET || family == AF_INET6) && state != TCP_TIME_WAIT &&
+	       state != TCP_NEW_SYN_RECV && sk->sk_type == SOCK_STREAM;
+}
+
+/*
+ * As tcp_of, without a cast, so for skb->sk too: bpf_skc_to_tcp_sock does not take that, as its
+ * type is "RCU pointer" since Linux 6.4. Or a socket of MPTCP.
+ */
+static __always_inline bool is_full_tcp(struct sock *sk)
+{
+	return is_full_stream(sk) && is_tcp(sk);
+}
+
+/* NULL if it is no full TCP socket. */
+static __always_inline struct tcp_sock *tcp_of(struct sock *sk)
+{
+	if (!bpf_rdonly_cast)
+		return bpf_skc_to_tcp_sock(sk);
+	if (!is_full_stream(sk) || sk->sk_protocol != IPPROTO_TCP)
+		return NULL;
+	return CAST(tcp_sock, sk);
+}
+
+/*
+ * bpf_get_socket_cookie exists in these programs since Linux 5.12. Before, there is only what lies
+ * in the socket: the cookie if somebody else asked for it (ss, SO_COOKIE), else 0; the recorder
+ * then numbers the sockets itself (record/generation.c).
  */
 const volatile bool has_cookies SEC(".rodata") __weak = true;
 
-/* sk: of any kind, as all begin with struct sock_common. Not for kprobes. */
+/*
+ * sk: of any kind, as all begin with struct sock_common. Not for kprobes. The helper makes a cookie
+ * if there is none; mostly there is one (the snapshot, the first state change), and a load is 25 ns
+ * cheaper.
+ */
 static __always_inline uint64_t cookie_of(void *sk)
 {
-	if (has_cookies)
-		return bpf_get_socket_cookie(sk);
-	return ((struct sock *)sk)->__sk_common.skc_cookie.counter;
+	uint64_t cookie = ((struct sock *)sk)->__sk_common.skc_cookie.counter;
+
+	return cookie || !has_cookies ? cookie : bpf_get_socket_cookie(sk);
 }
 
 /*
@@ -193,6 +269,22 @@ static __always_inline void copy_addr(void *addr, const void *u6_addr8)
 	to[1] = from[1];
 }
 
+static __always_inline void copy_comm(struct ev_comm *comm, const char *name)
+{
+	const uint64_t *from = (const void *)name;
+	uint64_t *to = (void *)comm;
+
+	to[0] = from[0];
+	to[1] = from[1];
+}
+
+static __always_inline void copy_flow(struct ev_flow *flow, const struct ev_flow *from)
+{
+	copy_addr(&flow->laddr, &from->laddr);
+	copy_addr(&flow->raddr, &from->raddr);
+	*(uint32_t *)&flow->lport = *(const uint32_t *)&from->lport; /* both ports */
+}
+
 /* What packet.h needs of a buffer; offsets are from head. */
 struct skb_view {
 	const unsigned char *head;
@@ -205,6 +297,21 @@ struct skb_view {
 
 enum { NO_VLAN = 0xffff, VLAN_ID = 0xfff };
 enum { HAVE_IP = 1, HAVE_TCP = 2, OF_SOCKET = 4 }; /* ev_packet.headers */
+
+/*
+ * Segments in a buffer. gso_segs stands behind gso_size in struct skb_shared_info; it is 0 where a
+ * virtual machine's host or tun made the packet. Without payload there is one.
+ */
+static __always_inline uint16_t gso_segs_of(const unsigned char *head, uint32_t end,
+					    uint32_t payload)
+{
+	struct skb_shared_info *info = (void *)(head + end);
+	uint16_t gso[2] __attribute__((aligned(4))); /* size, segs */
+
+	if (!payload || !read_kernel(gso, sizeof(gso), &info->gso_size) || !gso[0])
+		return 1;
+	return gso[1] ? gso[1] : (payload + gso[0] - 1) / gso[0];
+}
 
 #define FILL(name) fill_##name
 #define GET(p, member) ((p)->member)
@@ -230,14 +337,11 @@ static __always_inline void fill_task(struct ev_task *task)
 
 	if (has_cookies) {
 		struct task_struct *t = bpf_get_current_task_btf();
-		const uint64_t *from = (const void *)t->comm;
-		uint64_t *to = (void *)&task->comm;
 
 		task->cgroup = t->cgroups->dfl_cgrp->kn->id;
 		task->pid = t->tgid;
 		task->tid = t->pid;
-		to[0] = from[0];
-		to[1] = from[1];
+		copy_comm(&task->comm, t->comm);
 		return;
 	}
 	id = bpf_get_current_pid_tgid();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Group reset: RSTs, sent and received. */
-#include "probe.h"
+#include "packet.h"
 
 enum { SENT = 1, RECEIVED = 2 }; /* unit rst_direction */
 
@@ -12,7 +12,7 @@ struct segment { /* that provoked an RST */
 	struct ev_flow flow;
 	uint32_t netns, seq, ack_seq;
 	uint16_t tcp_flags;
-};
+} __attribute__((aligned(8)));
 
 /*
  * tcp_v4_rcv clears skb->dev before it hands a segment to a socket (tcp_v4_do_rcv), and then the
@@ -23,31 +23,31 @@ static __always_inline void read_segment(struct segment *s, struct sk_buff *skb)
 {
 	const unsigned char *head = skb->head;
 	struct net_device *dev = skb->dev;
-	uint8_t ip[40], tcp[20];
+	uint8_t ip[V6_LEN] __attribute__((aligned(8))), tcp[TCP_LEN] __attribute__((aligned(8)));
 
 	if (dev)
 		s->netns = dev->nd_net.net->ns.inum;
-	if (bpf_probe_read_kernel(ip, sizeof(ip), head + skb->network_header) ||
-	    bpf_probe_read_kernel(tcp, sizeof(tcp), head + skb->transport_header))
+	if (!read_kernel(ip, sizeof(ip), head + skb->network_header) ||
+	    !read_kernel(tcp, sizeof(tcp), head + skb->transport_header))
 		return;
 	if (ip[0] >> 4 == 4) {
 		map_v4(&s->flow.raddr, *(uint32_t *)(ip + 12));
 		map_v4(&s->flow.laddr, *(uint32_t *)(ip + 16));
 	} else {
-		__builtin_memcpy(&s->flow.raddr, ip + 8, sizeof(s->flow.raddr));
-		__builtin_memcpy(&s->flow.laddr, ip + 24, sizeof(s->flow.laddr));
+		copy_addr(&s->flow.raddr, ip + 8);
+		copy_addr(&s->flow.laddr, ip + 24);
 	}
-	s->flow.rport = tcp[0] << 8 | tcp[1];
-	s->flow.lport = tcp[2] << 8 | tcp[3];
-	s->seq = bpf_ntohl(*(uint32_t *)(tcp + 4));
-	s->ack_seq = bpf_ntohl(*(uint32_t *)(tcp + 8));
+	s->flow.rport = be16(tcp);
+	s->flow.lport = be16(tcp + 2);
+	s->seq = be32(tcp + 4);
+	s->ack_seq = be32(tcp + 8);
 	s->tcp_flags = (tcp[12] & 1) << 8 | tcp[13];
 }
 
 /* sk may be a connection request or in TIME_WAIT: shorter than struct sock. */
 static __always_inline void take_sock(struct ev_reset *e, struct sock *sk)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk); /* NULL for those */
+	struct tcp_sock *tp = tcp_of(sk); /* NULL for those */
 	uint64_t cookie = cookie_of(sk);
 
 	e->state = sk->__sk_common.skc_state;
@@ -90,15 +90,11 @@ static __always_inline int sent(void *ctx, struct sock *sk, struct sk_buff *skb,
 		take_sock(e, sk);
 	else
 		take_no_sock(e, s.netns);
-	e->flow = s.flow;
+	copy_flow(&e->flow, skb ? &s.flow : &e->sock.flow);
 	e->seq = s.seq;
 	e->ack_seq = s.ack_seq;
 	e->tcp_flags = s.tcp_flags;
-	e->active = 0;
-	if (!skb) {
-		e->active = 1;
-		e->flow = e->sock.flow;
-	}
+	e->active = !skb;
 	e->reason = reason;
 	e->direction = SENT;
 	TAKE_STACK(ctx, e);
@@ -150,7 +146,7 @@ int BPF_PROG(reset__received, struct sock *sk)
 	if (!e)
 		return 0;
 	take_sock(e, sk);
-	e->flow = e->sock.flow;
+	copy_flow(&e->flow, &e->sock.flow);
 	e->seq = e->ack_seq = 0;
 	e->tcp_flags = 0;
 	e->active = 0;

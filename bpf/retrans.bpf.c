@@ -16,7 +16,7 @@
  */
 static __always_inline int resent(struct sock *sk, struct sk_buff *skb, int err)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_retransmit *e;
 
 	if (!tp)
@@ -88,7 +88,7 @@ int BPF_PROG(synack_retransmit, struct sock *sk, struct request_sock *req)
 SEC("?fentry/tcp_send_loss_probe")
 int BPF_PROG(loss_probe__fentry, struct sock *sk)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_loss_probe *e;
 
 	if (!tp)

@@ -15,7 +15,7 @@ SEC("?fexit/tcp_ack_update_rtt")
 int BPF_PROG(rtt__fexit, struct sock *sk, int flag, long seq_rtt_us, long sack_rtt_us,
 	     long ca_rtt_us, struct rate_sample *rs, uint8_t updated /* al only */)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_rtt *e;
 
 	if (!tp)
@@ -92,7 +92,7 @@ static __always_inline uint32_t ack_of(struct sk_buff *skb)
 SEC("?tp_btf/tcp_probe")
 int BPF_PROG(rtt__probe, struct sock *sk, struct sk_buff *skb)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = tcp_of(sk);
 	uint32_t ack = ack_of(skb);
 	struct ev_rtt *e;
 

@@ -145,13 +145,9 @@ AT_FUNCTION(tcp_v6, tcp_v6_rcv, LAYER_TCP)
 
 /* ---- with a socket ---- */
 
-/*
- * Not from the headers: tcp_add_backlog joins packets, and leaves the IP header's length alone.
- * skb->dev is NULL by now (tcp_v4_rcv).
- */
 static __always_inline int at_socket(struct sock *sk, struct sk_buff *skb, enum layer layer)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_rx *e;
 
 	if (!tp)
@@ -160,15 +156,8 @@ static __always_inline int at_socket(struct sock *sk, struct sk_buff *skb, enum 
 	if (!e)
 		return 0;
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
-	e->packet.flow = e->sock.flow;
-	fill_cb(&e->packet, skb);
-	e->packet.ack_seq = e->packet.tcp_flags & TCP_FLAG_ACK ? CB(skb, ack_seq) : 0;
-	e->packet.segs = gso_segs_of(skb->head, skb->end, e->packet.payload);
-	e->netns = e->sock.netns;
-	e->ifindex = skb->skb_iif;
-	e->rcv_nxt = tp->rcv_nxt;
+	fill_rx(e, tp, skb);
 	e->layer = layer;
-	e->cloned = BPF_CORE_READ_BITFIELD(skb, cloned);
 	SUBMIT(bulk, e);
 	return 0;
 }
@@ -176,24 +165,13 @@ static __always_inline int at_socket(struct sock *sk, struct sk_buff *skb, enum 
 static __always_inline int at_socket_probed(struct sock *sk, struct sk_buff *skb, enum layer layer)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
-	struct tcp_skb_cb *cb = (struct tcp_skb_cb *)skb->cb;
 	struct ev_rx *e = RESERVE(bulk, rx, rx);
-	uint32_t ack_seq;
 
 	if (!e)
 		return 0;
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
-	e->packet.flow = e->sock.flow;
-	fill_cb_probed(&e->packet, skb);
-	ack_seq = BPF_CORE_READ(cb, ack_seq);
-	e->packet.ack_seq = e->packet.tcp_flags & TCP_FLAG_ACK ? ack_seq : 0;
-	e->packet.segs =
-		gso_segs_of(BPF_CORE_READ(skb, head), BPF_CORE_READ(skb, end), e->packet.payload);
-	e->netns = e->sock.netns;
-	e->ifindex = BPF_CORE_READ(skb, skb_iif);
-	e->rcv_nxt = BPF_CORE_READ(tp, rcv_nxt);
+	fill_rx_probed(e, tp, skb);
 	e->layer = layer;
-	e->cloned = BPF_CORE_READ_BITFIELD_PROBED(skb, cloned);
 	SUBMIT(bulk, e);
 	return 0;
 }
@@ -201,7 +179,7 @@ static __always_inline int at_socket_probed(struct sock *sk, struct sk_buff *skb
 /* Where the packet is not known, or gone. */
 static __always_inline int at_socket_only(struct sock *sk, enum layer layer)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_rx *e;
 
 	if (!tp || sk->__sk_common.skc_state == TCP_LISTEN)
@@ -269,6 +247,14 @@ int BPF_PROG(rx__done, struct sock *sk)
 	return at_socket_only(sk, LAYER_DONE);
 }
 
+static __always_inline uint32_t copied_seq_of(struct sock *sk)
+{
+	uint32_t seq = 0;
+
+	read_kernel(&seq, sizeof(seq), &((struct tcp_sock *)sk)->copied_seq);
+	return seq;
+}
+
 /*
  * tcp_recvmsg_locked, in the thread that reads, for each buffer it copies from; UDP and others pass
  * here too. A buffer in the queue of a TCP socket has that socket (skb_set_owner_r); that of an
@@ -289,7 +275,7 @@ int BPF_PROG(rx_copy, struct sk_buff *skb, int len)
 	fill_task(&e->task);
 	e->seq = CB(skb, seq);
 	e->end_seq = CB(skb, end_seq);
-	e->copied_seq = BPF_CORE_READ((struct tcp_sock *)sk, copied_seq);
+	e->copied_seq = copied_seq_of(sk);
 	e->bytes = len;
 	SUBMIT(bulk, e);
 	return 0;
@@ -329,6 +315,7 @@ int rx__tcp_cgroup(struct __sk_buff *ctx)
 	struct packet p = {};
 	struct tcp_sock *tp;
 	struct ev_rx *e;
+	uint64_t cookie;
 
 	if (!sk || read_packet(&p, skb, LOCAL_IS_DESTINATION) != FOUND ||
 	    !(p.ev.headers & HAVE_TCP))
@@ -340,7 +327,8 @@ int rx__tcp_cgroup(struct __sk_buff *ctx)
 	e = RESERVE(bulk, rx, rx);
 	if (!e)
 		return PASS;
-	fill_sock(&e->sock, (struct sock *)tp, tp, bpf_get_socket_cookie(ctx));
+	cookie = ((struct sock *)tp)->__sk_common.skc_cookie.counter;
+	fill_sock(&e->sock, (struct sock *)tp, tp, cookie ? cookie : bpf_get_socket_cookie(ctx));
 	copy_packet(&e->packet, &p.ev);
 	e->netns = e->sock.netns;
 	e->ifindex = skb->dev->ifindex;

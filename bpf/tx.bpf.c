@@ -6,8 +6,6 @@
  */
 #include "packet.h"
 
-#define TCPCB_EVER_RETRANS 0x80 /* include/net/tcp.h */
-
 enum layer { /* unit tx_layer */
 	     LAYER_TCP = 1,
 	     LAYER_IP,
@@ -22,7 +20,7 @@ enum layer { /* unit tx_layer */
 
 static __always_inline int wrote(struct sock *sk, uint64_t size)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_tx_write *e;
 
 	if (!tp)
@@ -83,18 +81,6 @@ static __always_inline void start_tx(struct ev_tx *e, enum layer layer)
 }
 
 /*
- * Below snd_nxt: TCP moves that only after a new segment went out. TCPCB_EVER_RETRANS is set after
- * the first retransmission, so it comes one late, but stays if snd_nxt is taken back (a zero
- * window's repair).
- */
-static __always_inline bool is_again(const struct ev_packet *p, uint32_t end_seq, uint32_t snd_nxt,
-				     uint8_t sacked)
-{
-	return (sacked & TCPCB_EVER_RETRANS) ||
-	       (end_seq != p->seq && (int32_t)(p->seq - snd_nxt) < 0);
-}
-
-/*
  * __tcp_transmit_skb: every segment of a full socket, new or again; not SYN-ACKs of a request, nor
  * RSTs and ACKs without a socket. It sets tcp_wstamp_ns and skb_mstamp_ns to this departure.
  */
@@ -102,9 +88,8 @@ SEC("?fentry/__tcp_transmit_skb")
 int BPF_PROG(tx__tcp, struct sock *sk, struct sk_buff *skb, int clone_it, uint32_t gfp,
 	     uint32_t rcv_nxt)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_tx *e;
-	uint16_t segs;
 
 	if (!tp)
 		return 0;
@@ -113,17 +98,7 @@ int BPF_PROG(tx__tcp, struct sock *sk, struct sk_buff *skb, int clone_it, uint32
 		return 0;
 	start_tx(e, LAYER_TCP);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
-	e->packet.flow = e->sock.flow;
-	fill_cb(&e->packet, skb);
-	segs = CB(skb, tcp_gso_segs);
-	e->packet.segs = segs ? segs : 1;
-	e->packet.ack_seq = e->packet.tcp_flags & TCP_FLAG_ACK ? rcv_nxt : 0;
-	e->departure_ns = tp->tcp_wstamp_ns;
-	if (e->departure_ns < tp->tcp_clock_cache)
-		e->departure_ns = tp->tcp_clock_cache;
-	e->netns = e->sock.netns;
-	e->cloned = clone_it;
-	e->again = is_again(&e->packet, CB(skb, end_seq), tp->snd_nxt, CB(skb, sacked));
+	fill_tx(e, tp, skb, clone_it, rcv_nxt);
 	SUBMIT(bulk, e);
 	return 0;
 }
@@ -132,29 +107,14 @@ SEC("?kprobe/__tcp_transmit_skb")
 int BPF_KPROBE(tx__tcp_kprobe, struct sock *sk, struct sk_buff *skb, int clone_it, uint32_t gfp,
 	       uint32_t rcv_nxt)
 {
-	struct tcp_skb_cb *cb = (struct tcp_skb_cb *)skb->cb;
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
 	struct ev_tx *e = RESERVE(bulk, tx, tx);
-	uint64_t clock;
-	uint16_t segs;
 
 	if (!e)
 		return 0;
 	start_tx(e, LAYER_TCP);
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
-	e->packet.flow = e->sock.flow;
-	fill_cb_probed(&e->packet, skb);
-	segs = BPF_CORE_READ(cb, tcp_gso_segs);
-	e->packet.segs = segs ? segs : 1;
-	e->packet.ack_seq = e->packet.tcp_flags & TCP_FLAG_ACK ? rcv_nxt : 0;
-	e->departure_ns = BPF_CORE_READ(tp, tcp_wstamp_ns);
-	clock = BPF_CORE_READ(tp, tcp_clock_cache);
-	if (e->departure_ns < clock)
-		e->departure_ns = clock;
-	e->netns = e->sock.netns;
-	e->cloned = clone_it;
-	e->again = is_again(&e->packet, BPF_CORE_READ(cb, end_seq), BPF_CORE_READ(tp, snd_nxt),
-			    BPF_CORE_READ(cb, sacked));
+	fill_tx_probed(e, tp, skb, clone_it, rcv_nxt);
 	SUBMIT(bulk, e);
 	return 0;
 }
@@ -164,10 +124,10 @@ int BPF_KPROBE(tx__tcp_kprobe, struct sock *sk, struct sk_buff *skb, int clone_i
 static __always_inline bool take_tcp_only(struct ev_packet *p, const unsigned char *data,
 					  uint32_t len)
 {
-	uint8_t t[TCP_LEN];
+	uint8_t t[TCP_LEN] __attribute__((aligned(8)));
 	uint32_t header;
 
-	if (bpf_probe_read_kernel(t, sizeof(t), data))
+	if (!read_kernel(t, sizeof(t), data))
 		return false;
 	header = (t[12] >> 4) * 4;
 	p->seq = be32(t + 4);
@@ -182,8 +142,8 @@ static __always_inline bool take_tcp_only(struct ev_packet *p, const unsigned ch
 /* __ip_queue_xmit serves SCTP, DCCP and L2TP as well. */
 static __always_inline int to_ip(struct sock *sk, struct sk_buff *skb)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	struct ev_packet p = {};
+	struct tcp_sock *tp = tcp_of(sk);
+	struct ev_packet p __attribute__((aligned(8))) = {};
 	struct ev_tx *e;
 
 	if (!tp || !take_tcp_only(&p, skb->data, skb->len))
@@ -194,8 +154,8 @@ static __always_inline int to_ip(struct sock *sk, struct sk_buff *skb)
 		return 0;
 	start_tx(e, LAYER_IP);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
-	p.flow = e->sock.flow;
 	copy_packet(&e->packet, &p);
+	copy_flow(&e->packet.flow, &e->sock.flow);
 	e->departure_ns = skb->skb_mstamp_ns;
 	e->netns = e->sock.netns;
 	e->cloned = BPF_CORE_READ_BITFIELD(skb, cloned);
@@ -206,7 +166,7 @@ static __always_inline int to_ip(struct sock *sk, struct sk_buff *skb)
 static __always_inline int to_ip_probed(struct sock *sk, struct sk_buff *skb)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
-	struct ev_packet p = {};
+	struct ev_packet p __attribute__((aligned(8))) = {};
 	struct ev_tx *e;
 
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
@@ -218,8 +178,8 @@ static __always_inline int to_ip_probed(struct sock *sk, struct sk_buff *skb)
 		return 0;
 	start_tx(e, LAYER_IP);
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
-	p.flow = e->sock.flow;
 	copy_packet(&e->packet, &p);
+	copy_flow(&e->packet.flow, &e->sock.flow);
 	e->departure_ns = BPF_CORE_READ(skb, skb_mstamp_ns);
 	e->netns = e->sock.netns;
 	e->cloned = BPF_CORE_READ_BITFIELD_PROBED(skb, cloned);

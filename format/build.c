@@ -8,31 +8,81 @@
 
 /* ---- layout of the structs: no padding (events.h), so offsets are sums ---- */
 
-static void add_pointer(struct rows *r, size_t offset)
+#define ROW_TIME 8 /* a row of an event begins with ts_ns */
+
+static int8_t field_index(const struct rows *r, const char *name)
 {
-	if (r->n_pointers < MAX_NESTED)
-		r->pointer[r->n_pointers++] = (uint16_t)offset;
+	int i = name ? tape_record_field(r->rec, name) : -1;
+
+	assert(!name || i >= 0);
+	return (int8_t)i;
+}
+
+static void plan_ref(struct tape_build *b, struct rows *r, unsigned field, size_t at)
+{
+	const struct tape_field *f = &r->rec->fields[field];
+	struct rows *to = rows_of(b, f->table);
+
+	assert(r->n_refs < MAX_REFS);
+	r->refs[r->n_refs++] =
+		(struct ref){.field = (uint8_t)field, .offset = (uint16_t)at, .to = to};
+	if (!r->ends)
+		r->ends = f->type == TAPE_DREF ? to : to->ends;
+}
+
+/* Bytes of the struct that a row has too: one span until the next reference. */
+static void plan_copy(struct rows *r, size_t from, size_t len)
+{
+	struct span *s = r->n_spans ? &r->spans[r->n_spans - 1] : NULL;
+
+	if (!s || s->from + s->len != (int)from) {
+		s = &r->spans[r->n_spans++];
+		*s = (struct span){(uint16_t)from, (uint16_t)r->stride, 0};
+	}
+	s->len = (uint16_t)(s->len + len);
+	r->stride += len;
+}
+
+/* A table's pointer is no part of what its rows are told apart by, unless it is wanted. */
+static void plan_key(struct rows *r)
+{
+	assert(r->size <= MAX_KEY && r->n_pointers <= 1);
+	if (r->n_pointers) {
+		r->gap = r->pointer[0];
+		r->gap_end = r->gap + sizeof(uint64_t);
+	}
 }
 
 static void plan(struct tape_build *b, struct rows *r)
 {
+	bool event = !r->rec->is_table;
+
+	r->size = tape_record_size(r->rec);
+	if (event)
+		plan_copy(r, offsetof(struct ev_head, ts_ns), ROW_TIME);
 	for (unsigned i = 0; i < r->rec->n_fields; i++) {
 		const struct tape_field *f = &r->rec->fields[i];
 		size_t at = tape_field_offset(r->rec, i);
 
-		r->offset[i] = (uint16_t)at;
-		if (f->hint == TAPE_POINTER)
-			add_pointer(r, at);
-		if (f->type == TAPE_STR && r->n_strings < MAX_NESTED)
-			r->string[r->n_strings++] = (uint16_t)at;
-		if (f->table) {
-			const struct rows *to = rows_of(b, f->table);
-
-			for (unsigned k = 0; k < to->n_pointers; k++)
-				add_pointer(r, at + to->pointer[k]);
+		r->guess[i].of = field_index(r, f->guess.of);
+		r->guess[i].plus = field_index(r, f->guess.plus);
+		r->guess[i].key = field_index(r, f->guess.key);
+		r->offset[i] = (uint16_t)r->stride;
+		if (f->table)
+			plan_ref(b, r, i, at);
+		if (f->hint == TAPE_POINTER && !b->pointers) {
+			assert(r->n_pointers < MAX_NESTED);
+			r->pointer[r->n_pointers++] = r->offset[i];
 		}
+		if (f->type == TAPE_STR) {
+			assert(r->n_strings < MAX_NESTED);
+			r->string[r->n_strings++] = r->offset[i];
+		}
+		if (!event || !f->table)
+			plan_copy(r, at, tape_field_size(f));
 	}
-	r->size = tape_record_size(r->rec);
+	if (!event)
+		plan_key(r);
 }
 
 int tape_build_new(struct tape_build **ret, bool pointers, int level, struct tape_error *err)
@@ -46,8 +96,9 @@ int tape_build_new(struct tape_build **ret, bool pointers, int level, struct tap
 	b->level = level ? level : DEFAULT_LEVEL;
 	b->ts_min = UINT64_MAX;
 	b->zstd = ZSTD_createCCtx();
+	b->zstd_small = ZSTD_createCCtx();
 	b->rows = calloc(b->schema->n_records, sizeof(*b->rows));
-	if (!b->zstd || !b->rows) {
+	if (!b->zstd || !b->zstd_small || !b->rows) {
 		tape_build_free(b);
 		return no_memory(err);
 	}
@@ -58,6 +109,7 @@ int tape_build_new(struct tape_build **ret, bool pointers, int level, struct tap
 	}
 	for (size_t i = 1; i < b->schema->n_records; i++) /* tables come first, by rising id */
 		plan(b, &b->rows[i]);
+	tape_build_forget(b);
 	*ret = b;
 	return 0;
 }
@@ -69,12 +121,18 @@ void tape_build_free(struct tape_build *b)
 	for (size_t i = 0; b->rows && i < b->schema->n_records; i++) {
 		free(b->rows[i].data.p);
 		free(b->rows[i].slots);
+		free(b->rows[i].received.p);
+		free(b->rows[i].origins.p);
+		for (unsigned k = 0; k < MAX_REFS; k++)
+			free(b->rows[i].refs[k].v.p);
 	}
 	free(b->ts.p);
 	free(b->type.p);
 	free(b->cpu.p);
 	free(b->strings.p);
 	free(b->values.p);
+	free(b->of.p);
+	free(b->plus.p);
 	free(b->keys.p);
 	free(b->last.p);
 	free(b->body.p);
@@ -82,6 +140,7 @@ void tape_build_free(struct tape_build *b)
 	free(b->payload.p);
 	free(b->rows);
 	ZSTD_freeCCtx(b->zstd);
+	ZSTD_freeCCtx(b->zstd_small);
 	free(b);
 }
 
@@ -105,25 +164,71 @@ static bool take_strings(struct tape_build *b, const struct rows *r, uint8_t *ro
 	return true;
 }
 
+/* Structs are of whole words, and most spans short: no call for each. */
+static inline void copy_words(uint8_t *to, const uint8_t *from, size_t len)
+{
+	for (; len >= 8; len -= 8, to += 8, from += 8)
+		memcpy(to, from, 8);
+	if (len)
+		memcpy(to, from, 4);
+}
+
+/* What a row has of the record. */
+static bool add_row(struct tape_build *b, struct rows *r, const uint8_t *record)
+{
+	uint8_t *row;
+
+	if (!reserve(&r->data, r->stride))
+		return false;
+	row = r->data.p + r->data.len;
+	for (unsigned i = 0; i < r->n_spans; i++)
+		copy_words(row + r->spans[i].to, record + r->spans[i].from, r->spans[i].len);
+	for (unsigned i = 0; i < r->n_pointers; i++)
+		memset(row + r->pointer[i], 0, sizeof(uint64_t));
+	if (r->n_strings && !take_strings(b, r, row))
+		return false;
+	r->data.len += r->stride;
+	r->n++;
+	return true;
+}
+
+static bool grow_common(struct tape_build *b)
+{
+	uint32_t room = b->room ? 2 * b->room : 1024;
+
+	if (!reserve(&b->ts, (room - b->n) * sizeof(uint64_t)) ||
+	    !reserve(&b->type, (room - b->n) * sizeof(uint16_t)) ||
+	    !reserve(&b->cpu, (room - b->n) * sizeof(uint32_t)))
+		return false;
+	b->room = room;
+	return true;
+}
+
+static bool add_common(struct tape_build *b, const struct ev_head *e)
+{
+	if (b->n == b->room && !grow_common(b))
+		return false;
+	memcpy(b->ts.p + b->ts.len, &e->ts_ns, sizeof(e->ts_ns));
+	memcpy(b->type.p + b->type.len, &e->type, sizeof(e->type));
+	memcpy(b->cpu.p + b->cpu.len, &e->cpu, sizeof(e->cpu));
+	b->ts.len += sizeof(e->ts_ns);
+	b->type.len += sizeof(e->type);
+	b->cpu.len += sizeof(e->cpu);
+	b->n++;
+	return true;
+}
+
 int tape_build_add(struct tape_build *b, const struct ev_head *e, struct tape_error *err)
 {
 	struct rows *r = rows_of(b, e->type);
-	uint8_t *row;
 
 	if (!r || r->rec->is_table || e->size != r->size)
 		return tape_fail(err, TAPE_E_CORRUPT, 0,
 				 "a record of type %u and %u bytes is not one of this version",
 				 e->type, e->size);
-	if (!append(&b->ts, &e->ts_ns, sizeof(e->ts_ns)) ||
-	    !append(&b->type, &e->type, sizeof(e->type)) ||
-	    !append(&b->cpu, &e->cpu, sizeof(e->cpu)) || !append(&r->data, e, r->size))
+	if (!add_common(b, e) || !add_row(b, r, (const uint8_t *)e) ||
+	    !tape_build_refer(b, r, (const uint8_t *)e, e->cpu))
 		return no_memory(err);
-	row = r->data.p + r->data.len - r->size;
-	for (unsigned i = 0; !b->pointers && i < r->n_pointers; i++)
-		memset(row + r->pointer[i], 0, sizeof(uint64_t));
-	if (!take_strings(b, r, row))
-		return no_memory(err);
-	r->n++;
 	b->bytes += r->size;
 	if (e->ts_ns < b->ts_min)
 		b->ts_min = e->ts_ns;
@@ -134,7 +239,7 @@ int tape_build_add(struct tape_build *b, const struct ev_head *e, struct tape_er
 
 uint32_t tape_build_count(const struct tape_build *b)
 {
-	return (uint32_t)(b->ts.len / sizeof(uint64_t));
+	return b->n;
 }
 
 size_t tape_build_bytes(const struct tape_build *b)
@@ -162,12 +267,16 @@ void tape_build_forget(struct tape_build *b)
 		struct rows *r = &b->rows[i];
 
 		r->n = 0;
-		r->data.len = 0;
+		r->data.len = r->origins.len = r->received.len = 0;
+		for (unsigned k = 0; k < r->n_refs; k++) {
+			r->refs[k].v.len = 0;
+			memset(r->refs[k].recent, 0, sizeof(r->refs[k].recent));
+		}
 		if (r->slots)
 			memset(r->slots, 0, r->n_slots * sizeof(*r->slots));
 	}
 	b->ts.len = b->type.len = b->cpu.len = b->strings.len = 0;
 	b->ts_min = UINT64_MAX;
 	b->ts_max = 0;
-	b->bytes = 0;
+	b->bytes = b->n = 0;
 }

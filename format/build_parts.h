@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What build.c, which collects the records of a chunk, and encode.c, which turns them into columns,
- * share. For these two only.
+ * What build.c, which collects the records of a chunk, intern.c, which makes tables of the structs
+ * inside them, and encode.c, which turns all into columns, share. For these three only.
  */
 #ifndef TAPE_BUILD_PARTS_H
 #define TAPE_BUILD_PARTS_H
@@ -15,6 +15,9 @@
 #include "layout.h"
 
 #define MAX_NESTED 4 /* pointer fields in one record, nested ones included; string fields */
+#define MAX_REFS 4   /* references in one record */
+#define MAX_KEY 64   /* bytes of a table's struct */
+#define N_RECENT 8   /* what a processor has at hand, it most often has at the next layer too */
 #define MAX_ID 255   /* of a record type */
 
 struct buffer {
@@ -22,33 +25,60 @@ struct buffer {
 	size_t len, cap;
 };
 
-/* The records of one type, or the rows of one table. */
+/*
+ * The records of one type, or the rows of one table. Of a record its time and what is no reference
+ * is kept, packed; structs that are references become rows of their table at once, while they are
+ * in the cache. A table's rows are whole structs.
+ */
 struct rows {
 	const struct tape_record *rec;
-	size_t size; /* of the struct */
-	uint16_t offset[TAPE_MAX_FIELDS];
-	uint16_t pointer[MAX_NESTED], n_pointers; /* offsets, those inside other structs too */
+	size_t size, stride;		  /* of the struct; of a row in data */
+	uint16_t offset[TAPE_MAX_FIELDS]; /* of each field in a row */
+	struct span {
+		uint16_t from, to, len;
+	} spans[MAX_REFS + 1]; /* from the struct to the row */
+	unsigned n_spans;
+	uint16_t pointer[MAX_NESTED], n_pointers; /* offsets in a row */
 	uint16_t string[MAX_NESTED], n_strings;
+	struct ref {
+		uint8_t field;
+		uint16_t offset; /* in the struct */
+		struct rows *to;
+		struct recent { /* by processor: the struct before, and its reference */
+			uint64_t key[MAX_KEY / 8];
+			uint32_t ref;
+		} recent[N_RECENT];
+		struct buffer v; /* a reference a row */
+	} refs[MAX_REFS];
+	unsigned n_refs;
+	struct {
+		int8_t of, plus, key; /* fields that each is predicted from; -1 none */
+	} guess[TAPE_MAX_FIELDS];
 	struct buffer data;
 	uint32_t n;
 	/* tables only: open addressing, row + 1, 0 free */
 	uint32_t *slots, n_slots;
+	uint16_t gap, gap_end;	/* of the struct, left out of keys: its pointer, unless wanted */
+	struct buffer received; /* u8 a row: who had it first receives packets (TAPE_EITHER) */
+	uint32_t turn;		/* rows before it are sent, once they were arranged */
+	struct rows *ends;	/* the table whose row says the stream: flow, for sock */
+	struct buffer origins;	/* the first number of each of its streams, 0 none yet */
 };
 
 struct tape_build {
 	const struct tape_schema *schema;
 	bool pointers;
 	int level;
-	ZSTD_CCtx *zstd;
+	ZSTD_CCtx *zstd, *zstd_small; /* one that changes size is allocated anew again and again */
 	struct rows *by_id[MAX_ID + 1];
 	struct rows *rows; /* as schema->records; rows[0] (the common record) stays empty */
 	struct buffer ts, type, cpu, strings;
+	uint32_t n, room; /* events; what ts, type and cpu have room for */
 	uint64_t ts_min, ts_max;
 	size_t bytes;
 	/* encoding */
 	struct buffer values, body, head, payload;
-	struct buffer keys, last; /* of the record that is being encoded */
-	size_t n_keys;
+	struct buffer of, plus, keys, last; /* what a column is predicted from */
 	unsigned n_columns;
 	bool single;
 };
@@ -88,6 +118,22 @@ static inline int no_memory(struct tape_error *err)
 static inline struct rows *rows_of(const struct tape_build *b, unsigned id)
 {
 	return id <= MAX_ID ? b->by_id[id] : NULL;
+}
+
+/* intern.c. The references of a record that was just added; new rows go into the tables. */
+bool tape_build_refer(struct tape_build *b, struct rows *r, const uint8_t *record, uint32_t cpu);
+
+/* intern.c. In all tables rows that are sent come before those that are received. */
+bool tape_build_arrange(struct tape_build *b);
+
+/* Those of a field. */
+static inline const uint32_t *refs_of(const struct rows *r, unsigned field)
+{
+	unsigned i = 0;
+
+	while (r->refs[i].field != field)
+		i++;
+	return (const uint32_t *)(const void *)r->refs[i].v.p;
 }
 
 /* Forget all records, for the next chunk. */

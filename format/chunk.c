@@ -1,57 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Reading a chunk: its header is checked at once, a column is decoded when it is asked for. */
-#include "chunk.h"
+#include "chunk_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
-#include "codec.h"
 #include "cursor.h"
+#include "frame.h"
 #include "layout.h"
 
 #define ARENA_BLOCK (1u << 20)
-#define NOT_DECODED 1 /* column.rc until it was tried */
-
-struct count {
-	uint16_t id;
-	uint32_t n_rows;
-	const struct tape_record *rec; /* NULL: not in the schema */
-};
-
-struct column {
-	uint16_t record, field;
-	uint8_t transform, layout, flags;
-	uint32_t raw_len, stored_len;
-	uint32_t at; /* of its body: in the payload, or in the one frame's content */
-	int rc;	     /* NOT_DECODED, or what decoding returned */
-	struct tape_column decoded;
-};
-
-/* Memory of the decoded columns of one chunk: blocks that are kept for the next one. */
-struct arena {
-	struct arena_block {
-		uint8_t *p;
-		size_t cap;
-	} * blocks;
-	size_t n_blocks, current, used;
-	size_t total; /* asked for since the last reset */
-};
-
-struct tape_chunk {
-	const struct tape_schema *schema;
-	struct tape_chunk_head head;
-	bool snapshot;
-	uint64_t offset;
-	size_t stored_len;
-	const uint8_t *payload; /* NULL: header only */
-	size_t payload_len;
-	const uint8_t *single; /* content of the one frame, once it was decompressed */
-	struct count *counts;
-	struct column *columns;
-	ZSTD_DCtx *zstd;
-	struct arena arena;
-};
+/*
+ * Columns may depend on each other as deep as a chunk has columns (a kilobyte of stack each; ours
+ * are 5 at most). A lower bound would let the result depend on which one is asked for first.
+ */
+#define MAX_DEPTH TAPE_MAX_COLUMNS
 
 static void *arena_alloc(struct arena *a, size_t len)
 {
@@ -78,7 +41,8 @@ static void *arena_alloc(struct arena *a, size_t len)
 
 /*
  * Forget what was allocated. Several blocks become one of their size, so that a file with chunks of
- * ever other sizes cannot collect blocks; memory stays below the ceilings of one chunk.
+ * ever other sizes cannot collect blocks; memory stays below the ceilings of one chunk. An eighth
+ * more lets the next chunk, which is about as large, do with that one block.
  */
 static void arena_reset(struct arena *a)
 {
@@ -88,7 +52,7 @@ static void arena_reset(struct arena *a)
 		while (a->n_blocks)
 			free(a->blocks[--a->n_blocks].p);
 		a->current = a->used = 0;
-		arena_alloc(a, total); /* without memory, the next one will say so */
+		arena_alloc(a, total + total / 8); /* without memory, the next one will say so */
 	}
 	a->current = a->used = a->total = 0;
 }
@@ -110,13 +74,32 @@ int tape_chunk_new(struct tape_chunk **ret, struct tape_error *err)
 	return 0;
 }
 
+void tape_chunk_trim(struct tape_chunk *c, size_t keep_bytes)
+{
+	size_t cap = c->body.cap;
+
+	for (size_t i = 0; i < c->arena.n_blocks; i++)
+		cap += c->arena.blocks[i].cap;
+	if (cap <= keep_bytes)
+		return;
+	while (c->arena.n_blocks)
+		free(c->arena.blocks[--c->arena.n_blocks].p);
+	c->arena.current = c->arena.used = c->arena.total = 0;
+	free(c->body.p);
+	c->body = (struct arena_block){0};
+	c->head.n_records = c->head.n_columns = 0;
+}
+
 void tape_chunk_free(struct tape_chunk *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < c->arena.n_blocks; i++)
-		free(c->arena.blocks[i].p);
+	tape_chunk_trim(c, 0);
 	free(c->arena.blocks);
+	free(c->last.p);
+	free(c->of.p);
+	free(c->plus.p);
+	free(c->keys.p);
 	free(c->counts);
 	free(c->columns);
 	ZSTD_freeDCtx(c->zstd);
@@ -124,12 +107,6 @@ void tape_chunk_free(struct tape_chunk *c)
 }
 
 /* ---- the header ---- */
-
-static int corrupt(const struct tape_chunk *c, struct tape_error *err, const char *what)
-{
-	return tape_fail(err, TAPE_E_CORRUPT, c->offset, "chunk at byte %llu: %s",
-			 (unsigned long long)c->offset, what);
-}
 
 static int too_large(const struct tape_chunk *c, struct tape_error *err, const char *what,
 		     uint64_t found, uint64_t ceiling)
@@ -216,6 +193,23 @@ static const struct tape_field *field_of(const struct tape_chunk *c, const struc
 	return rec && col->field < rec->n_fields ? &rec->fields[col->field] : NULL;
 }
 
+/* What a predicted column is predicted from; an entry without it damages the column alone. */
+static void get_guess(struct tape_in e, struct column *col)
+{
+	uint64_t v[4] = {0};
+	bool predicted = col->transform == TAPE_T_ROW || col->transform == TAPE_T_LAST ||
+			 col->transform == TAPE_T_CROSS || col->transform == TAPE_T_SAME ||
+			 col->transform == TAPE_T_SMOOTH;
+
+	for (unsigned i = 0; predicted && i < 4; i++)
+		v[i] = tape_in_varint(&e);
+	col->no_guess = e.bad || (v[0] | v[1] | v[2] | v[3]) > UINT32_MAX;
+	col->of = (uint32_t)v[0];
+	col->plus = (uint32_t)v[1];
+	col->key = (uint32_t)v[2];
+	col->turn = (uint32_t)v[3];
+}
+
 static bool get_column_entry(struct tape_in *in, struct column *col)
 {
 	unsigned len = tape_in_u8(in);
@@ -228,6 +222,7 @@ static bool get_column_entry(struct tape_in *in, struct column *col)
 	col->flags = tape_in_u8(&e);
 	raw = tape_in_varint(&e);
 	stored = tape_in_varint(&e);
+	get_guess(e, col);
 	if (e.bad || record > UINT16_MAX || field > UINT16_MAX || raw > UINT32_MAX ||
 	    stored > UINT32_MAX)
 		return false;
@@ -239,6 +234,41 @@ static bool get_column_entry(struct tape_in *in, struct column *col)
 	return true;
 }
 
+/* Keys of a KEYED or predicted column: it remembers a value for each, and runs over them. */
+static uint64_t keys_of(const struct tape_chunk *c, const struct column *col,
+			const struct tape_record *rec)
+{
+	bool keyed = col->transform == TAPE_T_KEYED;
+	int field = keyed ? first_ref(rec) : col->key ? (int)((col->key - 1) / 2) : -1, first;
+	const struct tape_record *to;
+	uint64_t n;
+
+	if (field < 0 || field >= (int)rec->n_fields || !rec->fields[field].table)
+		return 0;
+	n = 2 * (uint64_t)tape_chunk_rows(c, rec->fields[field].table) + 1;
+	to = tape_schema_record(c->schema, rec->fields[field].table);
+	first = first_ref(to);
+	if (!keyed && !(col->key & 1) && first >= 0) /* by the streams of that table's rows */
+		n += 2 * (uint64_t)tape_chunk_rows(c, to->fields[first].table) + 1;
+	return col->transform == TAPE_T_LAST ? n + c->head.n_events : n;
+}
+
+/*
+ * Memory that decoding the column takes, but for its body, or for many columns of few rows over a
+ * long table, what would pass through it.
+ */
+static uint64_t decoded_len(const struct tape_chunk *c, const struct column *col)
+{
+	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
+	const struct tape_field *f = field_of(c, col);
+
+	if (!f)
+		return col->field == TAPE_ORIGINS
+			       ? 2 * sizeof(uint32_t) * (uint64_t)tape_chunk_rows(c, col->record)
+			       : 0;
+	return (tape_chunk_rows(c, col->record) + keys_of(c, col, rec)) * (f->width ? f->width : 4);
+}
+
 static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_error *err)
 {
 	bool single = c->head.flags & TAPE_CHUNK_SINGLE;
@@ -246,7 +276,6 @@ static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_e
 
 	for (unsigned i = 0; i < c->head.n_columns; i++) {
 		struct column *col = &c->columns[i];
-		const struct tape_field *f;
 
 		if (!get_column_entry(in, col))
 			return corrupt(c, err, "the column directory is damaged");
@@ -256,16 +285,14 @@ static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_e
 		col->at = (uint32_t)(single ? raw : stored);
 		raw += col->raw_len;
 		stored += single ? 0 : col->stored_len;
-		f = field_of(c, col);
-		if (f)
-			decoded += (uint64_t)tape_chunk_rows(c, col->record) *
-				   (f->width ? f->width : 4);
+		decoded += decoded_len(c, col);
 		if (raw > TAPE_MAX_CHUNK_RAW)
 			return too_large(c, err, "bytes of columns", raw, TAPE_MAX_CHUNK_RAW);
 		if (decoded > TAPE_MAX_CHUNK_ROWS)
 			return too_large(c, err, "bytes of decoded columns", decoded,
 					 TAPE_MAX_CHUNK_ROWS);
 	}
+	c->memory = (size_t)(raw + decoded);
 	if (c->payload && stored > c->payload_len)
 		return corrupt(c, err, "the columns are longer than the payload");
 	return 0;
@@ -285,6 +312,8 @@ int tape_chunk_parse(struct tape_chunk *c, const struct tape_schema *schema, boo
 	c->payload = payload;
 	c->payload_len = payload_len;
 	c->single = NULL;
+	c->single_rc = NOT_DECODED;
+	c->memory = 0;
 	arena_reset(&c->arena);
 	get_fixed_head(&c->head, &in);
 	if (in.bad) {
@@ -321,6 +350,16 @@ size_t tape_chunk_stored_len(const struct tape_chunk *c)
 	return c->stored_len;
 }
 
+size_t tape_chunk_memory(const struct tape_chunk *c)
+{
+	return c->memory;
+}
+
+bool tape_chunk_has_payload(const struct tape_chunk *c)
+{
+	return c->payload != NULL;
+}
+
 uint32_t tape_chunk_rows(const struct tape_chunk *c, unsigned record)
 {
 	const struct count *k;
@@ -333,15 +372,31 @@ uint32_t tape_chunk_rows(const struct tape_chunk *c, unsigned record)
 
 /* ---- a column ---- */
 
-static int decompress(struct tape_chunk *c, const uint8_t *src, size_t len, size_t raw_len,
-		      const uint8_t **ret, struct tape_error *err)
+/* Room for a body that is of no use once its column is decoded; the same for each. */
+static void *body_room(struct tape_chunk *c, size_t len)
 {
-	void *dst;
-	size_t n;
+	if (len > c->body.cap) {
+		free(c->body.p);
+		c->body.p = malloc(len);
+		c->body.cap = c->body.p ? len : 0;
+	}
+	return c->body.p;
+}
 
-	if (ZSTD_getFrameContentSize(src, len) != raw_len)
+/* keep: as long as the chunk. */
+static int decompress(struct tape_chunk *c, const uint8_t *src, size_t len, size_t raw_len,
+		      bool keep, const uint8_t **ret, struct tape_error *err)
+{
+	size_t n, frame_len;
+	uint64_t content;
+	void *dst;
+
+	content = tape_frame_content(src, len, &frame_len);
+	if (content == TAPE_FRAME_BAD || frame_len != len)
+		return corrupt(c, err, "a zstd frame is damaged");
+	if (content != raw_len)
 		return corrupt(c, err, "a zstd frame has not the length that the directory says");
-	dst = arena_alloc(&c->arena, raw_len);
+	dst = keep ? arena_alloc(&c->arena, raw_len) : body_room(c, raw_len);
 	if (!dst)
 		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for %zu bytes", raw_len);
 	n = ZSTD_decompressDCtx(c->zstd, dst, raw_len, src, len);
@@ -355,27 +410,34 @@ static int decompress(struct tape_chunk *c, const uint8_t *src, size_t len, size
 static int decompress_single(struct tape_chunk *c, struct tape_error *err)
 {
 	const struct column *last = &c->columns[c->head.n_columns - 1];
-	size_t len = ZSTD_findFrameCompressedSize(c->payload, c->payload_len);
+	size_t len;
 
-	if (ZSTD_isError(len))
+	if (tape_frame_content(c->payload, c->payload_len, &len) == TAPE_FRAME_BAD)
 		return corrupt(c, err, "its zstd frame is damaged");
-	return decompress(c, c->payload, len, (size_t)last->at + last->raw_len, &c->single, err);
+	return decompress(c, c->payload, len, (size_t)last->at + last->raw_len, true, &c->single,
+			  err);
 }
 
-static int body_of(struct tape_chunk *c, const struct column *col, const uint8_t **ret,
+/* The body of a column; keep: it is needed as long as the chunk, else until the next body. */
+static int body_of(struct tape_chunk *c, const struct column *col, bool keep, const uint8_t **ret,
 		   struct tape_error *err)
 {
 	int rc;
 
 	if (c->head.flags & TAPE_CHUNK_SINGLE) {
-		rc = c->single ? 0 : decompress_single(c, err);
+		if (c->single_rc == NOT_DECODED)
+			c->single_rc = rc = decompress_single(c, err);
+		else if (c->single_rc)
+			rc = corrupt(c, err, "its zstd frame is damaged");
+		else
+			rc = 0;
 		if (!rc)
 			*ret = c->single + col->at;
 		return rc;
 	}
 	*ret = c->payload + col->at;
 	if (col->flags & TAPE_COLUMN_ZSTD)
-		return decompress(c, *ret, col->stored_len, col->raw_len, ret, err);
+		return decompress(c, *ret, col->stored_len, col->raw_len, keep, ret, err);
 	if (col->stored_len != col->raw_len)
 		return corrupt(c, err, "an uncompressed column has two lengths");
 	return 0;
@@ -402,7 +464,7 @@ static int check_types(struct tape_chunk *c, const struct tape_column *types,
 	uint32_t *left = arena_alloc(&c->arena, (UINT16_MAX + 1) * sizeof(*left));
 
 	if (!left)
-		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for a chunk");
+		return no_memory(c, err);
 	memset(left, 0, (UINT16_MAX + 1) * sizeof(*left));
 	for (unsigned i = 0; i < c->head.n_records; i++)
 		if (!c->counts[i].rec || !c->counts[i].rec->is_table)
@@ -422,7 +484,7 @@ static int decode_values(struct tape_chunk *c, const struct column *col, const s
 	if (f->type == TAPE_STR) {
 		starts = arena_alloc(&c->arena, ((size_t)ret->n + 1) * sizeof(*starts));
 		if (!starts)
-			return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for a chunk");
+			return no_memory(c, err);
 		if (col->layout != TAPE_L_STRINGS || col->transform)
 			return tape_fail(err, TAPE_E_UNKNOWN, c->offset,
 					 "strings in layout %u or transform %u, which are unknown",
@@ -433,64 +495,41 @@ static int decode_values(struct tape_chunk *c, const struct column *col, const s
 	}
 	values = arena_alloc(&c->arena, (size_t)ret->n * f->width);
 	if (!values)
-		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for a chunk");
+		return no_memory(c, err);
 	ret->values = values;
 	return tape_decode(body, col->raw_len, col->transform, col->layout, ret->n, f->width,
 			   values, err);
 }
 
-/* Undo the transform KEYED: by the first reference of the record's rows. */
-static int unkey(struct tape_chunk *c, const struct column *col, struct tape_column *values,
-		 struct tape_error *err)
-{
-	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
-	struct tape_column keys;
-	unsigned key = 0;
-	size_t n_keys;
-	void *last;
-	int rc;
-
-	while (key < rec->n_fields && !rec->fields[key].table)
-		key++;
-	if (key == rec->n_fields)
-		return corrupt(c, err, "a keyed column of a record without reference");
-	if (rec->fields[col->field].table) /* it may be its own key */
-		return corrupt(c, err, "a column of references is keyed");
-	rc = tape_chunk_column(c, col->record, key, &keys, err);
-	if (rc)
-		return rc;
-	n_keys = 2 * (size_t)tape_chunk_rows(c, rec->fields[key].table) + 1;
-	last = arena_alloc(&c->arena, n_keys * values->width);
-	if (!last)
-		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for a chunk");
-	tape_unkeyed((void *)(uintptr_t)values->values, values->n, values->width, keys.values,
-		     n_keys, last);
-	return 0;
-}
+static const struct tape_field origins_field = {.name = "origins", .type = TAPE_U32, .width = 4};
 
 static int decode(struct tape_chunk *c, struct column *col, struct tape_error *err)
 {
-	const struct tape_field *f = field_of(c, col);
+	bool origins = col->field == TAPE_ORIGINS;
+	const struct tape_field *f = origins ? &origins_field : field_of(c, col);
 	struct tape_error inner;
 	const uint8_t *body;
 	int rc;
 
-	if (!f || f->type == TAPE_TYPE_UNKNOWN || col->flags & ~TAPE_COLUMN_KNOWN_FLAGS)
+	if (!f || f->type == TAPE_TYPE_UNKNOWN || col->flags & ~TAPE_COLUMN_KNOWN_FLAGS ||
+	    (origins && col->transform))
 		return tape_fail(
 			err, TAPE_E_UNKNOWN, c->offset,
 			"chunk at byte %llu: column %u of record %u is written in a newer way",
 			(unsigned long long)c->offset, col->field, col->record);
-	col->decoded = (struct tape_column){
-		.type = f->type, .width = f->width, .n = tape_chunk_rows(c, col->record)};
-	rc = body_of(c, col, &body, err);
+	col->decoded =
+		(struct tape_column){.type = f->type,
+				     .width = f->width,
+				     .n = tape_chunk_rows(c, col->record) << (origins ? 1 : 0)};
+	rc = body_of(c, col, f->type == TAPE_STR, &body, err);
 	if (rc)
 		return rc;
 	rc = decode_values(c, col, f, body, &col->decoded, &inner);
 	if (rc)
 		return tape_fail(err, rc, c->offset, "chunk at byte %llu, %s of record %u: %s",
 				 (unsigned long long)c->offset, f->name, col->record, inner.text);
-	if (col->transform == TAPE_T_KEYED)
-		rc = unkey(c, col, &col->decoded, err);
+	if (col->transform > TAPE_T_DELTA)
+		rc = tape_chunk_undo(c, col, &col->decoded, err);
 	if (rc)
 		return rc;
 	if (f->table)
@@ -521,10 +560,21 @@ int tape_chunk_column(struct tape_chunk *c, unsigned record, unsigned field,
 		return tape_fail(err, col->rc, c->offset,
 				 "chunk at byte %llu: column %u of record %u cannot be decoded",
 				 (unsigned long long)c->offset, field, record);
-	if (col->rc == NOT_DECODED)
+	if (col->rc == IN_DECODING || c->depth == MAX_DEPTH)
+		return corrupt(c, err, "columns are predicted from each other in a circle");
+	if (col->rc == NOT_DECODED) {
+		col->rc = IN_DECODING;
+		c->depth++;
 		col->rc = decode(c, col, err);
+		c->depth--;
+	}
 	*ret = col->decoded;
 	return col->rc;
+}
+
+bool tape_chunk_has(const struct tape_chunk *c, unsigned record, unsigned field)
+{
+	return find_column(c, record, field) != NULL;
 }
 
 size_t tape_chunk_column_stored(const struct tape_chunk *c, unsigned record, unsigned field)
@@ -532,4 +582,13 @@ size_t tape_chunk_column_stored(const struct tape_chunk *c, unsigned record, uns
 	const struct column *col = find_column(c, record, field);
 
 	return col && !(c->head.flags & TAPE_CHUNK_SINGLE) ? col->stored_len : 0;
+}
+
+size_t tape_chunk_record_stored(const struct tape_chunk *c, unsigned record)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < c->head.n_columns && !(c->head.flags & TAPE_CHUNK_SINGLE); i++)
+		sum += c->columns[i].record == record ? c->columns[i].stored_len : 0;
+	return sum;
 }

@@ -61,6 +61,9 @@ struct tape_column {
 int tape_chunk_new(struct tape_chunk **ret, struct tape_error *err);
 void tape_chunk_free(struct tape_chunk *c);
 
+/* Give back the memory of decoded columns if it is more than that; they are gone then. */
+void tape_chunk_trim(struct tape_chunk *c, size_t keep_bytes);
+
 /*
  * Take a type header and a payload (NULL: header only), which must stay valid while columns are
  * decoded. Checks every count and length against its ceiling; decodes nothing yet.
@@ -73,6 +76,10 @@ const struct tape_chunk_head *tape_chunk_head(const struct tape_chunk *c);
 bool tape_chunk_is_snapshot(const struct tape_chunk *c);
 uint64_t tape_chunk_offset(const struct tape_chunk *c);	  /* of the block in the file */
 size_t tape_chunk_stored_len(const struct tape_chunk *c); /* of the block */
+
+size_t tape_chunk_memory(
+	const struct tape_chunk *c); /* that its columns take, if all are decoded */
+bool tape_chunk_has_payload(const struct tape_chunk *c); /* false: header only */
 
 /* Rows of a record type (TAPE_COMMON: all events) in this chunk; 0 if it has none. */
 uint32_t tape_chunk_rows(const struct tape_chunk *c, unsigned record);
@@ -87,9 +94,15 @@ uint32_t tape_chunk_rows(const struct tape_chunk *c, unsigned record);
 int tape_chunk_column(struct tape_chunk *c, unsigned record, unsigned field,
 		      struct tape_column *ret, struct tape_error *err);
 
+/* The chunk has that column, whether it can be decoded or not. */
+bool tape_chunk_has(const struct tape_chunk *c, unsigned record, unsigned field);
+
 /* Bytes that a column takes in the file; 0 if it is not there or inside a TAPE_CHUNK_SINGLE chunk.
  */
 size_t tape_chunk_column_stored(const struct tape_chunk *c, unsigned record, unsigned field);
+
+/* The same of all columns of a record type together. */
+size_t tape_chunk_record_stored(const struct tape_chunk *c, unsigned record);
 
 /* Value i of an integer or reference column, sign-extended for I32. */
 static inline uint64_t tape_column_get(const struct tape_column *col, uint32_t i)

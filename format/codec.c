@@ -11,6 +11,8 @@
 #define VARINT_BELOW 512
 /* What an exception of PLANES costs, in bytes before zstd, besides its width - k high bytes. */
 #define EXCEPTION_COST 2
+#define COUNT_BLOCK 255 /* values: what a byte can count */
+#define EXCEPTIONS_AT_ONCE 1024
 
 /*
  * The typed inner loops, once for each width: T is the unsigned type. A switch on the width picks
@@ -52,22 +54,20 @@
 			v[i] = *l;                                                                 \
 		}                                                                                  \
 	}                                                                                          \
-	static size_t n_above_##T(const T *v, size_t n, unsigned k)                                \
+	/* m[k] += the values that do not fit in k bytes; in blocks that a T can count */          \
+	static void n_above_##T(const T *v, size_t n, unsigned most, size_t *m)                    \
 	{                                                                                          \
-		T limit = (T)(((T) ~(T)0) >> (BITS - 8 * k));                                      \
-		size_t m = 0;                                                                      \
+		for (size_t from = 0; from < n; from += COUNT_BLOCK) {                             \
+			size_t to = n - from < COUNT_BLOCK ? n : from + COUNT_BLOCK;               \
                                                                                                    \
-		for (size_t i = 0; i < n; i++)                                                     \
-			m += v[i] > limit;                                                         \
-		return m;                                                                          \
-	}                                                                                          \
-	static size_t n_nonzero_##T(const T *v, size_t n)                                          \
-	{                                                                                          \
-		size_t m = 0;                                                                      \
+			for (unsigned k = 0; k < most; k++) {                                      \
+				T limit = k ? (T)((T) ~(T)0 >> (BITS - 8 * k)) : 0, sum = 0;       \
                                                                                                    \
-		for (size_t i = 0; i < n; i++)                                                     \
-			m += v[i] != 0;                                                            \
-		return m;                                                                          \
+				for (size_t i = from; i < to; i++)                                 \
+					sum = (T)(sum + (v[i] > limit));                           \
+				m[k] += sum;                                                       \
+			}                                                                          \
+		}                                                                                  \
 	}                                                                                          \
 	static uint64_t or_all_##T(const T *v, size_t n)                                           \
 	{                                                                                          \
@@ -76,6 +76,18 @@
 		for (size_t i = 0; i < n; i++)                                                     \
 			all = (T)(all | v[i]);                                                     \
 		return all;                                                                        \
+	}                                                                                          \
+	/* Where values stand that do not fit in k bytes; returns how many. */                     \
+	static size_t find_above_##T(const T *v, size_t n, unsigned k, uint32_t *at)               \
+	{                                                                                          \
+		T limit = k ? (T)((T) ~(T)0 >> (BITS - 8 * k)) : 0;                                \
+		size_t m = 0;                                                                      \
+                                                                                                   \
+		for (size_t i = 0; i < n; i++) {                                                   \
+			at[m] = (uint32_t)i;                                                       \
+			m += v[i] > limit;                                                         \
+		}                                                                                  \
+		return m;                                                                          \
 	}                                                                                          \
 	static void put_planes_##T(const T *v, size_t n, unsigned k, uint8_t *out)                 \
 	{                                                                                          \
@@ -150,35 +162,21 @@ size_t tape_encode_bound(size_t n, unsigned width)
 
 /* ---- PLANES ---- */
 
-/* Exceptions if k planes are kept: values that do not fit in k bytes. */
-static size_t n_exceptions(const void *values, size_t n, unsigned width, unsigned k)
-{
-	if (k == width)
-		return 0;
-	return k ? BY_WIDTH(width, n_above, values, n, k) : BY_WIDTH(width, n_nonzero, values, n);
-}
-
-/* Bytes that the largest value needs. */
-static unsigned significant_bytes(const void *values, size_t n, unsigned width)
+/* m[k]: exceptions if k planes are kept, values that do not fit in k bytes. */
+static unsigned choose_k(const void *values, size_t n, unsigned width, size_t *m)
 {
 	uint64_t all = BY_WIDTH(width, or_all, values, n);
-	unsigned k = 0;
+	unsigned best = 0;
+	size_t best_cost;
 
 	for (; all; all >>= 8)
-		k++;
-	return k;
-}
+		best++;
+	best_cost = n * best;
+	BY_WIDTH(width, n_above, values, n, best, m);
+	for (unsigned k = best; k-- > 0;) {
+		size_t cost = n * k + (EXCEPTION_COST + width - k) * m[k];
 
-static unsigned choose_k(const void *values, size_t n, unsigned width)
-{
-	unsigned best = significant_bytes(values, n, width), most = best;
-	size_t best_cost = n * best;
-
-	for (unsigned k = 0; k < most; k++) {
-		size_t cost =
-			n * k + (EXCEPTION_COST + width - k) * n_exceptions(values, n, width, k);
-
-		if (cost < best_cost) {
+		if (cost <= best_cost) {
 			best_cost = cost;
 			best = k;
 		}
@@ -186,27 +184,36 @@ static unsigned choose_k(const void *values, size_t n, unsigned width)
 	return best;
 }
 
-static void put_exceptions(const void *values, size_t n, unsigned width, unsigned k,
+/* The m values that do not fit into k planes: where they stand, and what they have above. */
+static void put_exceptions(const void *values, size_t n, unsigned width, unsigned k, size_t m,
 			   struct tape_out *out)
 {
-	size_t m = n_exceptions(values, n, width, k), next = 0;
+	uint32_t at[EXCEPTIONS_AT_ONCE];
+	size_t next = 0;
 
 	tape_out_varint(out, m);
-	if (!m)
-		return;
-	for (size_t i = 0; i < n; i++)
-		if (value_at(values, width, i) >> (8 * k)) {
-			tape_out_varint(out, i - next);
-			next = i + 1;
+	for (unsigned pass = 0; m && pass < 2; pass++)
+		for (size_t from = 0; from < n; from += EXCEPTIONS_AT_ONCE - 1) {
+			size_t len = n - from < EXCEPTIONS_AT_ONCE - 1 ? n - from
+								       : EXCEPTIONS_AT_ONCE - 1;
+			const uint8_t *v = (const uint8_t *)values + from * width;
+			size_t found = BY_WIDTH(width, find_above, v, len, k, at);
+
+			for (size_t i = 0; i < found; i++) {
+				if (pass) {
+					tape_out_varint(out, value_at(v, width, at[i]) >> (8 * k));
+					continue;
+				}
+				tape_out_varint(out, from + at[i] - next);
+				next = from + at[i] + 1;
+			}
 		}
-	for (size_t i = 0; i < n; i++)
-		if (value_at(values, width, i) >> (8 * k))
-			tape_out_varint(out, value_at(values, width, i) >> (8 * k));
 }
 
 static void put_planes(const void *values, size_t n, unsigned width, struct tape_out *out)
 {
-	unsigned k = choose_k(values, n, width);
+	size_t m[9] = {0};
+	unsigned k = choose_k(values, n, width, m);
 
 	tape_out_le(out, k, 1);
 	if ((size_t)(out->end - out->p) < n * k) {
@@ -215,7 +222,7 @@ static void put_planes(const void *values, size_t n, unsigned width, struct tape
 	}
 	BY_WIDTH(width, put_planes, values, n, k, out->p);
 	out->p += n * k;
-	put_exceptions(values, n, width, k, out);
+	put_exceptions(values, n, width, k, m[k], out);
 }
 
 /* Returns false if the exceptions contradict n or width; *in is then of no use. */
@@ -377,7 +384,7 @@ int tape_decode(const uint8_t *body, size_t len, unsigned transform, unsigned la
 	struct tape_in in = tape_in(body, len);
 	bool ok;
 
-	if (transform > TAPE_T_KEYED || (transform && width == FIXED))
+	if (transform >= TAPE_N_TRANSFORMS || (transform && width == FIXED))
 		return tape_fail(err, TAPE_E_UNKNOWN, 0, "transform %u of a column is unknown",
 				 transform);
 	if (layout == TAPE_L_FIXED && width == FIXED)

@@ -20,6 +20,14 @@ enum tape_transform {
 			     first: to 0 */
 	TAPE_T_KEYED = 2, /* the same, but to the value before of the same key: the row's first
 			     reference */
+	/* predict.h; what they guess from stands in the directory */
+	TAPE_T_ROW = 3,	   /* another column of the same row */
+	TAPE_T_LAST = 4,   /* the last row of the same key */
+	TAPE_T_CROSS = 5,  /* the last row of the opposite key */
+	TAPE_T_NEXT = 6,   /* reference: the row after the highest so far */
+	TAPE_T_SAME = 7,   /* reference: as the last one of the same key */
+	TAPE_T_SMOOTH = 8, /* smoothed from a column of samples, or from their deviation */
+	TAPE_N_TRANSFORMS
 };
 
 enum tape_layout {

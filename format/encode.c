@@ -1,102 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/*
- * Writing a chunk: encoding walks the records column by column, so that every inner loop has one
- * type. Structs inside a record (sock, task, flow, packet) become rows of their table, each written
- * once a chunk.
- */
+/* Writing a chunk: encoding walks the records column by column, so that every inner loop has one
+ * type. */
 #include "build_parts.h"
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "codec.h"
 #include "cursor.h"
+#include "predict.h"
 
 #define SINGLE_BELOW 4096 /* events; smaller chunks are one zstd frame: -5 % at 4 k events */
 #define MIN_COMPRESS 24	  /* bytes; a frame costs about 12 */
-#define MAX_COLUMN_ENTRY 32
-#define FIRST_SLOTS 1024 /* of a table's hash, doubled as it fills */
+#define OWN_BLOCK 8192	  /* bytes of a plane */
+#define SMALL 16384	  /* bytes of a body */
+#define MAX_COLUMN_ENTRY 64
 
-/* ---- tables ---- */
-
-static const uint8_t zeros[256];
-
-static bool rehash(struct rows *t)
-{
-	uint32_t n_slots = t->n_slots ? t->n_slots * 2 : FIRST_SLOTS, mask = n_slots - 1;
-	uint32_t *slots = calloc(n_slots, sizeof(*slots));
-
-	if (!slots)
-		return false;
-	for (uint32_t row = 0; row < t->n; row++) {
-		uint32_t i = (uint32_t)XXH3_64bits(t->data.p + row * t->size, t->size) & mask;
-
-		while (slots[i])
-			i = (i + 1) & mask;
-		slots[i] = row + 1;
-	}
-	free(t->slots);
-	t->slots = slots;
-	t->n_slots = n_slots;
-	return true;
-}
-
-/* Row + 1 of this value in the table, added if it is new; 0: no memory. */
-static uint32_t intern(struct rows *t, const void *key)
-{
-	uint32_t i, mask;
-
-	if (2 * t->n >= t->n_slots && !rehash(t))
-		return 0;
-	mask = t->n_slots - 1;
-	for (i = (uint32_t)XXH3_64bits(key, t->size) & mask; t->slots[i]; i = (i + 1) & mask)
-		if (!memcmp(t->data.p + (t->slots[i] - 1) * t->size, key, t->size))
-			return t->slots[i];
-	if (!append(&t->data, key, t->size))
-		return 0;
-	return t->slots[i] = ++t->n;
-}
-
-/* The two ends of a flow in one order, whichever is local; true if they were swapped. */
-static bool order_flow(const struct ev_flow *f, struct ev_flow *ret)
-{
-	int c = memcmp(&f->laddr, &f->raddr, sizeof(f->laddr));
-
-	if (c < 0 || (!c && f->lport <= f->rport)) {
-		*ret = *f;
-		return false;
-	}
-	*ret = (struct ev_flow){f->raddr, f->laddr, f->rport, f->lport};
-	return true;
-}
-
-/* References of n rows (stride apart) to a table. */
-static bool refer(struct rows *t, const uint8_t *src, size_t stride, size_t n, bool directed,
-		  uint32_t *ret)
-{
-	const uint8_t *last = zeros;
-	uint32_t last_ref = 0;
-
-	for (size_t i = 0; i < n; i++, src += stride) {
-		struct ev_flow flow;
-		bool swapped;
-
-		if (memcmp(src, last, t->size)) {
-			last = src;
-			swapped = directed && order_flow((const void *)src, &flow);
-			last_ref = 0;
-			if (memcmp(src, zeros, t->size)) {
-				last_ref = intern(t, directed ? (const void *)&flow : src);
-				if (!last_ref)
-					return false;
-				if (directed)
-					last_ref = 1 + ((last_ref - 1) << 1 | swapped);
-			}
-		}
-		ret[i] = last_ref;
-	}
-	return true;
-}
+static const uint8_t zeros[8];
 
 /* ---- columns ---- */
 
@@ -118,87 +35,331 @@ static void gather(const uint8_t *src, size_t stride, size_t n, unsigned width, 
 #undef GATHER
 }
 
-/* Put the finished body into the payload (or, single, only count it) and its entry into the head.
- */
-static int put_body(struct tape_build *b, const struct tape_record *rec, unsigned field,
-		    unsigned transform, unsigned layout, size_t start, struct tape_error *err)
+/* How a column is written. */
+struct how {
+	enum tape_transform transform;
+	enum tape_layout layout;
+	uint32_t of, plus, key, turn; /* as in the directory */
+};
+
+static bool is_predicted(enum tape_transform t)
 {
-	size_t raw_len = b->body.len - start, stored_len = raw_len, z;
+	return t == TAPE_T_ROW || t == TAPE_T_LAST || t == TAPE_T_CROSS || t == TAPE_T_SAME ||
+	       t == TAPE_T_SMOOTH;
+}
+
+static bool put_entry(struct tape_build *b, unsigned record, unsigned field, const struct how *how,
+		      unsigned flags, size_t raw_len, size_t stored_len)
+{
 	uint8_t entry[MAX_COLUMN_ENTRY];
 	struct tape_out o = tape_out(entry, sizeof(entry));
+
+	tape_out_le(&o, 0, 1);
+	tape_out_varint(&o, record);
+	tape_out_varint(&o, field);
+	tape_out_le(&o, how->transform, 1);
+	tape_out_le(&o, how->layout, 1);
+	tape_out_le(&o, flags, 1);
+	tape_out_varint(&o, raw_len);
+	tape_out_varint(&o, stored_len);
+	if (is_predicted(how->transform)) {
+		tape_out_varint(&o, how->of);
+		tape_out_varint(&o, how->plus);
+		tape_out_varint(&o, how->key);
+		tape_out_varint(&o, how->turn);
+	}
+	entry[0] = (uint8_t)(o.p - entry - 1);
+	b->n_columns++;
+	return append(&b->head, entry, (size_t)(o.p - entry));
+}
+
+/*
+ * One frame, in which each plane of n bytes begins a block of its own: their values are distributed
+ * differently, and a block has one table of codes (-6 % of the times).
+ */
+static size_t compress(struct tape_build *b, const uint8_t *body, size_t len, size_t n,
+		       unsigned n_planes)
+{
+	ZSTD_outBuffer out = {b->payload.p + b->payload.len, b->payload.cap - b->payload.len, 0};
+	ZSTD_inBuffer in = {body, len, 0};
+	size_t left = 1;
+
+	if (n < OWN_BLOCK || n_planes < 1)
+		return ZSTD_compressCCtx(len < SMALL ? b->zstd_small : b->zstd, out.dst, out.size,
+					 body, len, b->level);
+	ZSTD_CCtx_reset(b->zstd, ZSTD_reset_session_only);
+	ZSTD_CCtx_setParameter(b->zstd, ZSTD_c_compressionLevel, b->level);
+	ZSTD_CCtx_setPledgedSrcSize(b->zstd, len);
+	for (unsigned i = 1; i <= n_planes && 1 + i * n < len; i++) {
+		in.size = 1 + i * n;
+		while (left && !ZSTD_isError(left))
+			left = ZSTD_compressStream2(b->zstd, &out, &in, ZSTD_e_flush);
+		left = 1;
+	}
+	in.size = len;
+	while (left && !ZSTD_isError(left))
+		left = ZSTD_compressStream2(b->zstd, &out, &in, ZSTD_e_end);
+	return ZSTD_isError(left) ? left : out.pos;
+}
+
+/* Put the finished body into the payload (or, single, only count it) and its entry into the head.
+ */
+static int put_body(struct tape_build *b, unsigned record, unsigned field, const struct how *how,
+		    size_t start, size_t n, struct tape_error *err)
+{
+	size_t raw_len = b->body.len - start, stored_len = raw_len, z;
 	unsigned flags = 0;
 
 	if (!b->single) {
+		const uint8_t *body = b->body.p + start;
+
 		if (!reserve(&b->payload, ZSTD_compressBound(raw_len)))
 			return no_memory(err);
-		z = raw_len < MIN_COMPRESS
-			    ? raw_len
-			    : ZSTD_compressCCtx(b->zstd, b->payload.p + b->payload.len,
-						b->payload.cap - b->payload.len, b->body.p + start,
-						raw_len, b->level);
+		z = raw_len < MIN_COMPRESS ? raw_len
+					   : compress(b, body, raw_len, n,
+						      how->layout == TAPE_L_PLANES ? body[0] : 0);
 		if (!ZSTD_isError(z) && z < raw_len) {
 			flags |= TAPE_COLUMN_ZSTD;
 			stored_len = z;
 		} else {
-			memcpy(b->payload.p + b->payload.len, b->body.p + start, raw_len);
+			memcpy(b->payload.p + b->payload.len, body, raw_len);
 		}
 		b->payload.len += stored_len;
 		b->body.len = start;
 	}
-	tape_out_le(&o, 0, 1);
-	tape_out_varint(&o, rec->id);
-	tape_out_varint(&o, field);
-	tape_out_le(&o, transform, 1);
-	tape_out_le(&o, layout, 1);
-	tape_out_le(&o, flags, 1);
-	tape_out_varint(&o, raw_len);
-	tape_out_varint(&o, stored_len);
-	entry[0] = (uint8_t)(o.p - entry - 1);
-	b->n_columns++;
-	return append(&b->head, entry, (size_t)(o.p - entry)) ? 0 : no_memory(err);
+	return put_entry(b, record, field, how, flags, raw_len, stored_len) ? 0 : no_memory(err);
 }
 
-/* What the hint says, as far as the record allows. KEYED is applied here, DELTA by tape_encode. */
-static int choose_transform(struct tape_build *b, const struct tape_field *f, size_t n,
-			    enum tape_transform *ret, struct tape_error *err)
+/* ---- predictions ---- */
+
+/* A field of n rows as numbers of that width; -1: none. */
+static bool gather_input(struct rows *r, int field, size_t n, unsigned width, struct buffer *ret)
 {
-	*ret = f->hint == TAPE_DELTA		    ? TAPE_T_DELTA
-	       : f->hint == TAPE_KEYED && b->n_keys ? TAPE_T_KEYED
-						    : TAPE_T_NONE;
-	if (*ret != TAPE_T_KEYED)
-		return 0;
-	if (!reserve(&b->last, b->n_keys * f->width))
-		return no_memory(err);
-	tape_keyed(b->values.p, n, f->width, (const uint32_t *)(const void *)b->keys.p, b->n_keys,
-		   b->last.p);
-	return 0;
+	if (field < 0)
+		return true;
+	ret->len = 0;
+	if (!reserve(ret, n * width))
+		return false;
+	if (r->rec->fields[field].width >= width) { /* the low bytes: hosts are little-endian */
+		gather(r->data.p + r->offset[field], r->stride, n, width, ret->p);
+		return true;
+	}
+	memset(ret->p, 0, n * width);
+	for (size_t i = 0; i < n; i++)
+		memcpy(ret->p + i * width, r->data.p + r->offset[field] + i * r->stride,
+		       r->rec->fields[field].width);
+	return true;
+}
+
+/* The stream of each row, by what its reference says of ends: the key of predictions. */
+static const uint32_t *stream_keys(struct tape_build *b, struct rows *r, unsigned field)
+{
+	const struct tape_field *f = &r->rec->fields[field];
+	const uint32_t *refs = refs_of(r, field), *ends;
+	uint32_t *keys;
+
+	if (f->type == TAPE_DREF)
+		return refs;
+	b->keys.len = 0;
+	if (!reserve(&b->keys, r->n * sizeof(*keys)))
+		return NULL;
+	keys = (uint32_t *)(void *)b->keys.p;
+	ends = (const uint32_t *)(const void *)rows_of(b, f->table)->refs[0].v.p;
+	for (uint32_t i = 0; i < r->n; i++)
+		keys[i] = refs[i] ? ends[refs[i] - 1] : 0;
+	return keys;
+}
+
+/* Room for a value of each key, all 0. */
+static bool clear_last(struct tape_build *b, size_t n_keys, unsigned width)
+{
+	b->last.len = 0;
+	if (!reserve(&b->last, n_keys * width))
+		return false;
+	memset(b->last.p, 0, n_keys * width);
+	return true;
+}
+
+/*
+ * last[key] of each stream becomes its origin; one without gets the first number of it that these
+ * rows have. far: keys name the other direction.
+ */
+static bool use_origins(struct tape_build *b, struct rows *ends, const uint32_t *values, size_t n,
+			const uint32_t *keys, bool far)
+{
+	size_t n_keys = 2 * (size_t)ends->n + 1, len = n_keys * sizeof(uint32_t);
+	uint32_t *origins, *last;
+
+	if (!reserve(&ends->origins, len) || !clear_last(b, n_keys, sizeof(uint32_t)))
+		return false;
+	if (ends->origins.len < len) {
+		memset(ends->origins.p + ends->origins.len, 0, len - ends->origins.len);
+		ends->origins.len = len;
+	}
+	origins = (uint32_t *)(void *)ends->origins.p;
+	last = (uint32_t *)(void *)b->last.p;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t *o = &origins[far ? tape_opposite(keys[i]) : keys[i]];
+
+		if (!*o && keys[i])
+			*o = values[i];
+	}
+	for (size_t i = 0; i < n; i++) { /* used, so it must not change any more */
+		uint32_t *o = &origins[far ? tape_opposite(keys[i]) : keys[i]];
+
+		*o += !*o && keys[i];
+	}
+	for (uint32_t k = 1; k < n_keys; k++)
+		last[k] = origins[far ? tape_opposite(k) : k];
+	return true;
+}
+
+/* Predict the rows from `from` on, which are all of one side. */
+static bool predict_stream(struct tape_build *b, struct rows *r, enum tape_transform t, size_t from,
+			   size_t n, const struct tape_guess *all, bool far)
+{
+	uint32_t *values = (uint32_t *)(void *)b->values.p + from;
+	struct tape_guess g = *all;
+
+	if (!n)
+		return true;
+	g.keys += from;
+	g.of = g.of ? (const uint32_t *)g.of + from : NULL;
+	g.plus = g.plus ? (const uint32_t *)g.plus + from : NULL;
+	/* CROSS: values are of the other direction, of of this one, which has its origin already */
+	if (!use_origins(b, r->ends, values, n, g.keys, far != (t == TAPE_T_CROSS)))
+		return false;
+	if (t == TAPE_T_CROSS && !use_origins(b, r->ends, g.of, n, g.keys, far))
+		return false;
+	g.last = b->last.p;
+	tape_predict(t, values, n, sizeof(*values), &g);
+	return true;
+}
+
+/* Values that a reference can have. */
+static size_t n_keys_of(struct tape_build *b, const struct rows *r, unsigned field)
+{
+	const struct tape_field *f = &r->rec->fields[field];
+
+	return (f->type == TAPE_DREF ? 2 : 1) * (size_t)rows_of(b, f->table)->n + 1;
+}
+
+static bool predict(struct tape_build *b, struct rows *r, unsigned field, struct how *how)
+{
+	const struct tape_field *f = &r->rec->fields[field];
+	int of = r->guess[field].of, plus = r->guess[field].plus, key = r->guess[field].key;
+	struct tape_guess g = {.plus_now = f->guess.plus_now};
+	size_t turn;
+
+	if (!gather_input(r, of, r->n, f->width, &b->of) ||
+	    !gather_input(r, plus, r->n, f->width, &b->plus))
+		return false;
+	g.of = of < 0 || of == (int)field ? NULL : b->of.p;
+	g.plus = plus < 0 ? NULL : b->plus.p;
+	how->of = g.of ? (uint32_t)of + 1 : 0;
+	how->plus = g.plus ? 1 + 2 * (uint32_t)plus + g.plus_now : 0;
+	if (how->transform == TAPE_T_ROW) {
+		tape_predict(TAPE_T_ROW, b->values.p, r->n, f->width, &g);
+		return true;
+	}
+	key = key < 0 ? r->refs[0].field : key;
+	how->key = 1 + 2 * (uint32_t)key + (f->guess.side != TAPE_NO_STREAM);
+	if (how->transform == TAPE_T_SMOOTH) {
+		if (!clear_last(b, 2 * n_keys_of(b, r, (unsigned)key), f->width))
+			return false;
+		g.keys = refs_of(r, (unsigned)key);
+		g.last = b->last.p;
+		tape_smooth((uint32_t *)(void *)b->values.p, r->n, &g);
+		return true;
+	}
+	if (f->guess.side == TAPE_NO_STREAM) {
+		b->plus.len = 0; /* free: a time has no plus */
+		if (!reserve(&b->plus, r->n * sizeof(uint64_t)) ||
+		    !clear_last(b, n_keys_of(b, r, (unsigned)key), f->width))
+			return false;
+		gather(r->data.p, r->stride, r->n, 8, b->plus.p); /* rows begin with it */
+		g.times = (const uint64_t *)(const void *)b->plus.p;
+		g.keys = refs_of(r, (unsigned)key);
+		g.last = b->last.p;
+		tape_predict(TAPE_T_LAST, b->values.p, r->n, f->width, &g);
+		return true;
+	}
+	g.keys = stream_keys(b, r, (unsigned)key);
+	turn = f->guess.side == TAPE_SENT ? r->n : f->guess.side == TAPE_RECEIVED ? 0 : r->turn;
+	how->turn = (uint32_t)turn;
+	return g.keys && predict_stream(b, r, how->transform, 0, turn, &g, false) &&
+	       predict_stream(b, r, how->transform, turn, r->n - turn, &g, true);
+}
+
+static bool predict_ref(struct tape_build *b, struct rows *r, unsigned field, struct how *how)
+{
+	uint32_t *refs = (uint32_t *)(void *)b->values.p;
+	const uint32_t *keys;
+	unsigned key = (unsigned)r->guess[field].key;
+
+	if (how->transform == TAPE_T_NEXT) {
+		tape_next(refs, r->n);
+		return true;
+	}
+	keys = stream_keys(b, r, key);
+	if (!keys || !clear_last(b, 2 * (size_t)r->ends->n + 1, sizeof(*keys)))
+		return false;
+	how->key = 1 + 2 * key + 1;
+	tape_same(refs, r->n, keys, (uint32_t *)(void *)b->last.p);
+	return true;
+}
+
+static bool apply_keyed(struct tape_build *b, struct rows *r, unsigned field)
+{
+	const struct tape_field *f = &r->rec->fields[field];
+	size_t n_keys = n_keys_of(b, r, r->refs[0].field);
+
+	if (!clear_last(b, n_keys, f->width))
+		return false;
+	tape_keyed(b->values.p, r->n, f->width, refs_of(r, r->refs[0].field), n_keys, b->last.p);
+	return true;
+}
+
+/* Apply what the hint says, as far as the record allows; DELTA is left to tape_encode. */
+static bool apply_hint(struct tape_build *b, struct rows *r, unsigned field, struct how *how)
+{
+	switch (r->rec->fields[field].hint) {
+	case TAPE_DELTA: how->transform = TAPE_T_DELTA; return true;
+	case TAPE_KEYED: how->transform = TAPE_T_KEYED; return apply_keyed(b, r, field);
+	case TAPE_ROW: how->transform = TAPE_T_ROW; return predict(b, r, field, how);
+	case TAPE_LAST: how->transform = TAPE_T_LAST; return predict(b, r, field, how);
+	case TAPE_CROSS: how->transform = TAPE_T_CROSS; return predict(b, r, field, how);
+	case TAPE_SMOOTH: how->transform = TAPE_T_SMOOTH; return predict(b, r, field, how);
+	case TAPE_NEXT: how->transform = TAPE_T_NEXT; return predict_ref(b, r, field, how);
+	case TAPE_SAME: how->transform = TAPE_T_SAME; return predict_ref(b, r, field, how);
+	default: how->transform = TAPE_T_NONE; return true;
+	}
 }
 
 /* Encode the n values that stand in b->values. */
-static int put_values(struct tape_build *b, const struct tape_record *rec, unsigned field, size_t n,
+static int put_values(struct tape_build *b, struct rows *r, unsigned field, size_t n,
 		      struct tape_error *err)
 {
-	const struct tape_field *f = &rec->fields[field];
+	const struct tape_field *f = &r->rec->fields[field];
 	size_t start = b->body.len;
-	enum tape_transform transform;
-	enum tape_layout layout;
+	struct how how = {0};
 
-	if (!reserve(&b->body, tape_encode_bound(n, f->width)))
+	if (!reserve(&b->body, tape_encode_bound(n, f->width)) || !apply_hint(b, r, field, &how))
 		return no_memory(err);
-	if (choose_transform(b, f, n, &transform, err) < 0)
-		return TAPE_E_NOMEM;
-	b->body.len += tape_encode(b->values.p, n, f->width, transform, b->body.p + start, &layout);
-	return put_body(b, rec, field, transform, layout, start, err);
+	b->body.len += tape_encode(b->values.p, n, f->width, how.transform, b->body.p + start,
+				   &how.layout);
+	return put_body(b, r->rec->id, field, &how, start, n, err);
 }
 
 static int put_strings(struct tape_build *b, struct rows *r, unsigned field, struct tape_error *err)
 {
 	const uint8_t *src = r->data.p + r->offset[field];
 	size_t start = b->body.len, total = 0;
+	struct how how = {.layout = TAPE_L_STRINGS};
 	struct tape_out o;
 
 	for (uint32_t i = 0; i < r->n; i++)
-		total += ((const struct ev_str *)(const void *)(src + i * r->size))->len;
+		total += ((const struct ev_str *)(const void *)(src + i * r->stride))->len;
 	if (!reserve(&b->body, total + 5 * (size_t)r->n))
 		return no_memory(err);
 	o = tape_out(b->body.p + start, b->body.cap - start);
@@ -206,30 +367,14 @@ static int put_strings(struct tape_build *b, struct rows *r, unsigned field, str
 		for (uint32_t i = 0; i < r->n; i++) {
 			struct ev_str s;
 
-			memcpy(&s, src + i * r->size, sizeof(s));
+			memcpy(&s, src + i * r->stride, sizeof(s));
 			if (!pass)
 				tape_out_varint(&o, s.len);
 			else if (s.len)
 				tape_out_bytes(&o, b->strings.p + (uintptr_t)s.s, s.len);
 		}
 	b->body.len = (size_t)(o.p - b->body.p);
-	return put_body(b, r->rec, field, TAPE_T_NONE, TAPE_L_STRINGS, start, err);
-}
-
-/* References of a record's rows, into b->values; the first column of them is the record's key. */
-static bool put_refs(struct tape_build *b, struct rows *r, const struct tape_field *f,
-		     const uint8_t *src)
-{
-	struct rows *to = rows_of(b, f->table);
-	bool directed = f->type == TAPE_DREF;
-
-	if (!refer(to, src, r->size, r->n, directed, (uint32_t *)(void *)b->values.p))
-		return false;
-	if (b->n_keys)
-		return true;
-	b->keys.len = 0;
-	b->n_keys = (directed ? 2 : 1) * (size_t)to->n + 1;
-	return append(&b->keys, b->values.p, (size_t)r->n * f->width);
+	return put_body(b, r->rec->id, field, &how, start, r->n, err);
 }
 
 static int put_column(struct tape_build *b, struct rows *r, unsigned field, struct tape_error *err)
@@ -244,24 +389,40 @@ static int put_column(struct tape_build *b, struct rows *r, unsigned field, stru
 	b->values.len = 0;
 	if (!reserve(&b->values, (size_t)r->n * f->width))
 		return no_memory(err);
-	if (!f->table)
-		gather(src, r->size, r->n, f->width, b->values.p);
-	else if (!put_refs(b, r, f, src))
+	if (f->table)
+		memcpy(b->values.p, refs_of(r, field), (size_t)r->n * f->width);
+	else
+		gather(src, r->stride, r->n, f->width, b->values.p);
+	return put_values(b, r, field, r->n, err);
+}
+
+/* The first numbers of a table's streams, two a row. */
+static int put_origins(struct tape_build *b, struct rows *r, struct tape_error *err)
+{
+	size_t start = b->body.len, n = 2 * (size_t)r->n;
+	struct how how = {0};
+
+	if (!r->origins.len)
+		return 0;
+	b->values.len = 0;
+	if (!reserve(&b->values, n * 4) || !reserve(&b->body, tape_encode_bound(n, 4)))
 		return no_memory(err);
-	return put_values(b, r->rec, field, r->n, err);
+	memset(b->values.p, 0, n * 4);
+	memcpy(b->values.p, r->origins.p + 4, r->origins.len - 4);
+	b->body.len += tape_encode(b->values.p, n, 4, TAPE_T_NONE, b->body.p + start, &how.layout);
+	return put_body(b, r->rec->id, TAPE_ORIGINS, &how, start, n, err);
 }
 
 static int put_common(struct tape_build *b, size_t n, struct tape_error *err)
 {
 	struct buffer *columns[] = {&b->ts, &b->type, &b->cpu};
-	const struct tape_record *rec = &b->schema->records[0];
 	int rc = 0;
 
 	for (unsigned i = 0; !rc && i < 3; i++) {
 		b->values.len = 0;
 		if (!append(&b->values, columns[i]->p, columns[i]->len))
 			return no_memory(err);
-		rc = put_values(b, rec, i, n, err);
+		rc = put_values(b, &b->rows[0], i, n, err);
 	}
 	return rc;
 }
@@ -269,14 +430,15 @@ static int put_common(struct tape_build *b, size_t n, struct tape_error *err)
 /* Events before tables and tables by falling id: who refers comes before what is referred to. */
 static int put_columns(struct tape_build *b, size_t n, struct tape_error *err)
 {
-	int rc = put_common(b, n, err);
+	int rc = tape_build_arrange(b) ? put_common(b, n, err) : no_memory(err);
 
 	for (size_t i = b->schema->n_records; !rc && i-- > 1;) {
 		struct rows *r = &b->rows[i];
 
-		b->n_keys = 0;
 		for (unsigned f = 0; !rc && r->n && f < r->rec->n_fields; f++)
 			rc = put_column(b, r, f, err);
+		if (!rc && r->n)
+			rc = put_origins(b, r, err);
 	}
 	return rc;
 }

@@ -7,6 +7,7 @@
 #include <zstd.h>
 
 #include "cursor.h"
+#include "frame.h"
 #include "layout.h"
 
 /* One more item of `size` bytes; NULL if there are max already, or no memory. */
@@ -26,22 +27,47 @@ static void *grow(struct tape_list *l, size_t size, size_t max)
 	return (char *)l->p + size * l->n++;
 }
 
-/* The text of SCHEMA or META, decompressed and NUL-terminated; the caller frees it. */
-static int get_text(const struct tape_block_view *v, char **ret, size_t *ret_len,
-		    struct tape_error *err)
+/* Bytes of the text of SCHEMA or META, TAPE_FRAME_BAD if it is no text. */
+static uint64_t text_len(const struct tape_block_view *v)
+{
+	uint64_t content;
+	size_t len = 0;
+
+	if (!(v->h.flags & TAPE_BLOCK_ZSTD))
+		return v->h.payload_len;
+	content = tape_frame_content(v->payload, v->h.payload_len, &len);
+	return len == v->h.payload_len ? content : TAPE_FRAME_BAD;
+}
+
+static int bad_text(const struct tape_block_view *v, struct tape_error *err)
+{
+	return tape_fail(err, TAPE_E_CORRUPT, v->offset,
+			 "text block at byte %" PRIu64 " is damaged", v->offset);
+}
+
+/*
+ * The text of SCHEMA or META, decompressed and NUL-terminated; the caller frees it. All of them
+ * have one budget, also those that turn out to be damaged, and it is asked before anything is
+ * decompressed: else a file of refused blocks would cost a megabyte of work for each hundred bytes.
+ */
+static int get_text(struct tape_facts *f, const struct tape_block_view *v, char **ret,
+		    size_t *ret_len, struct tape_error *err)
 {
 	bool packed = v->h.flags & TAPE_BLOCK_ZSTD;
-	unsigned long long len = v->h.payload_len;
+	uint64_t len = text_len(v);
 	size_t n = v->h.payload_len;
 	char *text;
 
-	if (packed)
-		len = ZSTD_getFrameContentSize(v->payload, v->h.payload_len);
+	if (len == TAPE_FRAME_BAD)
+		return bad_text(v, err);
 	if (len > TAPE_MAX_TEXT)
 		return tape_fail(err, TAPE_E_LIMIT, v->offset,
-				 "text block at byte %" PRIu64
-				 " is longer than %u bytes, or damaged",
+				 "text block at byte %" PRIu64 " is longer than %u bytes",
 				 v->offset, TAPE_MAX_TEXT);
+	if (f->texts_len + len > TAPE_MAX_META_TEXT)
+		return tape_fail(err, TAPE_E_LIMIT, v->offset, "more than %u bytes of metadata",
+				 TAPE_MAX_META_TEXT);
+	f->texts_len += len;
 	text = malloc((size_t)len + 1);
 	if (!text)
 		return tape_fail(err, TAPE_E_NOMEM, v->offset, "no memory to read a trace");
@@ -51,8 +77,7 @@ static int get_text(const struct tape_block_view *v, char **ret, size_t *ret_len
 		memcpy(text, v->payload, n);
 	if (n != len) {
 		free(text);
-		return tape_fail(err, TAPE_E_CORRUPT, v->offset,
-				 "text block at byte %" PRIu64 " is damaged", v->offset);
+		return bad_text(v, err);
 	}
 	text[n] = '\0';
 	*ret = text;
@@ -95,10 +120,12 @@ static int on_schema(struct tape_facts *f, const struct tape_block_view *v, stru
 
 	if (f->schema)
 		return 0; /* repeated, for files that lost their head */
-	rc = get_text(v, &text, &len, err);
+	rc = get_text(f, v, &text, &len, err);
 	if (rc)
 		return rc;
 	rc = tape_schema_parse(text, len, &f->schema, err);
+	if (!rc)
+		f->texts_len -= len;
 	free(text);
 	return rc;
 }
@@ -121,23 +148,18 @@ static void unescape(char *s)
 
 static int on_meta(struct tape_facts *f, const struct tape_block_view *v, struct tape_error *err)
 {
-	char *text = NULL, **keep;
+	char *text, **keep = grow(&f->texts, sizeof(*keep), TAPE_MAX_META);
 	size_t len = 0;
-	int rc = get_text(v, &text, &len, err);
+	int rc;
 
+	if (!keep)
+		return tape_fail(err, TAPE_E_LIMIT, v->offset, "more than %d META blocks",
+				 TAPE_MAX_META);
+	*keep = NULL;
+	rc = get_text(f, v, keep, &len, err);
 	if (rc)
 		return rc;
-	keep = f->texts_len + len <= TAPE_MAX_META_TEXT
-		       ? grow(&f->texts, sizeof(*keep), TAPE_MAX_META)
-		       : NULL;
-	if (!keep) {
-		free(text);
-		return tape_fail(err, TAPE_E_LIMIT, v->offset,
-				 "more than %d META blocks, or %u bytes in them", TAPE_MAX_META,
-				 TAPE_MAX_META_TEXT);
-	}
-	*keep = text;
-	f->texts_len += len;
+	text = *keep;
 	for (char *line = text, *next; *line; line = next) {
 		char *tab, *end = strchr(line, '\n');
 		struct tape_meta *m;

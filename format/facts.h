@@ -21,7 +21,7 @@ struct tape_facts {
 	struct tape_schema *schema;
 	struct tape_list meta, clocks, losses;
 	struct tape_list texts; /* char *, what meta points into */
-	size_t texts_len;	/* of all of them */
+	size_t texts_len;	/* of all of them, and of schemas that were no good */
 	struct tape_end end;
 };
 

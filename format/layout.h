@@ -60,6 +60,8 @@ enum tape_loss_reason {
 	TAPE_LOSS_RECURSION = 2,  /* the kernel skipped a program that was already running there */
 	TAPE_LOSS_MISSED = 3,	  /* a kprobe was not taken (nmissed) */
 	TAPE_LOSS_UNRECORDED = 4, /* the recorder could not write it (disk full, damaged record) */
+	TAPE_LOSS_DAMAGED = 5,	  /* it stood in a damaged part of the file (tcptape repair) */
+	TAPE_LOSS_UNTOLD = 6,	  /* lost when recorded; the record of why was damaged */
 };
 
 /*
@@ -76,14 +78,20 @@ enum tape_loss_reason {
  *   56 count list: per record type present, by rising id: varint id, varint n_rows
  *      column directory, in payload order: per column
  *        u8 entry_len (bytes after this one), varint record id, varint field, u8 transform,
- *        u8 layout, u8 flags, varint raw_len, varint stored_len
+ *        u8 layout, u8 flags, varint raw_len, varint stored_len; of a predicted column: varint of,
+ *        varint plus, varint key, varint turn
  */
 #define TAPE_CHUNK_HEAD_LEN 56
 #define TAPE_CHUNK_SINGLE 0x01 /* the payload is one zstd frame over all column bodies */
 #define TAPE_CHUNK_KNOWN_FLAGS 0x01
 
+#define TAPE_ORIGINS 128 /* field number of a table's origins: first numbers of its streams */
+
 #define TAPE_COLUMN_ZSTD 0x01 /* this column's body is one zstd frame */
 #define TAPE_COLUMN_KNOWN_FLAGS 0x01
+/* Less a field's number: the number of its column where repair found that damaged. No field has it.
+ */
+#define TAPE_FIELD_DAMAGED 65535u
 
 /*
  * INDEX payload: varint n; then per CHUNK and SNAPSHOT block: varint offset (difference to the

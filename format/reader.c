@@ -6,33 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "block.h"
 #include "cursor.h"
-#include "facts.h"
-#include "index.h"
 #include "layout.h"
-#include "source.h"
-
-#define MAX_DAMAGE 1000 /* places that are listed; more are counted into the last */
-#define RESYNC_READ (1u << 16)
-#define RESYNC_HASH_FREE (1u << 20) /* bytes of headers that resync may hash in any case */
-#define RESYNC_HASH_PER_BYTE 4	    /* and for each byte that it passes over */
-
-struct tape_reader {
-	struct tape_source src;
-	struct tape_facts facts;
-	struct tape_chunk *chunk;
-	struct tape_damage damage[MAX_DAMAGE];
-	size_t n_damage;
-	uint64_t from_ns, to_ns;
-	uint64_t
-		pending; /* length of the block whose chunk was returned, still to be passed over */
-	uint32_t next_seq;
-	bool jumped, header_only;
-	struct tape_index_entry *index;
-	size_t n_index, next_index;
-	bool index_tried;
-};
+#include "reader_parts.h"
 
 /* ---- small helpers ---- */
 
@@ -41,150 +17,31 @@ static int no_memory(struct tape_error *err)
 	return tape_fail(err, TAPE_E_NOMEM, 0, "no memory to read a trace");
 }
 
-static void note_damage(struct tape_reader *r, uint64_t offset, uint64_t bytes, const char *text)
-{
-	struct tape_damage *d = &r->damage[r->n_damage];
+/* ---- steps ---- */
 
-	if (r->n_damage == MAX_DAMAGE) {
-		d[-1].bytes += bytes;
-		return;
-	}
-	d->offset = offset;
-	d->bytes = bytes;
-	snprintf(d->text, sizeof(d->text), "%s", text);
-	r->n_damage++;
-}
-
-/* ---- walking ---- */
+struct target { /* where the next chunk goes */
+	struct tape_chunk *chunk;
+	tape_wants_fn *wants; /* NULL: whole */
+	void *ctx;
+};
 
 static bool is_chunk(const struct tape_block_head *h)
 {
 	return h->type == TAPE_BLOCK_CHUNK || h->type == TAPE_BLOCK_SNAPSHOT;
 }
 
-/* Is a good block header of this file at p? got: bytes visible there. */
-static bool good_head(const struct tape_reader *r, const uint8_t *p, size_t got,
-		      struct tape_block_head *h)
+/* A chunk that this version can read. */
+static bool known_chunk(const struct tape_reader *r, const struct tape_block_view *v)
 {
-	return got >= TAPE_BLOCK_HEAD_LEN && tape_block_unpack(p, h) &&
-	       got >= TAPE_BLOCK_HEAD_LEN + (size_t)h->hdr_len &&
-	       (!r->facts.any || h->file_id == r->facts.info.file_id) && tape_block_head_ok(p, h);
+	return is_chunk(&v->h) && r->facts.any && !(v->h.flags & ~TAPE_BLOCK_KNOWN_FLAGS);
 }
 
-/*
- * May a candidate be hashed? A forged file could have one in every 40 bytes, each with 64 KiB of
- * type header; so what is hashed stays in proportion to what is passed over.
- */
-static bool in_budget(const uint8_t *p, size_t got, uint64_t passed, uint64_t *hashed)
+static int parse(struct tape_reader *r, const struct tape_block_view *v, struct tape_chunk *chunk,
+		 struct tape_error *err)
 {
-	struct tape_block_head h;
-
-	if (got < TAPE_BLOCK_HEAD_LEN || !tape_block_unpack(p, &h))
-		return false;
-	*hashed += TAPE_BLOCK_HEAD_LEN + h.hdr_len;
-	return *hashed <= RESYNC_HASH_FREE + RESYNC_HASH_PER_BYTE * passed;
-}
-
-/*
- * Move to the next good header, on 8-byte alignment; 1 found, 0 end of the data. cut: what stands
- * here may be a good header that the data ends in; if nothing follows, that is what it was.
- */
-static int resync(struct tape_reader *r, bool cut, struct tape_error *err)
-{
-	uint64_t from = r->src.pos, hashed = 0;
-	struct tape_block_head h;
-	const uint8_t *p;
-	size_t got, at;
-
-	for (;;) {
-		int rc = tape_source_peek(&r->src, RESYNC_READ, &p, &got, err);
-
-		if (rc)
-			return rc;
-		for (at = r->src.pos == from ? 8 : 0; at + 8 <= got; at += 8) {
-			const uint8_t *full = p;
-
-			if (tape_le(p + at, 4) != TAPE_MAGIC)
-				continue;
-			/* its type header may lie outside the view: look again from there */
-			rc = tape_source_skip(&r->src, at, err);
-			if (!rc)
-				rc = tape_source_peek(&r->src, TAPE_BLOCK_HEAD_LEN + UINT16_MAX,
-						      &full, &got, err);
-			if (rc)
-				return rc;
-			if (in_budget(full, got, r->src.pos - from, &hashed) &&
-			    good_head(r, full, got, &h)) {
-				note_damage(r, from, r->src.pos - from, "damaged data was skipped");
-				r->jumped = true;
-				return 1;
-			}
-			p = full;
-			at = 0;
-		}
-		if (got < RESYNC_READ) {
-			if (!cut)
-				note_damage(r, from, r->src.pos + got - from,
-					    "damaged data up to the end");
-			r->facts.end.truncated |= cut;
-			return 0;
-		}
-		rc = tape_source_skip(&r->src, at, err);
-		if (rc)
-			return rc;
-	}
-}
-
-/* The header of the block at the source's position; 1 in *v, 0 end of the data. */
-static int view_head(struct tape_reader *r, struct tape_block_view *v, struct tape_error *err)
-{
-	const uint8_t *p;
-	size_t got;
-	bool cut;
-	int rc = tape_source_peek(&r->src, TAPE_BLOCK_HEAD_LEN, &p, &got, err);
-
-	if (rc || !got)
-		return rc;
-	if (got >= TAPE_BLOCK_HEAD_LEN && tape_block_unpack(p, &v->h)) {
-		rc = tape_source_peek(&r->src, TAPE_BLOCK_HEAD_LEN + (size_t)v->h.hdr_len, &p, &got,
-				      err);
-		if (rc)
-			return rc;
-	}
-	if (!good_head(r, p, got, &v->h)) {
-		if (!r->facts.any)
-			return tape_fail(err, TAPE_E_NOT_TAPE, 0, "not a tcptape trace");
-		cut = got < TAPE_BLOCK_HEAD_LEN ||
-		      (tape_block_unpack(p, &v->h) &&
-		       got < TAPE_BLOCK_HEAD_LEN + (size_t)v->h.hdr_len);
-		rc = resync(r, cut, err);
-		return rc <= 0 ? rc : view_head(r, v, err);
-	}
-	v->offset = r->src.pos;
-	v->type_head = p + TAPE_BLOCK_HEAD_LEN;
-	v->payload = NULL;
-	return 1;
-}
-
-/* Bring the payload into view and check it; 1 good, 0 the data ends in it, 2 damaged (noted). */
-static int view_payload(struct tape_reader *r, struct tape_block_view *v, struct tape_error *err)
-{
-	size_t at = TAPE_BLOCK_HEAD_LEN + (size_t)v->h.hdr_len, got;
-	const uint8_t *p;
-	int rc = tape_source_peek(&r->src, at + v->h.payload_len, &p, &got, err);
-
-	if (rc)
-		return rc;
-	if (got < at + v->h.payload_len) {
-		r->facts.end.truncated = true;
-		return 0;
-	}
-	v->type_head = p + TAPE_BLOCK_HEAD_LEN;
-	v->payload = p + at;
-	if (tape_block_payload_ok(&v->h, v->payload))
-		return 1;
-	note_damage(r, v->offset, tape_block_len(&v->h), "the checksum of a block is wrong");
-	return 2;
+	return tape_chunk_parse(chunk, r->facts.schema, v->h.type == TAPE_BLOCK_SNAPSHOT,
+				v->type_head, v->h.hdr_len, v->payload, v->h.payload_len, v->offset,
+				err);
 }
 
 static void check_seq(struct tape_reader *r, const struct tape_block_view *v)
@@ -194,7 +51,7 @@ static void check_seq(struct tape_reader *r, const struct tape_block_view *v)
 	if (r->facts.any && !r->jumped && v->h.seq != r->next_seq) {
 		snprintf(text, sizeof(text), "blocks are missing: number %u follows %u", v->h.seq,
 			 r->next_seq - 1);
-		note_damage(r, v->offset, 0, text);
+		tape_walk_note(r, v->offset, 0, text);
 	}
 	r->next_seq = v->h.seq + 1;
 	r->jumped = false;
@@ -212,23 +69,32 @@ static bool in_window(const struct tape_reader *r, const struct tape_block_view 
 /* Parse the chunk in view; damage inside it is noted and the chunk left out: 1 ready, 0 left out.
  */
 static int take_chunk(struct tape_reader *r, const struct tape_block_view *v,
-		      struct tape_error *err)
+		      struct tape_chunk *chunk, struct tape_error *err)
 {
 	struct tape_error inner;
-	int rc;
+	int rc = parse(r, v, chunk, &inner);
 
-	rc = tape_chunk_parse(r->chunk, r->facts.schema, v->h.type == TAPE_BLOCK_SNAPSHOT,
-			      v->type_head, v->h.hdr_len, v->payload, v->h.payload_len, v->offset,
-			      &inner);
 	if (!rc) {
-		if (r->facts.end.lost < tape_chunk_head(r->chunk)->lost)
-			r->facts.end.lost = tape_chunk_head(r->chunk)->lost;
+		if (r->facts.end.lost < tape_chunk_head(chunk)->lost)
+			r->facts.end.lost = tape_chunk_head(chunk)->lost;
 		return 1;
 	}
 	if (rc == TAPE_E_NOMEM)
 		return tape_fail(err, rc, v->offset, "%s", inner.text);
-	note_damage(r, v->offset, tape_block_len(&v->h), inner.text);
+	tape_walk_note(r, v->offset, tape_block_len(&v->h), inner.text);
 	return 0;
+}
+
+/* May the payload be left where it is? Whatever cannot be decided is read. */
+static bool wants_payload(struct tape_reader *r, const struct tape_block_view *v,
+			  const struct target *to)
+{
+	if (!is_chunk(&v->h))
+		return true;
+	if (!in_window(r, v) || r->header_only)
+		return false;
+	return !to->wants || !r->src.seekable || !known_chunk(r, v) ||
+	       parse(r, v, to->chunk, NULL) || to->wants(to->ctx, to->chunk);
 }
 
 /* Deal with a block that is no chunk. One that a reader can do without is noted if it is bad. */
@@ -238,7 +104,7 @@ static int take_fact(struct tape_reader *r, const struct tape_block_view *v, str
 	int rc = tape_facts_block(&r->facts, v, &inner);
 
 	if (rc && rc != TAPE_E_NOMEM && r->facts.any && v->h.flags & TAPE_BLOCK_ANCILLARY) {
-		note_damage(r, v->offset, tape_block_len(&v->h), inner.text);
+		tape_walk_note(r, v->offset, tape_block_len(&v->h), inner.text);
 		return 0;
 	}
 	return rc ? tape_fail(err, rc, inner.offset, "%s", inner.text) : 0;
@@ -263,26 +129,26 @@ static void note_trailing(struct tape_reader *r, const struct tape_block_view *v
 	uint64_t end = v->offset + tape_block_len(&v->h);
 
 	if (r->src.seekable && r->src.size > end)
-		note_damage(r, end, r->src.size - end, "data after the end of the trace");
+		tape_walk_note(r, end, r->src.size - end, "data after the end of the trace");
 }
 
 /* Deal with one block: 1 a chunk is ready (r->pending still to be passed over), 0 go on, 2 the end.
  */
-static int step(struct tape_reader *r, struct tape_error *err)
+static int step(struct tape_reader *r, const struct target *to, struct tape_error *err)
 {
 	bool want_payload;
 	struct tape_block_view v;
-	int rc = view_head(r, &v, err);
+	int rc = tape_walk_head(r, &v, err);
 
 	if (rc <= 0)
 		return rc ? rc : at_end(r);
 	check_seq(r, &v);
-	want_payload = !is_chunk(&v.h) || (in_window(r, &v) && !r->header_only);
+	want_payload = wants_payload(r, &v, to);
 	if (!want_payload && !whole_in_file(r, &v)) {
 		r->facts.end.truncated = true;
 		return at_end(r);
 	}
-	rc = want_payload ? view_payload(r, &v, err) : 1;
+	rc = want_payload ? tape_walk_payload(r, &v, err) : 1;
 	if (rc <= 0)
 		return rc ? rc : at_end(r);
 	r->pending = tape_block_len(&v.h);
@@ -290,8 +156,8 @@ static int step(struct tape_reader *r, struct tape_error *err)
 		return tape_fail(err, TAPE_E_CORRUPT, 0, "the first block of the file is damaged");
 	if (rc == 2 || (is_chunk(&v.h) && !in_window(r, &v)))
 		return 0;
-	if (is_chunk(&v.h) && r->facts.any && !(v.h.flags & ~TAPE_BLOCK_KNOWN_FLAGS))
-		return take_chunk(r, &v, err);
+	if (known_chunk(r, &v))
+		return take_chunk(r, &v, to->chunk, err);
 	rc = take_fact(r, &v, err);
 	if (!rc && r->facts.ended)
 		note_trailing(r, &v);
@@ -331,12 +197,12 @@ static void load_index(struct tape_reader *r)
 	    !memcmp(p + 8, TAPE_TAIL_MAGIC, 8)) {
 		at = tape_le(p, 8);
 		tape_source_seek(s, at < s->size ? at : s->size);
-		if (view_head(r, &v, NULL) == 1 && v.h.type == TAPE_BLOCK_END &&
+		if (tape_walk_head(r, &v, NULL) == 1 && v.h.type == TAPE_BLOCK_END &&
 		    v.h.hdr_len >= TAPE_END_HEAD_LEN) {
 			at = tape_le(v.type_head, 8);
 			tape_source_seek(s, at && at < s->size ? at : s->size);
-			if (view_head(r, &v, NULL) == 1 && v.h.type == TAPE_BLOCK_INDEX &&
-			    view_payload(r, &v, NULL) == 1)
+			if (tape_walk_head(r, &v, NULL) == 1 && v.h.type == TAPE_BLOCK_INDEX &&
+			    tape_walk_payload(r, &v, NULL) == 1)
 				r->index = tape_index_parse(v.payload, v.h.payload_len, v.offset,
 							    &r->n_index);
 		}
@@ -373,6 +239,16 @@ static void jump(struct tape_reader *r)
 
 /* ---- the interface ---- */
 
+static struct tape_seen seen_now(const struct tape_reader *r)
+{
+	struct tape_seen seen = {r->facts.meta.n, r->facts.clocks.n, r->facts.losses.n, r->n_damage,
+				 r->facts.end};
+
+	if (seen.end.truncated && !seen.end.truncated_at)
+		seen.end.truncated_at = r->src.pos;
+	return seen;
+}
+
 /* Read up to the first chunk: everything that describes the trace. */
 static int read_front(struct tape_reader *r, struct tape_error *err)
 {
@@ -385,7 +261,7 @@ static int read_front(struct tape_reader *r, struct tape_error *err)
 			return rc;
 		if (r->facts.schema && r->facts.clocks.n && !r->src.seekable)
 			return 0; /* a pipe must not be waited for */
-		rc = view_head(r, &v, err);
+		rc = tape_walk_head(r, &v, err);
 		if (rc < 0)
 			return rc;
 		if (!rc && !r->facts.any)
@@ -395,7 +271,7 @@ static int read_front(struct tape_reader *r, struct tape_error *err)
 			at_end(r);
 		if (!rc || (r->facts.any && is_chunk(&v.h)))
 			break;
-		rc = step(r, err);
+		rc = step(r, &(struct target){.chunk = r->chunk}, err);
 		if (rc < 0)
 			return rc;
 		if (rc == 2)
@@ -407,26 +283,34 @@ static int read_front(struct tape_reader *r, struct tape_error *err)
 	return 0;
 }
 
-int tape_reader_open(struct tape_reader **ret, const char *path, struct tape_error *err)
+static int open_reader(struct tape_reader **ret, const char *path, bool by_block,
+		       struct tape_error *err)
 {
 	struct tape_reader *r = calloc(1, sizeof(*r));
 	int rc;
 
 	if (!r)
 		return no_memory(err);
+	r->by_block = by_block;
 	r->to_ns = UINT64_MAX;
 	r->src.fd = -1;
 	rc = tape_source_open(&r->src, path, err);
 	if (!rc)
 		rc = tape_chunk_new(&r->chunk, err);
-	if (!rc)
+	if (!rc && !by_block)
 		rc = read_front(r, err);
 	if (rc) {
 		tape_reader_close(r);
 		return rc;
 	}
+	tape_reader_show(r, NULL);
 	*ret = r;
 	return 0;
+}
+
+int tape_reader_open(struct tape_reader **ret, const char *path, struct tape_error *err)
+{
+	return open_reader(ret, path, false, err);
 }
 
 void tape_reader_close(struct tape_reader *r)
@@ -457,32 +341,31 @@ bool tape_reader_seekable(const struct tape_reader *r)
 
 const struct tape_meta *tape_reader_meta(const struct tape_reader *r, size_t *n)
 {
-	*n = r->facts.meta.n;
+	*n = r->seen.n_meta;
 	return r->facts.meta.p;
 }
 
 const struct tape_clock *tape_reader_clocks(const struct tape_reader *r, size_t *n)
 {
-	*n = r->facts.clocks.n;
+	*n = r->seen.n_clocks;
 	return r->facts.clocks.p;
 }
 
 const struct tape_loss *tape_reader_losses(const struct tape_reader *r, size_t *n)
 {
-	*n = r->facts.losses.n;
+	*n = r->seen.n_losses;
 	return r->facts.losses.p;
 }
 
 const struct tape_damage *tape_reader_damage(const struct tape_reader *r, size_t *n)
 {
-	*n = r->n_damage;
+	*n = r->seen.n_damage;
 	return r->damage;
 }
 
 void tape_reader_end(const struct tape_reader *r, struct tape_end *ret)
 {
-	*ret = r->facts.end;
-	ret->truncated_at = ret->truncated ? r->src.pos : 0;
+	*ret = r->seen.end;
 }
 
 void tape_reader_window(struct tape_reader *r, uint64_t from_ns, uint64_t to_ns)
@@ -493,7 +376,8 @@ void tape_reader_window(struct tape_reader *r, uint64_t from_ns, uint64_t to_ns)
 		load_index(r);
 }
 
-static int next(struct tape_reader *r, struct tape_chunk **ret, struct tape_error *err)
+/* Go on to the next chunk: 1, 0 at the end, or negative. */
+static int next(struct tape_reader *r, const struct target *to, struct tape_error *err)
 {
 	for (;;) {
 		int rc = pass(r, err);
@@ -503,9 +387,7 @@ static int next(struct tape_reader *r, struct tape_chunk **ret, struct tape_erro
 		if (r->facts.ended)
 			return 0;
 		jump(r);
-		rc = step(r, err);
-		if (rc == 1)
-			*ret = r->chunk;
+		rc = step(r, to, err);
 		if (rc < 0)
 			r->facts.ended = true; /* nothing is read behind an error */
 		if (rc)
@@ -515,14 +397,49 @@ static int next(struct tape_reader *r, struct tape_chunk **ret, struct tape_erro
 
 int tape_reader_next(struct tape_reader *r, struct tape_chunk **ret, struct tape_error *err)
 {
+	int rc;
+
 	r->header_only = false;
-	return next(r, ret, err);
+	rc = next(r, &(struct target){.chunk = r->chunk}, err);
+	tape_reader_show(r, NULL);
+	*ret = r->chunk;
+	return rc;
 }
 
 int tape_reader_next_header(struct tape_reader *r, struct tape_chunk **ret, struct tape_error *err)
 {
+	int rc;
+
 	r->header_only = r->src.seekable;
-	return next(r, ret, err);
+	rc = next(r, &(struct target){.chunk = r->chunk}, err);
+	tape_reader_show(r, NULL);
+	*ret = r->chunk;
+	return rc;
+}
+
+int tape_reader_fetch(struct tape_reader *r, struct tape_fetch *f, tape_wants_fn *wants, void *ctx,
+		      struct tape_error *err)
+{
+	size_t len;
+	int rc;
+
+	r->header_only = false;
+	rc = next(r, &(struct target){f->chunk, wants, ctx}, err);
+	if (rc != 1)
+		return rc;
+	f->seen = seen_now(r);
+	f->has_payload = tape_chunk_has_payload(f->chunk);
+	if (!f->has_payload)
+		return 1;
+	len = r->pending < r->src.len ? (size_t)r->pending : r->src.len;
+	rc = tape_source_take(&r->src, len, &f->buf, err);
+	r->pending -= len;
+	return rc ? rc : 1;
+}
+
+void tape_reader_show(struct tape_reader *r, const struct tape_seen *seen)
+{
+	r->seen = seen ? *seen : seen_now(r);
 }
 
 const struct tape_index_entry *tape_reader_index(struct tape_reader *r, size_t *n)
@@ -535,11 +452,64 @@ const struct tape_index_entry *tape_reader_index(struct tape_reader *r, size_t *
 
 int tape_reader_rewind(struct tape_reader *r, struct tape_error *err)
 {
+	int rc;
+
 	tape_facts_reset(&r->facts);
 	r->n_damage = 0;
+	r->resync_hashed = r->resync_passed = 0;
 	tape_source_seek(&r->src, 0);
 	r->pending = r->next_seq = 0;
 	r->next_index = 0;
 	r->jumped = false;
-	return read_front(r, err);
+	rc = r->by_block ? 0 : read_front(r, err);
+	tape_reader_show(r, NULL);
+	return rc;
+}
+
+void tape_reader_stats(const struct tape_reader *r, struct tape_reader_stats *ret)
+{
+	*ret = (struct tape_reader_stats){
+		.bytes = r->src.n_read, .n_heads = r->n_heads, .n_payloads = r->n_payloads};
+}
+
+/* ---- block by block ---- */
+
+int tape_reader_open_blocks(struct tape_reader **ret, const char *path, struct tape_error *err)
+{
+	return open_reader(ret, path, true, err);
+}
+
+static int next_block(struct tape_reader *r, struct tape_block_view *ret, struct tape_error *err)
+{
+	int rc = pass(r, err);
+
+	if (!rc)
+		rc = r->facts.ended ? 0 : tape_walk_head(r, ret, err);
+	if (rc <= 0)
+		return rc;
+	check_seq(r, ret);
+	if (!r->facts.any) { /* the blocks that go with the first one are the file */
+		r->facts.any = true;
+		r->facts.info.file_id = ret->h.file_id;
+	}
+	rc = tape_walk_payload(r, ret, err);
+	if (rc < 0)
+		return rc;
+	r->pending = tape_block_len(&ret->h);
+	if (rc != 1)
+		ret->payload = NULL;
+	else if (ret->h.type == TAPE_BLOCK_END && !(ret->h.flags & ~TAPE_BLOCK_KNOWN_FLAGS)) {
+		r->facts.ended = true;
+		note_trailing(r, ret);
+	}
+	return 1;
+}
+
+int tape_reader_next_block(struct tape_reader *r, struct tape_block_view *ret,
+			   struct tape_error *err)
+{
+	int rc = next_block(r, ret, err);
+
+	tape_reader_show(r, NULL);
+	return rc;
 }

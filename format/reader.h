@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "block.h"
 #include "chunk.h"
 #include "error.h"
 #include "index.h"
@@ -82,7 +83,26 @@ int tape_reader_next_header(struct tape_reader *r, struct tape_chunk **ret, stru
  */
 const struct tape_index_entry *tape_reader_index(struct tape_reader *r, size_t *n);
 
+/* What reading has cost so far. */
+struct tape_reader_stats {
+	uint64_t bytes;		      /* read from the file or pipe */
+	uint64_t n_heads, n_payloads; /* of blocks */
+};
+void tape_reader_stats(const struct tape_reader *r, struct tape_reader_stats *ret);
+
 /* Go back to the first chunk, to read once more. Files only. */
 int tape_reader_rewind(struct tape_reader *r, struct tape_error *err);
+
+/*
+ * To look at the file itself, damaged or not: open without reading anything, then take each block
+ * whose header is good, in file order, as docs/format.md (12) finds them; the file's id is that of
+ * the first one. 1 and *ret, valid until the next call, its payload NULL if that is damaged or cut
+ * off; 0 behind END, or at the end of the data; negative on an error of reading.
+ * tape_reader_damage, tape_reader_end (truncated only) and tape_reader_rewind go with it, nothing
+ * else.
+ */
+int tape_reader_open_blocks(struct tape_reader **ret, const char *path, struct tape_error *err);
+int tape_reader_next_block(struct tape_reader *r, struct tape_block_view *ret,
+			   struct tape_error *err);
 
 #endif

@@ -27,14 +27,90 @@
 #define TYPE_task TAPE_REF, TABLE_task, 4
 #define TYPE_packet TAPE_REF, TABLE_packet, 4
 
-#define HINT_PLAIN TAPE_PLAIN
-#define HINT_DELTA TAPE_DELTA
-#define HINT_KEYED TAPE_KEYED
-#define HINT_REF TAPE_IS_REF
-#define HINT_POINTER TAPE_POINTER
+/* encoding token of events.def -> the hint and what it guesses from */
+#define HINT_PLAIN                                                                                 \
+	TAPE_PLAIN,                                                                                \
+	{                                                                                          \
+		0                                                                                  \
+	}
+#define HINT_DELTA                                                                                 \
+	TAPE_DELTA,                                                                                \
+	{                                                                                          \
+		0                                                                                  \
+	}
+#define HINT_KEYED                                                                                 \
+	TAPE_KEYED,                                                                                \
+	{                                                                                          \
+		0                                                                                  \
+	}
+#define HINT_REF                                                                                   \
+	TAPE_IS_REF,                                                                               \
+	{                                                                                          \
+		0                                                                                  \
+	}
+#define HINT_POINTER                                                                               \
+	TAPE_POINTER,                                                                              \
+	{                                                                                          \
+		0                                                                                  \
+	}
+#define HINT_NEXT(stream)                                                                          \
+	TAPE_NEXT,                                                                                 \
+	{                                                                                          \
+		.side = TAPE_##stream                                                              \
+	}
+#define HINT_SAME(ref)                                                                             \
+	TAPE_SAME,                                                                                 \
+	{                                                                                          \
+		.key = #ref, .side = TAPE_SENT                                                     \
+	}
+#define HINT_ROW(field)                                                                            \
+	TAPE_ROW,                                                                                  \
+	{                                                                                          \
+		.of = #field                                                                       \
+	}
+#define HINT_LAST(stream)                                                                          \
+	TAPE_LAST,                                                                                 \
+	{                                                                                          \
+		.side = TAPE_##stream                                                              \
+	}
+#define HINT_AFTER(stream, field)                                                                  \
+	TAPE_LAST,                                                                                 \
+	{                                                                                          \
+		.of = #field, .side = TAPE_##stream                                                \
+	}
+#define HINT_ADD(stream, len)                                                                      \
+	TAPE_LAST,                                                                                 \
+	{                                                                                          \
+		.plus = #len, .side = TAPE_##stream                                                \
+	}
+#define HINT_ADD_NOW(stream, len)                                                                  \
+	TAPE_LAST,                                                                                 \
+	{                                                                                          \
+		.plus = #len, .plus_now = true, .side = TAPE_##stream                              \
+	}
+#define HINT_CROSS(field, len)                                                                     \
+	TAPE_CROSS,                                                                                \
+	{                                                                                          \
+		.of = #field, .plus = #len, .side = TAPE_EITHER                                    \
+	}
+#define HINT_SMOOTH(sample)                                                                        \
+	TAPE_SMOOTH,                                                                               \
+	{                                                                                          \
+		.of = #sample                                                                      \
+	}
+#define HINT_DEVIATION(sample, mean)                                                               \
+	TAPE_SMOOTH,                                                                               \
+	{                                                                                          \
+		.of = #sample, .plus = #mean                                                       \
+	}
+#define HINT_TIME_OF(ref)                                                                          \
+	TAPE_LAST,                                                                                 \
+	{                                                                                          \
+		.key = #ref                                                                        \
+	}
 
-#define FIELD_ROW(name, hint, unit, meaning, type, table, width)                                   \
-	{name, unit, meaning, type, hint, table, width},
+#define FIELD_ROW(name, unit, meaning, type, table, width, hint, ...)                              \
+	{name, unit, meaning, type, hint, table, width, __VA_ARGS__},
 #define FIELD_ROW_EXPANDED(...) FIELD_ROW(__VA_ARGS__)
 
 enum {
@@ -47,15 +123,15 @@ enum {
 };
 
 static const struct tape_field fields_event[] = {
-	{"ts_ns", "ns", "CLOCK_MONOTONIC when the hook ran", TAPE_U64, TAPE_DELTA, 0, 8},
-	{"type", "record", "record id of the event", TAPE_U16, TAPE_PLAIN, 0, 2},
-	{"cpu", "cpu", "processor that the hook ran on", TAPE_U32, TAPE_PLAIN, 0, 4},
+	{"ts_ns", "ns", "CLOCK_MONOTONIC when the hook ran", TAPE_U64, TAPE_DELTA, 0, 8, {0}},
+	{"type", "record", "record id of the event", TAPE_U16, TAPE_PLAIN, 0, 2, {0}},
+	{"cpu", "cpu", "processor that the hook ran on", TAPE_U32, TAPE_PLAIN, 0, 4, {0}},
 };
 
 #define TABLE(name, id, meaning) static const struct tape_field fields_##name[] = {
 #define EVENT(name, id, group, meaning) static const struct tape_field fields_##name[] = {
 #define FIELD(type, name, encoding, unit, meaning)                                                 \
-	FIELD_ROW_EXPANDED(#name, HINT_##encoding, #unit, meaning, TYPE_##type)
+	FIELD_ROW_EXPANDED(#name, #unit, meaning, TYPE_##type, HINT_##encoding)
 #define END(name)                                                                                  \
 	}                                                                                          \
 	;
@@ -97,10 +173,17 @@ const struct tape_schema *tape_schema_builtin(void)
 
 const struct tape_record *tape_schema_record(const struct tape_schema *s, unsigned id)
 {
-	for (size_t i = 0; i < s->n_records; i++)
-		if (s->records[i].id == id)
-			return &s->records[i];
-	return NULL;
+	size_t low = 0, high = s->n_records; /* they stand by rising id */
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (s->records[mid].id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < s->n_records && s->records[low].id == id ? &s->records[low] : NULL;
 }
 
 const struct tape_record *tape_schema_record_by_name(const struct tape_schema *s, const char *name)
@@ -164,7 +247,9 @@ static const uint16_t type_widths[] = {
 };
 static const char *const hint_words[] = {
 	[TAPE_PLAIN] = "plain", [TAPE_DELTA] = "delta",	    [TAPE_KEYED] = "keyed",
-	[TAPE_IS_REF] = "ref",	[TAPE_POINTER] = "pointer",
+	[TAPE_IS_REF] = "ref",	[TAPE_POINTER] = "pointer", [TAPE_ROW] = "row",
+	[TAPE_LAST] = "last",	[TAPE_CROSS] = "cross",	    [TAPE_NEXT] = "next",
+	[TAPE_SAME] = "same",	[TAPE_SMOOTH] = "smooth",
 };
 
 static void write_record(FILE *f, const struct tape_schema *s, const struct tape_record *rec)

@@ -29,7 +29,32 @@ enum tape_type {
 	TAPE_TYPE_UNKNOWN, /* of a newer file: its columns are unavailable */
 };
 
-enum tape_hint { TAPE_PLAIN, TAPE_DELTA, TAPE_KEYED, TAPE_IS_REF, TAPE_POINTER };
+enum tape_hint {
+	TAPE_PLAIN,
+	TAPE_DELTA,
+	TAPE_KEYED,
+	TAPE_IS_REF,
+	TAPE_POINTER,
+	/* predicted from other fields, which struct tape_guess_hint names */
+	TAPE_ROW,
+	TAPE_LAST,
+	TAPE_CROSS,
+	TAPE_NEXT, /* side: what the events do with the packets that they refer to */
+	TAPE_SAME,
+	TAPE_SMOOTH,
+};
+
+/* Of the built-in schema: what a field is predicted from; names of fields of the same record. */
+struct tape_guess_hint {
+	const char *of, *plus, *key; /* NULL: itself, nothing, the record's first reference */
+	bool plus_now;		     /* plus of this row, not of the row before */
+	enum tape_side {
+		TAPE_NO_STREAM, /* the key is the reference itself, and time the first guess */
+		TAPE_SENT,	/* the key is the stream of bytes that the key's local end sends */
+		TAPE_RECEIVED,	/* that its remote end sends */
+		TAPE_EITHER	/* that of the packet: as the events do that refer to it first */
+	} side;
+};
 
 struct tape_field {
 	const char *name, *unit, *meaning;
@@ -37,6 +62,7 @@ struct tape_field {
 	enum tape_hint hint;
 	uint16_t table; /* id of the table that a REF or DREF points into, else 0 */
 	uint16_t width; /* bytes of one decoded value: 1, 2, 4, 8 or 16; 0 string or unknown */
+	struct tape_guess_hint guess;
 };
 
 struct tape_record {

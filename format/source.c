@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,8 +39,8 @@ void tape_source_fini(struct tape_source *s)
 
 	if (s->fd > STDIN_FILENO)
 		close(s->fd);
-	free(s->buf);
-	s->buf = NULL;
+	free(s->buf.p);
+	s->buf = (struct tape_buffer){0};
 	s->fd = -1;
 	errno = e;
 }
@@ -47,25 +48,34 @@ void tape_source_fini(struct tape_source *s)
 /* Room for len bytes from the window's start on; doubles at most, whatever was asked for. */
 static bool make_room(struct tape_source *s, size_t len)
 {
-	size_t cap = s->cap ? s->cap : FIRST_CAP;
+	size_t cap = s->buf.cap ? s->buf.cap : FIRST_CAP;
 	uint8_t *p;
 
-	if (s->start + len <= s->cap)
+	if (s->start + len <= s->buf.cap)
 		return true;
 	if (s->start) {
-		memmove(s->buf, s->buf + s->start, s->len);
+		memmove(s->buf.p, s->buf.p + s->start, s->len);
 		s->start = 0;
 	}
-	if (len <= s->cap)
+	if (len <= s->buf.cap)
 		return true;
 	while (cap < len)
 		cap *= 2;
-	p = realloc(s->buf, cap);
+	p = realloc(s->buf.p, cap);
 	if (!p)
 		return false;
-	s->buf = p;
-	s->cap = cap;
+	s->buf = (struct tape_buffer){p, cap};
 	return true;
+}
+
+/* Nothing is there to be read yet: let the caller do what it has to. */
+static int before_wait(struct tape_source *s)
+{
+	struct pollfd p = {.fd = s->fd, .events = POLLIN};
+
+	if (s->seekable || !s->before_wait || poll(&p, 1, 0))
+		return 0;
+	return s->before_wait(s->wait_ctx);
 }
 
 static ssize_t read_some(struct tape_source *s, uint8_t *dst, size_t len)
@@ -93,13 +103,16 @@ int tape_source_peek(struct tape_source *s, size_t len, const uint8_t **ret, siz
 			want = least;
 		if (!make_room(s, s->len + want))
 			return tape_fail(err, TAPE_E_NOMEM, s->pos, "no memory for a block");
-		n = read_some(s, s->buf + s->start + s->len, want);
+		if (before_wait(s))
+			return tape_fail(err, TAPE_E_IO, s->pos, "reading was stopped");
+		n = read_some(s, s->buf.p + s->start + s->len, want);
 		if (n < 0)
 			return tape_fail_errno(err, s->pos, "read");
 		s->eof = n == 0;
+		s->n_read += (uint64_t)n;
 		s->len += (size_t)n;
 	}
-	*ret = s->buf + s->start;
+	*ret = s->buf.p + s->start;
 	*got = s->len;
 	return 0;
 }
@@ -129,6 +142,29 @@ int tape_source_skip(struct tape_source *s, uint64_t len, struct tape_error *err
 		if (!n)
 			break;
 	}
+	return 0;
+}
+
+int tape_source_take(struct tape_source *s, size_t len, struct tape_buffer *buf,
+		     struct tape_error *err)
+{
+	struct tape_buffer taken = s->buf;
+	size_t rest = s->len - len;
+
+	if (rest > buf->cap) {
+		uint8_t *p = realloc(buf->p, rest);
+
+		if (!p)
+			return tape_fail(err, TAPE_E_NOMEM, s->pos, "no memory for a block");
+		*buf = (struct tape_buffer){p, rest};
+	}
+	if (rest)
+		memcpy(buf->p, taken.p + s->start + len, rest);
+	s->buf = *buf;
+	*buf = taken;
+	s->pos += len;
+	s->start = 0;
+	s->len = rest;
 	return 0;
 }
 

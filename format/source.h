@@ -12,14 +12,26 @@
 
 #include "error.h"
 
+struct tape_buffer {
+	uint8_t *p;
+	size_t cap;
+};
+
 struct tape_source {
 	int fd;
 	bool seekable;
 	uint64_t size; /* of a file, when it was opened */
 	uint64_t pos;  /* in the data, of the window's first byte */
-	uint8_t *buf;
-	size_t start, len, cap; /* the window is buf[start .. start + len) */
+	struct tape_buffer buf;
+	size_t start, len; /* the window is buf[start .. start + len) */
 	bool eof;
+	uint64_t n_read; /* bytes that were read so far, some of them more than once */
+	/*
+	 * Called before a pipe is waited for, NULL allowed: not 0 ends the reading with TAPE_E_IO.
+	 * What it was told, the caller knows.
+	 */
+	int (*before_wait)(void *ctx);
+	void *wait_ctx;
 };
 
 /* "-" is standard input, which is seekable too if it is a regular file. */
@@ -36,6 +48,13 @@ int tape_source_peek(struct tape_source *s, size_t len, const uint8_t **ret, siz
 
 /* Move pos forward; a pipe reads and forgets. */
 int tape_source_skip(struct tape_source *s, uint64_t len, struct tape_error *err);
+
+/*
+ * Hand over the buffer with the window, whose first len bytes the caller wants to keep, and go on
+ * behind them with the buffer that *buf has so far (it may be empty).
+ */
+int tape_source_take(struct tape_source *s, size_t len, struct tape_buffer *buf,
+		     struct tape_error *err);
 
 /* Move pos anywhere; seekable sources only. */
 void tape_source_seek(struct tape_source *s, uint64_t pos);

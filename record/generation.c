@@ -253,13 +253,14 @@ static bool is_start(const struct ev_head *r)
 }
 
 /*
- * What the kernel does after tcp_destroy_sock: it frees queued packets (drop), which have the ends
- * that the socket had, but for the local port.
+ * What comes after tcp_destroy_sock: the kernel frees queued packets (drop), and a qdisc still
+ * holds sent ones, which keep the memory of the socket (tx). They have the ends that the socket
+ * had, but for the local port.
  */
 static bool is_leftover(const struct rec_generation_slot *s, const struct ev_head *r,
 			const struct ends *ends)
 {
-	return (r->type == EV_drop || r->type == EV_bad_csum) && ends->rport &&
+	return (r->type == EV_drop || r->type == EV_bad_csum || r->type == EV_tx) && ends->rport &&
 	       ends->rport == s->ends.rport && may_be_same(&s->ends, ends);
 }
 

@@ -12,8 +12,9 @@ cd "$1" && grep -Ho '^#include "[^"]*"' format/*.[ch] bpf/*.[ch] record/*.[ch] a
 	BEGIN {
 		split("format bpf record analyze", top, " ")
 		while (("ls format/* bpf/* record/* analyze/*" | getline f) > 0) file[f]
-		n = split("error layout events|schema|cursor|codec|block source chunk build build_parts encode index|" \
-			"writer|reader facts", layer, "|")
+		n = split("error layout events|schema|cursor|codec frame|predict|" \
+			"block source chunk chunk_parts undo build build_parts intern encode index|" \
+			"writer|reader reader_parts facts walk pass rows", layer, "|")
 		for (i = 1; i <= n; i++) {
 			k = split(layer[i], names, " ")
 			for (j = 1; j <= k; j++) rank[names[j]] = i

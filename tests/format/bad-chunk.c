@@ -409,7 +409,7 @@ START_TEST(test_chunk__frames)
 	bad_column(&c, 16, 2, TAPE_E_CORRUPT, ": a zstd frame is damaged");
 	c = framed(100, 100, frame, sizeof(frame));
 	c.columns[3].body = zeros; /* no frame at all */
-	bad_column(&c, 16, 2, TAPE_E_CORRUPT, length);
+	bad_column(&c, 16, 2, TAPE_E_CORRUPT, ": a zstd frame is damaged");
 	c = framed(100, 100, frame, sizeof(frame));
 	bad_column(&c, 16, 2, TAPE_E_CORRUPT,
 		   ", old_state of record 16: a column body of 100 bytes does not hold 4 values");

@@ -101,7 +101,11 @@ size_t forge_index(struct forge *f, const struct forge_entry *e, size_t n)
 		tape_out_varint(&o, tape_zigzag((int64_t)(e[i].ts_min - ts)));
 		tape_out_varint(&o, e[i].ts_max - e[i].ts_min);
 		tape_out_varint(&o, 0);
-		tape_out_varint(&o, 0);
+		tape_out_varint(&o, e[i].record != 0);
+		if (e[i].record) {
+			tape_out_varint(&o, e[i].record);
+			tape_out_varint(&o, e[i].rows);
+		}
 		at = e[i].offset;
 		ts = e[i].ts_min;
 	}
@@ -144,7 +148,8 @@ static void put_fixed_head(struct tape_out *o, const struct forge_chunk *c)
 	tape_out_le(o, c->flags, 4);
 }
 
-static void put_entry(struct tape_out *o, const struct forge_column *col)
+static void put_entry(struct tape_out *o, const struct forge_column *col, const uint8_t *guess,
+		      size_t guess_len)
 {
 	uint8_t *len = o->p;
 
@@ -156,6 +161,7 @@ static void put_entry(struct tape_out *o, const struct forge_column *col)
 	tape_out_le(o, col->flags, 1);
 	tape_out_varint(o, col->raw_len ? col->raw_len : col->len);
 	tape_out_varint(o, col->len);
+	tape_out_bytes(o, guess, guess_len);
 	for (unsigned i = 0; i < col->extra; i++)
 		tape_out_le(o, 0xee, 1);
 	*len = (uint8_t)(o->p - len - 1);
@@ -175,7 +181,7 @@ size_t forge_put_chunk(struct forge *f, const struct forge_chunk *c)
 		tape_out_varint(&o, c->counts[i][1]);
 	}
 	for (unsigned i = 0; i < c->n_columns; i++) {
-		put_entry(&o, &c->columns[i]);
+		put_entry(&o, &c->columns[i], c->guesses[i], c->guesses[i] ? 4 : 0);
 		bytes_add(&body, c->columns[i].body, c->columns[i].len);
 	}
 	memset(pad, 0, c->pad);
@@ -246,18 +252,24 @@ static void unzstd(const uint8_t *src, size_t len, size_t raw_len, struct bytes 
 struct entry { /* of a column directory */
 	uint64_t record, field, raw_len, stored_len;
 	uint8_t transform, layout, flags;
+	const uint8_t *rest; /* what it is predicted from, and what a newer version appended */
+	size_t rest_len;
 };
 
 static void get_entry(struct tape_in *in, struct entry *e)
 {
-	tape_in_u8(in);
-	e->record = tape_in_varint(in);
-	e->field = tape_in_varint(in);
-	e->transform = tape_in_u8(in);
-	e->layout = tape_in_u8(in);
-	e->flags = tape_in_u8(in);
-	e->raw_len = tape_in_varint(in);
-	e->stored_len = tape_in_varint(in);
+	size_t len = tape_in_u8(in);
+	struct tape_in one = tape_in(tape_in_bytes(in, len), len);
+
+	e->record = tape_in_varint(&one);
+	e->field = tape_in_varint(&one);
+	e->transform = tape_in_u8(&one);
+	e->layout = tape_in_u8(&one);
+	e->flags = tape_in_u8(&one);
+	e->raw_len = tape_in_varint(&one);
+	e->stored_len = tape_in_varint(&one);
+	e->rest = one.p;
+	e->rest_len = tape_in_left(&one);
 }
 
 static void put_plain_entry(const struct entry *e, struct bytes *head)
@@ -267,10 +279,10 @@ static void put_plain_entry(const struct entry *e, struct bytes *head)
 				   .transform = e->transform,
 				   .layout = e->layout,
 				   .len = e->raw_len};
-	uint8_t buf[64];
+	uint8_t buf[512];
 	struct tape_out o = tape_out(buf, sizeof(buf));
 
-	put_entry(&o, &col);
+	put_entry(&o, &col, e->rest, e->rest_len);
 	bytes_add(head, buf, (size_t)(o.p - buf));
 }
 

@@ -38,7 +38,7 @@ struct forge_column {
 	unsigned extra; /* bytes appended to the directory entry */
 };
 
-#define FORGE_MAX 8
+#define FORGE_MAX 24
 
 /* A chunk of n_events events of type tcp_state, unless counts and columns say otherwise. */
 struct forge_chunk {
@@ -48,9 +48,10 @@ struct forge_chunk {
 	uint64_t counts[FORGE_MAX][2]; /* record id, rows */
 	unsigned n_columns;
 	struct forge_column columns[FORGE_MAX];
-	int claim_records, claim_columns; /* added to what the header says */
-	size_t pad;			  /* zeros at the end of the payload */
-	size_t head_extra;		  /* and at the end of the type header */
+	const uint8_t *guesses[FORGE_MAX]; /* 4 bytes: what a column is predicted from; or NULL */
+	int claim_records, claim_columns;  /* added to what the header says */
+	size_t pad;			   /* zeros at the end of the payload */
+	size_t head_extra;		   /* and at the end of the type header */
 };
 
 /* A good chunk: n events with ts, type, cpu and old_state columns, all constant. */
@@ -60,9 +61,10 @@ size_t forge_put_chunk(struct forge *f, const struct forge_chunk *c);
 struct forge_entry { /* of an INDEX block */
 	uint64_t offset, len, ts_min, ts_max;
 	unsigned type;
+	uint64_t record, rows; /* its one count; record 0: none */
 };
 
-/* An INDEX block as the writer makes it, but without counts of records; returns its offset. */
+/* An INDEX block as the writer makes it; returns its offset. */
 size_t forge_index(struct forge *f, const struct forge_entry *e, size_t n);
 
 /*

@@ -12,7 +12,8 @@
 
 static const char *const type_words[] = {"u8",	 "u16",	 "u32", "u64", "i32", "i64",
 					 "addr", "comm", "str", "",    ""};
-static const char *const hint_words[] = {"", "delta", "keyed", "", "pointer"};
+static const char *const hint_words[] = {"",	 "delta", "keyed", "",	   "pointer", "row",
+					 "last", "cross", "next",  "same", "smooth"};
 
 static void put_type(const struct tape_schema *s, const struct tape_field *f)
 {

@@ -72,9 +72,9 @@ def parse_schema(text):
     return records
 
 
-def decode(body, transform, layout, n, width):
-    """The values of one column: integers, or bytes for a width of 16."""
-    b, bits = Bytes(body), 8 * width
+def decode(body, layout, n, width):
+    """What one body holds: integers, or bytes for a width of 16."""
+    b = Bytes(body)
     if layout == 0:  # CONST
         values = [b.uint(width)] * n
     elif layout == 1:  # PLANES
@@ -100,20 +100,37 @@ def decode(body, transform, layout, n, width):
         return None
     if b.at != len(body):
         raise ValueError("a column body is too long")
-    if transform == 1:  # DELTA
-        total = 0
-        for i, z in enumerate(values):
-            total = (total + (z >> 1 ^ -(z & 1))) % (1 << bits)
-            values[i] = total
-    return values if transform < 3 else None
+    return values
 
 
-def unkey(values, keys, bits):
-    """KEYED: differences to the value before of the same key."""
+def unzigzag(z):
+    return z >> 1 ^ -(z & 1)
+
+
+def undelta(values, keys, mask):
+    """DELTA and KEYED: differences to the value before, of the same key."""
     last = {}
     for i, z in enumerate(values):
-        values[i] = last[keys[i]] = (last.get(keys[i], 0) + (z >> 1 ^ -(z & 1))) % (1 << bits)
+        values[i] = last[keys[i]] = last.get(keys[i], 0) + unzigzag(z) & mask
     return values
+
+
+def opposite(key):
+    return (key - 1 ^ 1) + 1 if key else 0
+
+
+def signed(v):
+    return (v & 0xFFFFFFFF ^ 1 << 31) - (1 << 31)
+
+
+def smoothed(base, sample, mean, deviation):
+    off = signed(sample - mean)
+    if not deviation:
+        return base + (signed(sample - base) >> 3)
+    d = signed(abs(off) - base)
+    if off < 0 and d > 0:
+        d >>= 3
+    return base + (d >> 2)
 
 
 class Chunk:
@@ -125,28 +142,109 @@ class Chunk:
         for _ in range(n_records):
             record = h.varint()
             self.rows[record] = h.varint()
-        entries, keyed = [], []
+        entries = []
         for _ in range(n_columns):
             e = Bytes(h.take(h.uint(1)))
-            entries.append((e.varint(), e.varint(), e.uint(1), e.uint(1), e.uint(1), e.varint(),
-                            e.varint()))
+            entry = [e.varint(), e.varint(), e.uint(1), e.uint(1), e.uint(1), e.varint(), e.varint()]
+            entries.append(entry + [[e.varint() for _ in range(4)] if entry[2] in (3, 4, 5, 7, 8) else None])
         single = flags & 1
         bodies = Bytes(unzstd(payload) if single else payload)
-        for record, field, transform, layout, flags, raw_len, stored_len in entries:
+        self.found = {}  # not decoded yet
+        for record, field, transform, layout, flags, raw_len, stored_len, guess in entries:
             body = bodies.take(raw_len if single else stored_len)
             if not single and flags & 1:
                 body = unzstd(body)
-            if record in records and field < len(records[record].fields):
-                f = records[record].fields[field]
-                if f.width or f.type == "str":
-                    self.columns[record, field] = decode(body, transform, layout,
-                                                         self.rows[record], f.width or 0)
-                if transform == 2:
-                    keyed.append((record, field))
-        for record, field in keyed:
-            fields = records[record].fields
-            keys = self.columns[record, next(i for i, f in enumerate(fields) if f.table)]
-            unkey(self.columns[record, field], keys, 8 * fields[field].width)
+            self.found.setdefault((record, field), (body, transform, layout, guess))
+        for record, field in self.found:
+            self.column(record, field)
+
+    def column(self, record, field):
+        """The values of a column, None if it is not there or unknown."""
+        if (record, field) not in self.columns:
+            self.columns[record, field] = self.decode(record, field)
+        return self.columns[record, field]
+
+    def decode(self, record, field):
+        rec = self.records.get(record)
+        if (record, field) not in self.found or not rec:
+            return None
+        body, transform, layout, guess = self.found[record, field]
+        if field == 128:  # origins
+            return decode(body, layout, 2 * self.rows[record], 4)
+        if field >= len(rec.fields):
+            return None
+        f = rec.fields[field]
+        if not f.width and f.type != "str":
+            return None
+        values = decode(body, layout, self.rows[record], f.width or 0)
+        mask = (1 << 8 * (f.width or 0)) - 1
+        if transform == 1:  # DELTA
+            undelta(values, [0] * len(values), mask)
+        elif transform == 2:  # KEYED
+            first = next(i for i, f in enumerate(rec.fields) if f.table)
+            undelta(values, self.column(record, first), mask)
+        elif transform == 6:  # NEXT
+            expected = 1
+            for i, z in enumerate(values):
+                values[i] = expected - unzigzag(z - 1) if z else 0
+                expected = max(expected, values[i] + 1)
+        elif transform:
+            return self.unpredict(rec, values, transform, mask, *guess)
+        return values
+
+    def keys(self, rec, key):
+        """The keys of a prediction; of streams also the table of their ends."""
+        field = rec.fields[key - 1 >> 1]
+        refs = self.column(rec.id, key - 1 >> 1)
+        if key & 1:
+            return refs, None
+        if field.directed:
+            return refs, field.table
+        first = next(i for i, f in enumerate(field.table.fields) if f.table)
+        ends = self.column(field.table.id, first)
+        return [ends[v - 1] if v else 0 for v in refs], field.table.fields[first].table
+
+    def unpredict(self, rec, values, transform, mask, of, plus, key, turn):
+        n, now = len(values), plus and not plus & 1
+        c = self.column(rec.id, of - 1) if of else None
+        p = self.column(rec.id, plus - 1 >> 1) if plus else [0] * n
+        if transform == 3:  # ROW
+            return [c[i] + p[i] + unzigzag(z) & mask for i, z in enumerate(values)]
+        keys, ends = self.keys(rec, key)
+        last, times = {}, None
+        if transform == 7:  # SAME
+            for i, z in enumerate(values):
+                if z > 1:
+                    last[keys[i]] = z - 1
+                values[i] = last.get(keys[i], 0) if z else 0
+            return values
+        if transform == 8:  # SMOOTH
+            for i, z in enumerate(values):
+                base, mean = last.get(keys[i], (0, 0))
+                values[i] = smoothed(base, c[i], mean, plus) + unzigzag(z) & mask
+                last[keys[i]] = values[i], p[i]
+            return values
+        if not ends:
+            types = self.column(0, 1)
+            times = [t for t, kind in zip(self.column(0, 0), types) if kind == rec.id]
+        for i, z in enumerate(values):
+            if ends and (i == 0 or i == turn):
+                origins = self.column(ends.id, 128) or []
+                far = i >= turn
+                last = {k + 1: origins[k ^ far] for k in range(len(origins))}
+            k = keys[i]
+            if transform == 5:  # CROSS
+                values[i] = last[opposite(k)] = last.get(opposite(k), 0) + unzigzag(z) & mask
+                last[k] = c[i] + p[i] & mask
+                continue
+            base = last.get(k, 0)
+            if times and not base and k:
+                base = times[i]
+            elif now:
+                base += p[i]
+            values[i] = base + unzigzag(z) & mask
+            last[k] = (c[i] if c else values[i]) + (0 if now else p[i]) & mask
+        return values
 
 
 def hexed(data):

@@ -240,6 +240,30 @@ START_TEST(test_chunk__nothing_is_no_row)
 }
 END_TEST
 
+/* Tables without a row have no columns, which columns predicted by their rows do not need. */
+START_TEST(test_chunk__references_to_nothing)
+{
+	const struct tape_record *rec;
+
+	for (size_t i = 0; (rec = sample_event(i)); i++) {
+		union sample e;
+		struct trip t;
+
+		memset(&e, 0, sizeof(e));
+		e.head.ts_ns = 1;
+		e.head.type = (uint16_t)rec->id;
+		e.head.size = (uint16_t)tape_record_size(rec);
+		trip_init(&t, true);
+		must(tape_build_add(t.build, &e.head, &err));
+		trip_go(&t);
+		for (unsigned f = 0; f < rec->n_fields; f++)
+			if (rec->fields[f].type != TAPE_STR)
+				ck_assert_uint_eq(get(&t, rec->id, f, 0), 0);
+		trip_fini(&t);
+	}
+}
+END_TEST
+
 /* Without pointers, sockets that differ in the pointer alone are one row. */
 START_TEST(test_chunk__pointers_only_when_asked)
 {
@@ -400,7 +424,7 @@ END_TEST
 SUITE("chunk", test_chunk__every_event_alone, test_chunk__all_events_in_one_frame,
       test_chunk__all_events_in_a_frame_a_column, test_chunk__one_flow_from_both_ends,
       test_chunk__flow_with_equal_addresses, test_chunk__nothing_is_no_row,
-      test_chunk__pointers_only_when_asked, test_chunk__strings_of_all_lengths,
-      test_chunk__only_empty_strings, test_chunk__strings_count_as_bytes,
-      test_chunk__refused_records, test_chunk__constants_are_padded, test_chunk__negative_values,
-      test_chunk__column_sizes)
+      test_chunk__references_to_nothing, test_chunk__pointers_only_when_asked,
+      test_chunk__strings_of_all_lengths, test_chunk__only_empty_strings,
+      test_chunk__strings_count_as_bytes, test_chunk__refused_records,
+      test_chunk__constants_are_padded, test_chunk__negative_values, test_chunk__column_sizes)

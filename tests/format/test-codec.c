@@ -276,7 +276,7 @@ START_TEST(test_codec__unknown_ways)
 
 	for (unsigned layout = 5; layout < 256; layout += 50)
 		ck_assert_int_eq(decode(body, 32, 0, layout, 4, 4), TAPE_E_UNKNOWN);
-	ck_assert_int_eq(decode(body, 4, 3, TAPE_L_CONST, 4, 4), TAPE_E_UNKNOWN);
+	ck_assert_int_eq(decode(body, 4, TAPE_N_TRANSFORMS, TAPE_L_CONST, 4, 4), TAPE_E_UNKNOWN);
 	ck_assert_int_eq(decode(body, 32, 255, TAPE_L_CONST, 4, 4), TAPE_E_UNKNOWN);
 	ck_assert_int_eq(decode(body, 18, 1, TAPE_L_FIXED, 4, 16), TAPE_E_UNKNOWN);
 	ck_assert_int_eq(decode(body, 18, 0, TAPE_L_FIXED, 4, 4), TAPE_E_UNKNOWN);

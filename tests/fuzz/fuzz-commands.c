@@ -29,7 +29,7 @@ static const char *const lines[][2] = {
 	{"info", "info --counters"},
 	{"dump", "dump -f port\t8080"},
 	{"rtt", "rtt --raw --each"},
-	{"rtt --percentiles", "rtt -i 1 -m -B"},
+	{"rtt --percentiles --by listener", "rtt -i 1 -m -B"},
 	{"connlat -t -L", "connlat -p 1 -4"},
 	{"states", "states -T -L 8080"},
 	{"events -v", "events -t -r close"},
@@ -37,13 +37,14 @@ static const char *const lines[][2] = {
 	{"drops", "drops -c"},
 	{"inerrs", "inerrs -6"},
 	{"resets", "resets -t"},
-	{"retrans", "retrans -c -l"},
+	{"retrans", "retrans -c -l --by remote"},
 	{"listen", "listen --hist"},
 	{"nic", "nic --stats"},
-	{"top -i 1 -v", "top --by remote -s wait"},
-	{"delay --in", "delay --in --percentiles --by remote"},
+	{"top -i 1 -v", "top --by cgroup -s wait"},
+	{"delay --in", "delay --in --percentiles --by interface"},
 	{"delay --out --slowest 5", "delay --out --hist --data -4"},
 	{"verify", "verify"},
+	{"repair -o -", "repair --force -o /dev/null"},
 };
 
 static const struct cmd *find(const char *name)

@@ -114,9 +114,9 @@ columns total_us <"$tmp/in.csv" | sort -rn >"$tmp/sorted"
 check "the slowest first" cmp "$tmp/slowest" "$tmp/sorted"
 is "segments that somebody else read" \
 	"$(columns payload comm last_layer <"$tmp/in.csv" | grep copy | grep -vc ' load copy')" 0
-delay --out --percentiles --by local >"$tmp/percentiles"
+delay --out --percentiles --by listener >"$tmp/percentiles"
 is "percentiles: segments of the late server" \
-	"$(columns group layer n <"$tmp/percentiles" | awk -v g="[fd09::2]:$late" '$1 == g && $2 == "total" { print $3 }')" \
+	"$(columns lport layer n <"$tmp/percentiles" | sed -n "s/^$late total //p")" \
 	"$(columns sport <"$tmp/out.csv" | grep -c "^$late$")"
 # a window: as many as began in it
 middle=$(columns time_s <"$tmp/out.csv" | sort -n | awk '{ v[NR] = $1 } END { print v[int(NR / 2)] }')

@@ -136,7 +136,7 @@ fi
 is "from a pipe the same" "$("$TCPTAPE" top --csv - <"$tmp/t.tcptape" 2>/dev/null | cksum)" \
 	"$(cksum <"$tmp/conns")"
 is "-r 3 -s sent, text" "$("$TCPTAPE" top -r 3 -s sent --no-header "$tmp/t.tcptape" 2>/dev/null | count)" 3
-for key in pid comm cgroup netns remote; do
+for key in conn pid comm cgroup netns remote local listener; do
 	is "bytes --by $key" "$(top --by $key | columns rx_bytes tx_bytes |
 		awk '{ r += $1; t += $2 } END { printf "%.0f %.0f\n", r, t }')" "$(cat "$tmp/sum")"
 done

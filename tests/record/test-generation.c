@@ -61,6 +61,7 @@ static uint64_t change(uint64_t skaddr, unsigned from, unsigned to, uint16_t lpo
 	}
 SOCK_EVENT(rtt)
 SOCK_EVENT(drop)
+SOCK_EVENT(tx)
 SOCK_EVENT(tcp_accept)
 SOCK_EVENT(connect_error)
 SOCK_EVENT(tcp_destroy)
@@ -119,6 +120,7 @@ START_TEST(test_generation__address_used_again)
 	change(A, SYN_SENT, CLOSE, 4000, 80);
 	tcp_destroy(A, 4000, 80);
 	ck_assert_uint_eq(drop(A, 0, 80), first); /* its queue is freed behind its last event */
+	ck_assert_uint_eq(tx(A, 0, 80), first);	  /* and a qdisc lets go of what it held */
 	second = change(A, CLOSE, SYN_SENT, 0, 80);
 	ck_assert_uint_ne(second, first);
 	ck_assert(!doubtful(second));

@@ -19,6 +19,9 @@
 #       are too large to carry. Takes -M 1024 or more.
 #   -t  seconds of guest time for the command, 60 unless told
 #
+#   TCPTAPE_VM_PATIENCE   how many times that the machine may take for it, 1 unless told: more where
+#                         other work runs beside it
+#
 # The guest is an initramfs of busybox, dash, ip, tc, ss and the files carried; its host name is
 # "vm". The command's standard output, standard error and exit status become ours.
 # Exit status: 125 the guest did not report (the console's tail is on standard error); 137 the
@@ -182,7 +185,7 @@ if [ -n "$share" ]; then
 	shared=(-object "memory-backend-memfd,id=mem,size=${mem}M,share=on" -numa node,memdev=mem
 		-chardev "socket,id=fs,path=$work/socket" -device vhost-user-fs-pci,chardev=fs,tag=host)
 fi
-timeout $((limit + 60)) qemu-system-x86_64 "${accel[@]}" -cpu max -m "$mem" \
+timeout $((limit * ${TCPTAPE_VM_PATIENCE:-1} + 60)) qemu-system-x86_64 "${accel[@]}" -cpu max -m "$mem" \
 	${shared[@]+"${shared[@]}"} \
 	-display none -no-reboot -nic "$nic" -serial "file:$work/console" \
 	-drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" \

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A row for each segment: its ends, its time in every layer, what it went through. */
+#include <stdio.h>
+#include <string.h>
+
+#include "delay.h"
+#include "packet.h"
+
+static const struct out_col front_columns[] = {
+	CELLS_TIME_COLS,
+	{"SADDR:SPORT", NULL, 21, false},
+	{"DADDR:DPORT", NULL, 21, false},
+	CELLS_PACKET_FLOW_COLS,
+	{"SEQ", "seq", -10, false},
+	{"ACK", "ack", -10, false},
+	{"LEN", "payload", -6, false},
+	{"SEGS", "segs", -4, false},
+	{NULL, "flags", 0, false},
+	{"TOTAL(us)", "total_us", -11, false},
+};
+static const struct out_col back_columns[] = {
+	{"NOTES", "notes", 0, false},
+	{NULL, "spans", 0, false},
+	{NULL, "first_layer", 0, false},
+	{NULL, "last_layer", 0, false},
+	{NULL, "conn", 0, false},
+	{NULL, "pid", 0, false},
+	{NULL, "comm", 0, false},
+	{NULL, "netns", 0, false},
+	{NULL, "ifindex", 0, false},
+	{NULL, "socket_saddr", 0, false},
+	{NULL, "socket_sport", 0, false},
+	{NULL, "socket_daddr", 0, false},
+	{NULL, "socket_dport", 0, false},
+	{NULL, "driver_packets", 0, false},
+	{NULL, "driver_spread_us", 0, false},
+};
+static const struct out_col in_columns[] = {
+	{NULL, "done_us", 0, false},
+	{NULL, "read_spread_us", 0, false},
+};
+static const struct out_col out_columns[] = {
+	{NULL, "paced_us", 0, false},
+	{NULL, "written_spread_us", 0, false},
+};
+
+static void add_columns(struct delay_table *t, const struct out_col *cols, size_t n)
+{
+	memcpy(t->cols + t->n_cols, cols, n * sizeof(*cols));
+	t->n_cols += (unsigned)n;
+}
+
+void delay_table_begin(struct delay_table *t)
+{
+	add_columns(t, front_columns, sizeof(front_columns) / sizeof(front_columns[0]));
+	t->cols[0].hidden = !t->time_of_day;
+	t->cols[1].hidden = t->time_of_day;
+	for (const struct delay_layer *l = delay_layers(t->dir); l->title; l++) {
+		uint32_t span = delay_span(t->dir, t->recorded, l->layer);
+		char *title = t->titles[l->layer];
+		int width;
+
+		delay_title(t->dir, span, title);
+		width = (int)strlen(title) > 9 ? (int)strlen(title) : 9;
+		t->cols[t->n_cols++] =
+			(struct out_col){*title ? title : NULL, l->key, -width, false};
+	}
+	add_columns(t, back_columns, sizeof(back_columns) / sizeof(back_columns[0]));
+	if (t->dir == SEG_IN)
+		add_columns(t, in_columns, sizeof(in_columns) / sizeof(in_columns[0]));
+	else
+		add_columns(t, out_columns, sizeof(out_columns) / sizeof(out_columns[0]));
+	out_table(t->out, t->cols, t->n_cols);
+}
+
+/* ---- rows ---- */
+
+static const struct {
+	uint32_t mark;
+	const char *text;
+} mark_names[] = {
+	{SEG_MERGED, "merged"}, {SEG_SPLIT, "split"},	  {SEG_AGAIN, "again"},
+	{SEG_PART, "part"},	{SEG_OLD, "old"},	  {SEG_WAITED, "waited"},
+	{SEG_UNREAD, "unread"}, {SEG_PASSED, "passed"},	  {SEG_BUSY, "busy"},
+	{SEG_NAT, "nat"},	{SEG_STACKED, "stacked"}, {SEG_CUT, "cut"},
+};
+
+static const char *layer_name(enum seg_dir dir, unsigned layer)
+{
+	for (const struct delay_layer *l = delay_layers(dir); l->title; l++)
+		if (l->layer == layer)
+			return l->name;
+	if (dir == SEG_IN)
+		return layer == SEG_IN_COPY ? "copy" : "done";
+	return "complete";
+}
+
+static void cell_us(struct out *o, uint64_t ns)
+{
+	out_fixed(o, (double)ns / 1000, 3);
+}
+
+/* From the source's side: what is local is the destination of what was received. */
+static void cells_ends_of(struct out *o, const struct flow *f, bool received)
+{
+	const uint8_t *s = received ? f->raddr : f->laddr, *t = received ? f->laddr : f->raddr;
+
+	cell_addr(o, s);
+	out_u64(o, received ? f->rport : f->lport);
+	cell_addr(o, t);
+	out_u64(o, received ? f->lport : f->rport);
+}
+
+static void cells_front(struct delay_table *t, const struct segment *s)
+{
+	const struct flow *f = &s->wire;
+	bool in = s->dir == SEG_IN;
+	char flags[PACKET_FLAGS_LEN], text[2][FLOW_TEXT_LEN + 10], addr[FLOW_TEXT_LEN];
+
+	for (unsigned i = 0; i < 2; i++) {
+		bool local = (i == 0) != in;
+		const uint8_t *a = local ? f->laddr : f->raddr;
+
+		snprintf(text[i], sizeof(text[i]), flow_addr_is_v4(a) ? "%s:%u" : "[%s]:%u",
+			 flow_addr_text(a, addr), local ? f->lport : f->rport);
+	}
+	cell_clock(t->out, t->in, s->start_ns);
+	cell_seconds(t->out, t->in, s->start_ns);
+	out_const(t->out, text[0]);
+	out_const(t->out, text[1]);
+	cells_ends_of(t->out, f, in);
+	out_u64(t->out, s->seq);
+	out_u64(t->out, s->ack_seq);
+	out_u64(t->out, s->payload);
+	out_u64(t->out, s->segs);
+	out_str(t->out, packet_flags(s->tcp_flags, flags));
+	cell_us(t->out, s->end_ns - s->start_ns);
+}
+
+static void cells_layers(struct delay_table *t, const struct segment *s)
+{
+	for (const struct delay_layer *l = delay_layers(s->dir); l->title; l++) {
+		if (!(s->known & SEG_BIT(l->layer))) {
+			out_none(t->out);
+			continue;
+		}
+		if (!delay_is_clean(s, t->recorded, l->layer))
+			out_mark(t->out, NULL, "+");
+		cell_us(t->out, s->spent_ns[l->layer]);
+	}
+}
+
+/* "mac+ip+deliver": times that are those of several layers, in this segment. */
+static void cell_spans(struct delay_table *t, const struct segment *s)
+{
+	char text[160] = "";
+	size_t used = 0;
+
+	for (const struct delay_layer *l = delay_layers(s->dir); l->title; l++) {
+		if (!(s->spans & SEG_BIT(l->layer)))
+			continue;
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? " " : "",
+					 l->name);
+		for (const struct delay_layer *m = l + 1; m->title; m++) {
+			if ((s->known | s->seen) & SEG_BIT(m->layer))
+				break;
+			if (s->dir == SEG_OUT ||
+			    (m->layer != SEG_IN_BACKLOG && m->layer != SEG_IN_HOLE))
+				used += (size_t)snprintf(text + used, sizeof(text) - used, "+%s",
+							 m->name);
+		}
+	}
+	if (used)
+		out_str(t->out, text);
+	else
+		out_none(t->out);
+}
+
+static void cell_notes(struct delay_table *t, const struct segment *s)
+{
+	unsigned driver = s->dir == SEG_IN ? SEG_IN_DRIVER : SEG_OUT_DRIVER;
+	char text[160] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < sizeof(mark_names) / sizeof(mark_names[0]); i++) {
+		if (!(s->marks & mark_names[i].mark))
+			continue;
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? "," : "",
+					 mark_names[i].text);
+		if (mark_names[i].mark & (SEG_MERGED | SEG_SPLIT) && s->n[driver] > 1)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, ":%u",
+						 s->n[driver]);
+	}
+	if (used)
+		out_str(t->out, text);
+	else
+		out_none(t->out);
+}
+
+static void cell_spread(struct out *o, const struct segment *s, unsigned layer)
+{
+	if (s->seen & SEG_BIT(layer))
+		cell_us(o, s->last_ns[layer] - s->first_ns[layer]);
+	else
+		out_none(o);
+}
+
+static void cells_side(struct delay_table *t, const struct segment *s)
+{
+	unsigned driver = s->dir == SEG_IN ? SEG_IN_DRIVER : SEG_OUT_DRIVER;
+	struct out *o = t->out;
+
+	if (s->seen & SEG_BIT(driver))
+		out_u64(o, s->n[driver]);
+	else
+		out_none(o);
+	cell_spread(o, s, driver);
+	if (s->dir == SEG_OUT) {
+		cell_us(o, s->paced_ns);
+		cell_spread(o, s, SEG_OUT_WRITE);
+		return;
+	}
+	if (s->seen & SEG_BIT(SEG_IN_DONE) && s->seen & SEG_BIT(SEG_IN_ESTABLISHED) &&
+	    s->last_ns[SEG_IN_DONE] >= s->first_ns[SEG_IN_ESTABLISHED])
+		cell_us(o, s->last_ns[SEG_IN_DONE] - s->first_ns[SEG_IN_ESTABLISHED]);
+	else
+		out_none(o);
+	cell_spread(o, s, SEG_IN_COPY);
+}
+
+static void cell_edge(struct out *o, const struct segment *s, bool last)
+{
+	unsigned at = SEG_LAYERS;
+
+	for (unsigned l = 0; l < SEG_LAYERS; l++)
+		if (s->seen & SEG_BIT(l) && (last || at == SEG_LAYERS))
+			at = l;
+	out_str(o, layer_name(s->dir, at));
+}
+
+void delay_table_row(struct delay_table *t, const struct segment *s, const struct task *owner)
+{
+	const struct task *task = s->task.pid ? &s->task : owner;
+	struct out *o = t->out;
+
+	cells_front(t, s);
+	cells_layers(t, s);
+	cell_notes(t, s);
+	cell_spans(t, s);
+	cell_edge(o, s, false);
+	cell_edge(o, s, true);
+	cell_cookie(o, s->cookie);
+	if (task && task->pid) {
+		out_u64(o, task->pid);
+		out_str(o, task->comm);
+	} else {
+		out_none(o);
+		out_none(o);
+	}
+	out_u64(o, s->netns);
+	out_u64(o, s->ifindex);
+	if (s->marks & SEG_NAT) {
+		cells_ends_of(o, &s->inner, s->dir == SEG_IN);
+	} else {
+		for (unsigned i = 0; i < 4; i++)
+			out_none(o);
+	}
+	cells_side(t, s);
+	out_end_row(o);
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What a segment still waits for, for how long, and when it is handed over. */
+#include "segment_parts.h"
+
+/* How long a segment waits for its next layer: see enum wait. A reader may take any time. */
+static const uint64_t patience_ns[N_WAITS] = {
+	[WAIT_SHORT] = 50 * NS_PER_MS,
+	[WAIT_MID] = NS_PER_S,
+	[WAIT_LONG] = 30 * NS_PER_S,
+	[WAIT_READER] = UINT64_MAX,
+};
+
+/* ---- handing over ---- */
+
+void segments_finish(struct segments *s, struct unit *u)
+{
+	struct segment seg;
+
+	unit_tell(s, u, &seg);
+	s->stats.n_segments++;
+	unit_drop(s, u);
+	if (!s->stopped)
+		s->stopped = s->opts.on(s->opts.ctx, &seg);
+}
+
+void segments_expire(struct segments *s, uint64_t now_ns)
+{
+	if (now_ns > s->now_ns)
+		s->now_ns = now_ns;
+	for (unsigned i = 0; i < N_WAITS; i++)
+		while (s->wait_head[i] && !s->stopped &&
+		       s->now_ns - s->wait_head[i]->touched_ns > patience_ns[i])
+			segments_finish(s, s->wait_head[i]);
+	lanes_sweep(s);
+}
+
+void segments_make_room(struct segments *s)
+{
+	if (s->stats.n_open < s->opts.max_open)
+		return;
+	for (unsigned i = N_WAITS; i-- > 0;)
+		if (s->wait_head[i]) {
+			s->wait_head[i]->flags |= SEG_CUT;
+			s->stats.n_cut++;
+			segments_finish(s, s->wait_head[i]);
+			return;
+		}
+}
+
+/* ---- what a segment waits for ---- */
+
+static bool has_whole(const struct unit *u, unsigned layer)
+{
+	for (unsigned i = 0; i < u->n_marks; i++)
+		if (u->marks[i].layer == layer && u->marks[i].bytes >= u->payload)
+			return true;
+	return false;
+}
+
+static enum wait waits_for_in(const struct segments *s, const struct unit *u)
+{
+	uint32_t seen = unit_seen(u);
+	bool done = u->done_ns || !segments_has_layer(s, SEG_IN, SEG_IN_DONE);
+
+	if (!(seen & ~(SEG_BIT(SEG_IN_TCP) - 1)))
+		return WAIT_MID; /* GRO, the processor's backlog; or it is not for TCP here */
+	if (!u->payload || u->flags & SEG_OLD)
+		return seen & SEG_BIT(SEG_IN_BACKLOG) && !(seen & SEG_BIT(SEG_IN_ESTABLISHED))
+			       ? WAIT_LONG
+			       : WAIT_SHORT;
+	if (u->copied >= u->payload)
+		return done ? N_WAITS : WAIT_SHORT;
+	if (!segments_has_layer(s, SEG_IN, SEG_IN_COPY))
+		return seen & SEG_BIT(SEG_IN_QUEUE) ? WAIT_SHORT : WAIT_MID;
+	return seen & SEG_BIT(SEG_IN_QUEUE) ? WAIT_READER : WAIT_LONG;
+}
+
+static enum wait waits_for_out(const struct segments *s, const struct unit *u)
+{
+	bool left = has_whole(u, SEG_OUT_DRIVER);
+
+	if (left && has_whole(u, SEG_OUT_SENT))
+		return segments_has_layer(s, SEG_OUT, SEG_OUT_COMPLETE) &&
+				       !has_whole(u, SEG_OUT_COMPLETE)
+			       ? WAIT_MID
+			       : WAIT_SHORT;
+	return left ? WAIT_MID : WAIT_LONG;
+}
+
+void segments_settle(struct segments *s, struct unit *u)
+{
+	enum wait wait = u->lane->dir == SEG_IN ? waits_for_in(s, u) : waits_for_out(s, u);
+
+	if (wait == N_WAITS)
+		segments_finish(s, u);
+	else
+		unit_wait(s, u, wait);
+}

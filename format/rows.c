@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "layout.h"
+
+#define MAX_ROW 1024 /* bytes of the largest struct ev_<name>; asserted below */
+
+/* A column of the chunk and where its values go in the struct. */
+struct part {
+	struct tape_column col;
+	const struct plan *to; /* of the table, for a reference */
+	uint16_t offset;
+};
+
+/* How rows of one record type are made; n_rows 0: the chunk has none. */
+struct plan {
+	const struct tape_record *rec; /* of this build */
+	size_t size;
+	uint32_t n_rows, next; /* next: of an event type, the row that comes next */
+	unsigned n_parts;
+	struct part *parts; /* room for rec->n_fields */
+};
+
+struct tape_rows {
+	const struct tape_schema *built_in, *schema;
+	struct tape_chunk *chunk;
+	struct plan *plans; /* as built_in->records; the first, of the common record, is unused */
+	struct plan *by_id[TAPE_MAX_RECORDS]; /* ids of the file */
+	struct tape_column ts, type, cpu;     /* cpu.n is 0 if it is not there */
+	uint32_t at, n_unknown, n_absent;
+	union {
+		struct ev_head head;
+		uint8_t bytes[MAX_ROW];
+	} row;
+};
+
+#define TABLE(name, id, meaning)
+#define EVENT(name, id, group, meaning)                                                            \
+	_Static_assert(sizeof(struct ev_##name) <= MAX_ROW, "MAX_ROW is below ev_" #name);
+#define FIELD(type, name, encoding, unit, meaning)
+#define END(name)
+#define ENUM(unit, value, name)
+#include "events.def"
+
+int tape_rows_new(struct tape_rows **ret, struct tape_error *err)
+{
+	struct tape_rows *r = calloc(1, sizeof(*r));
+	const struct tape_schema *s = tape_schema_builtin();
+	bool ok = r != NULL;
+
+	if (ok) {
+		r->built_in = s;
+		r->plans = calloc(s->n_records, sizeof(*r->plans));
+		ok = r->plans != NULL;
+	}
+	for (size_t i = 0; ok && i < s->n_records; i++) {
+		struct plan *p = &r->plans[i];
+
+		p->rec = &s->records[i];
+		p->size = tape_record_size(p->rec);
+		p->parts = calloc(p->rec->n_fields, sizeof(*p->parts));
+		ok = p->parts != NULL;
+	}
+	if (!ok) {
+		tape_rows_free(r);
+		return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for rows");
+	}
+	*ret = r;
+	return 0;
+}
+
+void tape_rows_free(struct tape_rows *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; r->plans && i < r->built_in->n_records; i++)
+		free(r->plans[i].parts);
+	free(r->plans);
+	free(r);
+}
+
+/* ---- binding ---- */
+
+static struct plan *plan_of(struct tape_rows *r, unsigned id)
+{
+	for (size_t i = 1; i < r->built_in->n_records; i++)
+		if (r->built_in->records[i].id == id)
+			return &r->plans[i];
+	return NULL;
+}
+
+/* The column of a field of this build, by name and type; TAPE_E_ABSENT if the file has no such. */
+static int column(struct tape_rows *r, const struct tape_record *theirs, const struct tape_field *f,
+		  struct tape_column *ret, struct tape_error *err)
+{
+	int at = tape_record_field(theirs, f->name);
+
+	if (at < 0 || theirs->fields[at].type != f->type || theirs->fields[at].table != f->table)
+		return TAPE_E_ABSENT;
+	return tape_chunk_column(r->chunk, theirs->id, (unsigned)at, ret, err);
+}
+
+static int bind(struct tape_rows *r, struct plan *p, const struct tape_record *theirs,
+		struct tape_error *err)
+{
+	p->n_parts = 0;
+	for (unsigned i = 0; i < p->rec->n_fields; i++) {
+		const struct tape_field *f = &p->rec->fields[i];
+		struct part *part = &p->parts[p->n_parts];
+		int rc = column(r, theirs, f, &part->col, err);
+
+		if (rc == TAPE_E_ABSENT || rc == TAPE_E_UNKNOWN) {
+			r->n_absent += f->hint != TAPE_POINTER;
+			continue;
+		}
+		if (rc)
+			return rc;
+		part->offset = (uint16_t)tape_field_offset(p->rec, i);
+		part->to = f->table ? plan_of(r, f->table) : NULL;
+		p->n_parts++;
+	}
+	return 0;
+}
+
+/* Which record of the file is which of this build: the same id and name. */
+static int bind_record(struct tape_rows *r, const struct tape_record *theirs,
+		       struct tape_error *err)
+{
+	uint32_t n = tape_chunk_rows(r->chunk, theirs->id);
+	struct plan *p = plan_of(r, theirs->id);
+
+	if (!n)
+		return 0;
+	if (!p || strcmp(p->rec->name, theirs->name) || p->rec->is_table != theirs->is_table) {
+		r->n_unknown += theirs->is_table ? 0 : n;
+		return 0;
+	}
+	p->n_rows = n;
+	r->by_id[theirs->id] = p;
+	return bind(r, p, theirs, err);
+}
+
+int tape_rows_begin(struct tape_rows *r, struct tape_chunk *c, const struct tape_schema *schema,
+		    struct tape_error *err)
+{
+	int rc;
+
+	r->chunk = c;
+	r->schema = schema;
+	r->at = r->n_unknown = r->n_absent = 0;
+	memset(r->by_id, 0, sizeof(r->by_id));
+	for (size_t i = 0; i < r->built_in->n_records; i++)
+		r->plans[i].n_rows = r->plans[i].next = r->plans[i].n_parts = 0;
+	rc = tape_chunk_column(c, TAPE_COMMON, TAPE_COMMON_TS, &r->ts, err);
+	if (!rc)
+		rc = tape_chunk_column(c, TAPE_COMMON, TAPE_COMMON_TYPE, &r->type, err);
+	if (rc)
+		return rc;
+	if (tape_chunk_column(c, TAPE_COMMON, TAPE_COMMON_CPU, &r->cpu, err)) {
+		r->cpu.n = 0;
+		r->n_absent++;
+	}
+	for (size_t i = 1; !rc && i < schema->n_records; i++)
+		rc = bind_record(r, &schema->records[i], err);
+	return rc;
+}
+
+/* ---- a row ---- */
+
+static void fill(const struct plan *p, uint32_t row, uint8_t *out);
+
+static void fill_ref(const struct part *part, uint32_t row, uint8_t *out)
+{
+	uint32_t ref = ((const uint32_t *)part->col.values)[row];
+	struct ev_flow flow;
+
+	if (!ref)
+		return;
+	ref--;
+	if (part->col.type == TAPE_REF) {
+		fill(part->to, ref, out);
+		return;
+	}
+	fill(part->to, ref >> 1, out);
+	if (ref & 1) { /* swapped: only flows have ends */
+		memcpy(&flow, out, sizeof(flow));
+		flow = (struct ev_flow){flow.raddr, flow.laddr, flow.rport, flow.lport};
+		memcpy(out, &flow, sizeof(flow));
+	}
+}
+
+/* References were checked when their column was decoded. */
+static void fill(const struct plan *p, uint32_t row, uint8_t *out)
+{
+	for (unsigned i = 0; i < p->n_parts; i++) {
+		const struct part *part = &p->parts[i];
+		const uint8_t *values = part->col.values;
+		uint8_t *to = out + part->offset;
+
+		if (part->to) {
+			fill_ref(part, row, to);
+			continue;
+		}
+		switch (part->col.width) {
+		case 1: *to = values[row]; break;
+		case 2: memcpy(to, values + 2 * (size_t)row, 2); break;
+		case 4: memcpy(to, values + 4 * (size_t)row, 4); break;
+		case 8: memcpy(to, values + 8 * (size_t)row, 8); break;
+		case 16: memcpy(to, values + 16 * (size_t)row, 16); break;
+		default: {
+			const uint32_t *start = part->col.str_start + row;
+			struct ev_str s = {(const char *)values + start[0], start[1] - start[0]};
+
+			memcpy(to, &s, sizeof(s));
+		}
+		}
+	}
+}
+
+int tape_rows_next(struct tape_rows *r, const struct ev_head **ret)
+{
+	for (; r->at < r->type.n; r->at++) {
+		uint16_t id = ((const uint16_t *)r->type.values)[r->at];
+		struct plan *p = id < TAPE_MAX_RECORDS ? r->by_id[id] : NULL;
+
+		if (!p)
+			continue;
+		memset(r->row.bytes, 0, p->size);
+		fill(p, p->next++, r->row.bytes);
+		r->row.head = (struct ev_head){
+			.ts_ns = tape_column_get(&r->ts, r->at),
+			.cpu = r->cpu.n ? (uint32_t)tape_column_get(&r->cpu, r->at) : 0,
+			.type = id,
+			.size = (uint16_t)p->size};
+		r->at++;
+		*ret = &r->row.head;
+		return 1;
+	}
+	return 0;
+}
+
+uint32_t tape_rows_unknown(const struct tape_rows *r)
+{
+	return r->n_unknown;
+}
+
+uint32_t tape_rows_absent(const struct tape_rows *r)
+{
+	return r->n_absent;
+}
