@@ -7,7 +7,7 @@
 #
 # What kfree_skb does not show, and this test states:
 #   1. SYNs that find the SYN queue full are counted, and freed as if consumed (tcp_rcv_state_process).
-#   2. Without a reason of its own: an ACK that TCP_DEFER_ACCEPT ignores; before 6.8 a SYN from too far
+#   2. Without a reason of its own: an ACK that TCP_DEFER_ACCEPT ignores; on 6.1 a SYN from too far
 #      away (IP_MINTTL). The place tells: tcp_v4_rcv.
 #   3. OfoPruned counts how often that queue was pruned, the reason each segment.
 #   4. From 6.17 on a segment that ends beyond the window is refused ahead of TCPZeroWindowDrop, and
