@@ -9,53 +9,11 @@
 #include "frame.h"
 #include "layout.h"
 
-#define ARENA_BLOCK (1u << 20)
 /*
  * Columns may depend on each other as deep as a chunk has columns (a kilobyte of stack each; ours
  * are 5 at most). A lower bound would let the result depend on which one is asked for first.
  */
 #define MAX_DEPTH TAPE_MAX_COLUMNS
-
-static void *arena_alloc(struct arena *a, size_t len)
-{
-	struct arena_block *blocks;
-
-	len = (len + 15) & ~(size_t)15;
-	a->total += len;
-	for (; a->current < a->n_blocks; a->current++, a->used = 0)
-		if (a->blocks[a->current].cap - a->used >= len) {
-			a->used += len;
-			return a->blocks[a->current].p + a->used - len;
-		}
-	blocks = realloc(a->blocks, (a->n_blocks + 1) * sizeof(*blocks));
-	if (!blocks)
-		return NULL;
-	a->blocks = blocks;
-	blocks[a->n_blocks].cap = len > ARENA_BLOCK ? len : ARENA_BLOCK;
-	blocks[a->n_blocks].p = malloc(blocks[a->n_blocks].cap);
-	if (!blocks[a->n_blocks].p)
-		return NULL;
-	a->used = len;
-	return blocks[a->n_blocks++].p;
-}
-
-/*
- * Forget what was allocated. Several blocks become one of their size, so that a file with chunks of
- * ever other sizes cannot collect blocks; memory stays below the ceilings of one chunk. An eighth
- * more lets the next chunk, which is about as large, do with that one block.
- */
-static void arena_reset(struct arena *a)
-{
-	size_t total = a->total;
-
-	if (a->n_blocks > 1) {
-		while (a->n_blocks)
-			free(a->blocks[--a->n_blocks].p);
-		a->current = a->used = 0;
-		arena_alloc(a, total + total / 8); /* without memory, the next one will say so */
-	}
-	a->current = a->used = a->total = 0;
-}
 
 int tape_chunk_new(struct tape_chunk **ret, struct tape_error *err)
 {
@@ -86,20 +44,14 @@ void tape_chunk_swap_memory(struct tape_chunk *a, struct tape_chunk *b)
 	b->arena = arena;
 	b->body = body;
 	b->zstd = zstd;
-	arena_reset(&a->arena);
+	tape_arena_reset(&a->arena);
 }
 
 void tape_chunk_trim(struct tape_chunk *c, size_t keep_bytes)
 {
-	size_t cap = c->body.cap;
-
-	for (size_t i = 0; i < c->arena.n_blocks; i++)
-		cap += c->arena.blocks[i].cap;
-	if (cap <= keep_bytes)
+	if (tape_arena_cap(&c->arena) + c->body.cap <= keep_bytes)
 		return;
-	while (c->arena.n_blocks)
-		free(c->arena.blocks[--c->arena.n_blocks].p);
-	c->arena.current = c->arena.used = c->arena.total = 0;
+	tape_arena_fini(&c->arena);
 	free(c->body.p);
 	c->body = (struct arena_block){0};
 	c->head.n_records = c->head.n_columns = 0;
@@ -109,8 +61,8 @@ void tape_chunk_free(struct tape_chunk *c)
 {
 	if (!c)
 		return;
-	tape_chunk_trim(c, 0);
-	free(c->arena.blocks);
+	tape_arena_fini(&c->arena);
+	free(c->body.p);
 	free(c->last.p);
 	free(c->of.p);
 	free(c->plus.p);
@@ -329,7 +281,7 @@ int tape_chunk_parse(struct tape_chunk *c, const struct tape_schema *schema, boo
 	c->single = NULL;
 	c->single_rc = NOT_DECODED;
 	c->memory = 0;
-	arena_reset(&c->arena);
+	tape_arena_reset(&c->arena);
 	get_fixed_head(&c->head, &in);
 	if (in.bad) {
 		memset(&c->head, 0, sizeof(c->head));
@@ -411,7 +363,7 @@ static int decompress(struct tape_chunk *c, const uint8_t *src, size_t len, size
 		return corrupt(c, err, "a zstd frame is damaged");
 	if (content != raw_len)
 		return corrupt(c, err, "a zstd frame has not the length that the directory says");
-	dst = keep ? arena_alloc(&c->arena, raw_len) : body_room(c, raw_len);
+	dst = keep ? tape_arena_alloc(&c->arena, raw_len) : body_room(c, raw_len);
 	if (!dst)
 		return tape_fail(err, TAPE_E_NOMEM, c->offset, "no memory for %zu bytes", raw_len);
 	n = ZSTD_decompressDCtx(c->zstd, dst, raw_len, src, len);
@@ -476,7 +428,7 @@ static int check_types(struct tape_chunk *c, const struct tape_column *types,
 		       struct tape_error *err)
 {
 	const uint16_t *v = types->values;
-	uint32_t *left = arena_alloc(&c->arena, (UINT16_MAX + 1) * sizeof(*left));
+	uint32_t *left = tape_arena_alloc(&c->arena, (UINT16_MAX + 1) * sizeof(*left));
 
 	if (!left)
 		return no_memory(c, err);
@@ -497,7 +449,7 @@ static int decode_values(struct tape_chunk *c, const struct column *col, const s
 	void *values;
 
 	if (f->type == TAPE_STR) {
-		starts = arena_alloc(&c->arena, ((size_t)ret->n + 1) * sizeof(*starts));
+		starts = tape_arena_alloc(&c->arena, ((size_t)ret->n + 1) * sizeof(*starts));
 		if (!starts)
 			return no_memory(c, err);
 		if (col->layout != TAPE_L_STRINGS || col->transform)
@@ -508,7 +460,7 @@ static int decode_values(struct tape_chunk *c, const struct column *col, const s
 		return tape_decode_strings(body, col->raw_len, ret->n, starts,
 					   (const char **)&ret->values, err);
 	}
-	values = arena_alloc(&c->arena, (size_t)ret->n * f->width);
+	values = tape_arena_alloc(&c->arena, (size_t)ret->n * f->width);
 	if (!values)
 		return no_memory(c, err);
 	ret->values = values;

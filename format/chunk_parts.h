@@ -8,6 +8,7 @@
 
 #include <zstd.h>
 
+#include "arena.h"
 #include "chunk.h"
 #include "codec.h"
 
@@ -29,16 +30,6 @@ struct column {
 	uint32_t at; /* of its body: in the payload, or in the one frame's content */
 	int rc;	     /* NOT_DECODED, or what decoding returned */
 	struct tape_column decoded;
-};
-
-/* Memory of the decoded columns of one chunk: blocks that are kept for the next one. */
-struct arena {
-	struct arena_block {
-		uint8_t *p;
-		size_t cap;
-	} * blocks;
-	size_t n_blocks, current, used;
-	size_t total; /* asked for since the last reset */
 };
 
 struct tape_chunk {

@@ -12,7 +12,7 @@ cd "$1" && grep -Ho '^#include "[^"]*"' format/*.[ch] bpf/*.[ch] record/*.[ch] a
 	BEGIN {
 		split("format bpf record analyze", top, " ")
 		while (("ls format/* bpf/* record/* analyze/*" | getline f) > 0) file[f]
-		n = split("error layout events|schema|cursor|codec frame|predict|" \
+		n = split("arena error layout events|schema|cursor|codec frame|predict|" \
 			"block source chunk chunk_parts undo build build_parts intern encode index|" \
 			"writer|reader reader_parts facts walk pass rows", layer, "|")
 		for (i = 1; i <= n; i++) {
