@@ -92,7 +92,7 @@ is "bytes received before" "$(rise DelayedACKLost)" 5
 is "bytes out of order, twice" "$(rise TCPOFOMerge)" 5
 is "old timestamps" "$(rise PAWSEstab)" 5
 is "out of order, no room" "$(rise TCPOFODrop)" 5
-between "in order, no room" "$(rise TCPRcvQDrop)" 3 100
+between "in order, no room" "$(rise TCPRcvQDrop)" 1 100
 between "beyond a window of 0, of two connections" "$(rise TCPZeroWindowDrop BeyondWindow TCPRcvQDrop)" 12 500
 between "backlog full" "$(rise TCPBacklogDrop)" 50 151
 is "from too far away" "$(rise TCPMinTTLDrop)" 1
