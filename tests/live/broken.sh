@@ -93,7 +93,8 @@ if mount -t tmpfs -o size=128k tmpfs "$tmp/mnt" 2>/dev/null; then
 	wait_recording "$tmp/mnt/t"
 	i=0
 	while kill -0 "$(cat "$tmp/record.pid")" 2>/dev/null && [ $i -lt 60 ]; do
-		"$LOAD" client -n 200 -c 10 127.0.0.1 17095 >>"$tmp/client"
+		"$LOAD" client -n 200 127.0.0.1 17095 >>"$tmp/client"
+		sleep 0.2 # several chunks
 		i=$((i + 1))
 	done
 	wait_end "$(cat "$tmp/record.pid")"
@@ -101,7 +102,8 @@ if mount -t tmpfs -o size=128k tmpfs "$tmp/mnt" 2>/dev/null; then
 	save full 0
 	is "full disk: events missing" "$(number missing_events "$tmp/full.json")" 0
 	rm "$tmp/mnt/t"
-	dd if=/dev/zero of="$tmp/mnt/fill" bs=1k count=48 2>/dev/null
+	dd if=/dev/zero of="$tmp/mnt/fill" bs=1k \
+		count=$((128 - $(stat -c %s "$tmp/full.tcptape") * 6 / 10240)) 2>/dev/null
 	cp "$tmp/full.tcptape" "$tmp/mnt/t" 2>/dev/null || :
 	cp "$tmp/mnt/t" "$tmp/copy.tcptape"
 	save copy 1

@@ -91,6 +91,7 @@ if mount -t tmpfs -o size=128k tmpfs "$tmp/mnt" 2>/dev/null; then
 	i=0
 	while kill -0 "$(cat "$tmp/record.pid")" 2>/dev/null && [ $i -lt 60 ]; do
 		"$LOAD" client -n 200 127.0.0.1 17094 >>"$tmp/client"
+		sleep 0.2 # several chunks
 		i=$((i + 1))
 	done
 	wait_end "$(cat "$tmp/record.pid")"
