@@ -23,7 +23,7 @@ struct tape_out {
 
 static inline struct tape_in tape_in(const void *p, size_t len)
 {
-	return (struct tape_in){.p = p, .end = (const uint8_t *)p + len};
+	return (struct tape_in){.p = p, .end = len ? (const uint8_t *)p + len : p};
 }
 
 static inline struct tape_out tape_out(void *p, size_t cap)
