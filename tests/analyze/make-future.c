@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 	static const uint8_t loss[TAPE_LOSS_LEN] = {[8] = 1, [16] = 5, [28] = 77, [32] = 'q'};
 	struct forge f = {.file_id = 1};
 	struct forge_chunk c = forge_chunk(4);
-	size_t n;
+	bool ok;
 
 	if (argc < 3)
 		return EXIT_FAILURE;
@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 	c.head_extra = 8;
 	forge_put_chunk(&f, &c);
 	forge_block(&f, TAPE_BLOCK_LOSS, 1, NULL, 0, loss, sizeof(loss));
-	n = fwrite(f.out.p, 1, f.out.len, stdout);
+	ok = fwrite(f.out.p, 1, f.out.len, stdout) == f.out.len;
 	bytes_free(&f.out);
-	return n == f.out.len ? EXIT_SUCCESS : EXIT_FAILURE;
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
