@@ -196,7 +196,7 @@ static const struct option_row rows[] = {
 		FLAG(stacks)},
 	{0, "syscalls", NULL, "where connect() and accept() have no better hook, record their ends\n"
 		"at the return of the system call; every system call of the machine\n"
-		"then takes about 70 ns longer", FLAG(syscalls)},
+		"then takes about 70 ns longer; Linux 5.15 and later", FLAG(syscalls)},
 	{0, "force", NULL, "overwrite FILE", FLAG(force)},
 	{0, "list", NULL, "show every probe and how it attaches on this kernel, record nothing",
 		FLAG(list)},

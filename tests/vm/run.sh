@@ -73,7 +73,7 @@ fi
 PATH=$PATH:/usr/sbin:/sbin
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/tcptape-vm.XXXXXX") daemon=''
-trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null; rm -rf "$work"' EXIT
+trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null || :; rm -rf "$work"' EXIT
 root=$work/root
 mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,proc,sys,dev,tmp,run,out,root,etc,modules,host}
 vmlinuz=$(find "$kernel_dir" -name 'vmlinuz*' -print -quit)

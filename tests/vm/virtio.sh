@@ -37,7 +37,13 @@ t=$tmp/t.tcptape port=$(awk '$1 == "connect" { print $3 }' "$tmp/load")
 n() { awk -v l="$1" '$2 == l { n++ } END { print n + 0 }' "$tmp/events"; }
 segs_of() { awk -v l="$1" '$2 == l { n += $6 } END { print n + 0 }' "$tmp/events"; }
 is "packets handed up, as the kernel counts them" "$(n rx.mac)" "${moved% *}"
-between "packets at the driver: before GRO" "$(n rx.driver)" "$(n rx.mac)" "$(segs_of rx.mac)"
+case $(uname -r) in
+5.10.*) # its virtio_net leaves the headers of all but small packets in a page, where we cannot read them yet
+	is "packets at the driver: the small ones" "$(n rx.driver)" \
+		"$(awk '$2 == "rx.mac" && $5 == 0 { n++ } END { print n + 0 }' "$tmp/events")" ;;
+*)
+	between "packets at the driver: before GRO" "$(n rx.driver)" "$(n rx.mac)" "$(segs_of rx.mac)" ;;
+esac
 is "segments sent, as the kernel counts them" "$(segs_of tx.qdisc)" "${moved#* }"
 is "packets given back by the driver" "$(n tx.complete)" "$(n tx.driver)"
 is "each after it was handed to it" "$(awk '
