@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "blockout.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,24 +26,16 @@ void blockout_fini(struct blockout *w)
 int blockout_put(struct blockout *w, enum tape_block type, unsigned flags, const void *head,
 		 size_t hdr_len, const void *payload, size_t payload_len)
 {
-	static const uint8_t zeros[8];
 	struct tape_block_head h = {.type = (uint8_t)type,
 				    .flags = (uint8_t)flags,
 				    .hdr_len = (uint16_t)hdr_len,
 				    .payload_len = (uint32_t)payload_len,
 				    .seq = w->seq,
 				    .file_id = w->file_id};
-	size_t used = TAPE_BLOCK_HEAD_LEN + hdr_len + payload_len;
-	uint8_t fixed[TAPE_BLOCK_HEAD_LEN];
-	struct iovec iov[4];
 
-	tape_block_pack(&h, head, payload_len ? payload : zeros, fixed);
-	iov[0] = (struct iovec){fixed, sizeof(fixed)};
-	iov[1] = (struct iovec){(void *)(uintptr_t)head, hdr_len};
-	iov[2] = (struct iovec){(void *)(uintptr_t)payload, payload_len};
-	iov[3] = (struct iovec){(void *)(uintptr_t)zeros, (size_t)tape_block_len(&h) - used};
-	if (outfile_write(w->file, iov, 4, w->fail))
-		return -1;
+	if (tape_block_write(w->file->fd, &h, head, payload) < 0)
+		return fail_set(w->fail, STATUS_FOUND, "writing %s: %s", w->file->path,
+				strerror(errno));
 	w->bytes += tape_block_len(&h);
 	w->seq++;
 	return 0;
@@ -114,7 +107,6 @@ int blockout_loss(struct blockout *w, const struct tape_loss *loss)
 int blockout_chunk(struct blockout *w, enum tape_block type, struct tape_chunk_head *h, void *head,
 		   size_t hdr_len, const void *payload, size_t payload_len)
 {
-	struct tape_out o = tape_out(head, TAPE_CHUNK_HEAD_LEN);
 	bool snapshot = type == TAPE_BLOCK_SNAPSHOT;
 	uint64_t offset = w->bytes;
 
@@ -124,16 +116,7 @@ int blockout_chunk(struct blockout *w, enum tape_block type, struct tape_chunk_h
 		h->ts_floor = h->ts_max > w->floor_ns ? h->ts_max : w->floor_ns;
 	h->first_event = w->n_events;
 	h->lost = w->lost;
-	tape_out_le(&o, h->ts_min, 8);
-	tape_out_le(&o, h->ts_max, 8);
-	tape_out_le(&o, h->ts_floor, 8);
-	tape_out_le(&o, h->first_event, 8);
-	tape_out_le(&o, h->lost, 8);
-	tape_out_le(&o, h->n_events, 4);
-	tape_out_le(&o, h->n_stragglers, 4);
-	tape_out_le(&o, h->n_records, 2);
-	tape_out_le(&o, h->n_columns, 2);
-	tape_out_le(&o, h->flags, 4);
+	tape_chunk_head_pack(h, head);
 	if (blockout_put(w, type, 0, head, hdr_len, payload, payload_len))
 		return -1;
 	tape_index_add(&w->index, type, offset, w->bytes - offset, h, head, hdr_len);

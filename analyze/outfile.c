@@ -83,26 +83,6 @@ int outfile_open(struct outfile *o, const char *path, bool force, int input, str
 	return 0;
 }
 
-int outfile_write(struct outfile *o, struct iovec *iov, int n, struct fail *fail)
-{
-	while (n) {
-		ssize_t done = writev(o->fd, iov, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return fail_set(fail, STATUS_FOUND, "writing %s: %s", o->path,
-					strerror(errno));
-		for (; n && (size_t)done >= iov->iov_len; n--, iov++)
-			done -= (ssize_t)iov->iov_len;
-		if (n) {
-			iov->iov_base = (char *)iov->iov_base + done;
-			iov->iov_len -= (size_t)done;
-		}
-	}
-	return 0;
-}
-
 int outfile_close(struct outfile *o, bool keep, struct fail *fail)
 {
 	int rc;

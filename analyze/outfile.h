@@ -7,7 +7,6 @@
 #define ANA_OUTFILE_H
 
 #include <stdbool.h>
-#include <sys/uio.h>
 
 #include "fail.h"
 
@@ -22,9 +21,6 @@ struct outfile {
  * read, or -1: it must not be the same. 0, or -1 and *fail. path stays the caller's.
  */
 int outfile_open(struct outfile *o, const char *path, bool force, int input, struct fail *fail);
-
-/* Write it all; *iov is used up. */
-int outfile_write(struct outfile *o, struct iovec *iov, int n, struct fail *fail);
 
 /* Close; keep: else a file that we created is removed. 0, or -1 and *fail if data was not stored.
  */

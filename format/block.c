@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "block.h"
 
+#include <errno.h>
+#include <sys/uio.h>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -35,6 +38,36 @@ void tape_block_pack(struct tape_block_head *h, const void *type_head, const voi
 	tape_out_le(&o, h->file_id, 8);
 	tape_out_le(&o, h->payload_xxh3, 8);
 	tape_out_le(&o, head_hash(out, type_head, h->hdr_len), 8);
+}
+
+int tape_block_write(int fd, struct tape_block_head *h, const void *type_head, const void *payload)
+{
+	static const uint8_t zeros[8];
+	uint8_t fixed[TAPE_BLOCK_HEAD_LEN];
+	size_t used = TAPE_BLOCK_HEAD_LEN + h->hdr_len + (size_t)h->payload_len;
+	struct iovec parts[4] = {{fixed, sizeof(fixed)},
+				 {(void *)(uintptr_t)type_head, h->hdr_len},
+				 {(void *)(uintptr_t)payload, h->payload_len},
+				 {(void *)(uintptr_t)zeros, (size_t)tape_block_len(h) - used}};
+	struct iovec *iov = parts;
+	int n = 4;
+
+	tape_block_pack(h, type_head, payload, fixed);
+	while (n) {
+		ssize_t done = writev(fd, iov, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -1;
+		for (; n && (size_t)done >= iov->iov_len; n--, iov++)
+			done -= (ssize_t)iov->iov_len;
+		if (n) {
+			iov->iov_base = (char *)iov->iov_base + done;
+			iov->iov_len -= (size_t)done;
+		}
+	}
+	return 0;
 }
 
 bool tape_block_unpack(const uint8_t in[TAPE_BLOCK_HEAD_LEN], struct tape_block_head *h)

@@ -35,6 +35,10 @@ static inline uint64_t tape_block_len(const struct tape_block_head *h)
 void tape_block_pack(struct tape_block_head *h, const void *type_head, const void *payload,
 		     uint8_t out[TAPE_BLOCK_HEAD_LEN]);
 
+/* Write the whole block, packed, padded, with one write(2) where it can; -1: errno tells why not.
+ */
+int tape_block_write(int fd, struct tape_block_head *h, const void *type_head, const void *payload);
+
 /* Read 40 bytes; false if they do not start with the magic or payload_len is above its ceiling. */
 bool tape_block_unpack(const uint8_t in[TAPE_BLOCK_HEAD_LEN], struct tape_block_head *h);
 

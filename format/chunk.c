@@ -83,6 +83,22 @@ static int too_large(const struct tape_chunk *c, struct tape_error *err, const c
 			 (unsigned long long)ceiling);
 }
 
+void tape_chunk_head_pack(const struct tape_chunk_head *h, void *out)
+{
+	struct tape_out o = tape_out(out, TAPE_CHUNK_HEAD_LEN);
+
+	tape_out_le(&o, h->ts_min, 8);
+	tape_out_le(&o, h->ts_max, 8);
+	tape_out_le(&o, h->ts_floor, 8);
+	tape_out_le(&o, h->first_event, 8);
+	tape_out_le(&o, h->lost, 8);
+	tape_out_le(&o, h->n_events, 4);
+	tape_out_le(&o, h->n_stragglers, 4);
+	tape_out_le(&o, h->n_records, 2);
+	tape_out_le(&o, h->n_columns, 2);
+	tape_out_le(&o, h->flags, 4);
+}
+
 static void get_fixed_head(struct tape_chunk_head *h, struct tape_in *in)
 {
 	h->ts_min = tape_in_u64(in);

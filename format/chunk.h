@@ -36,6 +36,9 @@ struct tape_chunk_head { /* the type header of CHUNK and SNAPSHOT, layout.h */
 	uint16_t n_records, n_columns;
 };
 
+/* Write its TAPE_CHUNK_HEAD_LEN bytes; the lists follow them. */
+void tape_chunk_head_pack(const struct tape_chunk_head *h, void *out);
+
 /*
  * Encode all records added so far and forget them. The caller sets ts_floor, first_event, lost and
  * n_stragglers of *head, the rest is filled in. *type_head and *payload belong to b, until its next

@@ -448,19 +448,10 @@ static int put_columns(struct tape_build *b, size_t n, struct tape_error *err)
 static bool put_head(struct tape_build *b, const struct tape_chunk_head *h, struct buffer *ret)
 {
 	uint8_t fixed[TAPE_CHUNK_HEAD_LEN], count[20];
-	struct tape_out o = tape_out(fixed, sizeof(fixed));
+	struct tape_out o;
 	bool ok;
 
-	tape_out_le(&o, h->ts_min, 8);
-	tape_out_le(&o, h->ts_max, 8);
-	tape_out_le(&o, h->ts_floor, 8);
-	tape_out_le(&o, h->first_event, 8);
-	tape_out_le(&o, h->lost, 8);
-	tape_out_le(&o, h->n_events, 4);
-	tape_out_le(&o, h->n_stragglers, 4);
-	tape_out_le(&o, h->n_records, 2);
-	tape_out_le(&o, h->n_columns, 2);
-	tape_out_le(&o, h->flags, 4);
+	tape_chunk_head_pack(h, fixed);
 	ret->len = 0;
 	ok = append(ret, fixed, sizeof(fixed));
 	for (size_t i = 1; ok && i < b->schema->n_records; i++) {

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "writer.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <zstd.h>
 
 #include "block.h"
@@ -46,52 +44,22 @@ struct tape_writer {
 
 /* ---- blocks ---- */
 
-static int write_all(struct tape_writer *w, struct iovec *iov, int n, struct tape_error *err)
-{
-	while (n) {
-		ssize_t done = writev(w->fd, iov, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return tape_fail_errno(err, w->stats.bytes, "write");
-		for (; n && (size_t)done >= iov->iov_len; n--, iov++)
-			done -= (ssize_t)iov->iov_len;
-		if (n) {
-			iov->iov_base = (char *)iov->iov_base + done;
-			iov->iov_len -= (size_t)done;
-		}
-	}
-	return 0;
-}
-
 static int put_block(struct tape_writer *w, enum tape_block type, unsigned flags,
 		     const void *type_head, size_t hdr_len, const void *payload, size_t payload_len,
 		     struct tape_error *err)
 {
-	static const uint8_t zeros[8];
-	uint8_t fixed[TAPE_BLOCK_HEAD_LEN];
 	struct tape_block_head h = {.type = (uint8_t)type,
 				    .flags = (uint8_t)flags,
 				    .hdr_len = (uint16_t)hdr_len,
 				    .payload_len = (uint32_t)payload_len,
 				    .seq = w->seq,
 				    .file_id = w->file_id};
-	struct iovec iov[4];
-	size_t used = TAPE_BLOCK_HEAD_LEN + hdr_len + payload_len;
-	int rc;
 
 	if (hdr_len > UINT16_MAX || payload_len > TAPE_MAX_PAYLOAD)
 		return tape_fail(err, TAPE_E_LIMIT, w->stats.bytes,
 				 "a block of type %d is too long", type);
-	tape_block_pack(&h, type_head, payload, fixed);
-	iov[0] = (struct iovec){fixed, sizeof(fixed)};
-	iov[1] = (struct iovec){(void *)type_head, hdr_len};
-	iov[2] = (struct iovec){(void *)payload, payload_len};
-	iov[3] = (struct iovec){(void *)zeros, tape_block_len(&h) - used};
-	rc = write_all(w, iov, 4, err);
-	if (rc)
-		return rc;
+	if (tape_block_write(w->fd, &h, type_head, payload) < 0)
+		return tape_fail_errno(err, w->stats.bytes, "write");
 	w->stats.bytes += tape_block_len(&h);
 	w->seq++;
 	return 0;
