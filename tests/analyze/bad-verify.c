@@ -107,81 +107,39 @@ START_TEST(test_verify__nothing)
 }
 END_TEST
 
-/* One number of the file set to another; %u in the words is where its chunk stands. */
+/* One number of a block's type header set to another, and how many faults that gives. */
 START_TEST(test_verify__numbers)
 {
-	for (unsigned i = 0;; i++) {
-		struct good g;
+	enum { FIRST, SECOND, LOSS, END };
+	static const struct {
+		unsigned block, at;
+		uint64_t value;
 		const char *what;
-		unsigned n = 1;
+		unsigned n;
+	} rows[] = {
+		{SECOND, 0, 199, "its times are not those of its header", 2},
+		{FIRST, 16, 150, "another floor", 1},
+		{FIRST, 16, 250, "4 events are earlier than was promised, its header says 0", 3},
+		{SECOND, 16, 50, "the promised order is taken back", 2},
+		{SECOND, 24, 5, "4 events are before it, not 5", 2},
+		{SECOND, 32, 6, "the sum of lost events falls", 2},
+		{SECOND, 32, 9, "9 events were lost before it, the records tell of 7", 2},
+		{END, 0, 8, "the end names an index at byte 8, there is one at", 1},
+		{END, 8, 9, "the end speaks of 9 events, there are 8", 1},
+		{END, 16, 6, "the end speaks of 6 lost events, the trace of 7", 1},
+		{END, 16, 8, "the end speaks of 8 lost events, the trace of 7", 1},
+		{END, 24, 199, "the end is earlier than the last event", 1},
+		{END, TAPE_END_HEAD_LEN, 8, "the last 16 bytes do not lead to the end block", 1},
+		{LOSS, 0, 1000, "a loss ends before it begins", 1},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct good g;
+		const size_t *blocks[] = {&g.chunk[0], &g.chunk[1], &g.loss, &g.end};
 
 		good(&g);
-		switch (i) {
-		case 0:
-			put_u64(&g.f, head_at(&g, g.chunk[1], 0), 199);
-			what = "its times are not those of its header";
-			n = 2;
-			break;
-		case 1:
-			put_u64(&g.f, head_at(&g, g.chunk[0], 16), 150);
-			what = "another floor";
-			break;
-		case 2:
-			put_u64(&g.f, head_at(&g, g.chunk[0], 16), 250);
-			what = "4 events are earlier than was promised, its header says 0";
-			n = 3;
-			break;
-		case 3:
-			put_u64(&g.f, head_at(&g, g.chunk[1], 16), 50);
-			what = "the promised order is taken back";
-			n = 2;
-			break;
-		case 4:
-			put_u64(&g.f, head_at(&g, g.chunk[1], 24), 5);
-			what = "4 events are before it, not 5";
-			n = 2;
-			break;
-		case 5:
-			put_u64(&g.f, head_at(&g, g.chunk[1], 32), 6);
-			what = "the sum of lost events falls";
-			n = 2;
-			break;
-		case 6:
-			put_u64(&g.f, head_at(&g, g.chunk[1], 32), 9);
-			what = "9 events were lost before it, the records tell of 7";
-			n = 2;
-			break;
-		case 7:
-			put_u64(&g.f, head_at(&g, g.end, 0), 8);
-			what = "the end names an index at byte 8, there is one at";
-			break;
-		case 8:
-			put_u64(&g.f, head_at(&g, g.end, 8), 9);
-			what = "the end speaks of 9 events, there are 8";
-			break;
-		case 9:
-			put_u64(&g.f, head_at(&g, g.end, 16), 6);
-			what = "the end speaks of 6 lost events, the trace of 7";
-			break;
-		case 10:
-			put_u64(&g.f, head_at(&g, g.end, 16), 8);
-			what = "the end speaks of 8 lost events, the trace of 7";
-			break;
-		case 11:
-			put_u64(&g.f, head_at(&g, g.end, 24), 199);
-			what = "the end is earlier than the last event";
-			break;
-		case 12:
-			put_u64(&g.f, head_at(&g, g.end, TAPE_END_HEAD_LEN), 8);
-			what = "the last 16 bytes do not lead to the end block";
-			break;
-		case 13:
-			put_u64(&g.f, head_at(&g, g.loss, 0), 1000);
-			what = "a loss ends before it begins";
-			break;
-		default: bytes_free(&g.f.out); return;
-		}
-		says(&g, what, n);
+		put_u64(&g.f, head_at(&g, *blocks[rows[i].block], rows[i].at), rows[i].value);
+		says(&g, rows[i].what, rows[i].n);
 	}
 }
 END_TEST
