@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -241,6 +242,26 @@ static int attach_iter(struct rec_object *o, struct rec_error *err)
 	return 0;
 }
 
+/*
+ * A map is a descriptor, a program one and its link another. Asked before the load, since libbpf
+ * takes a descriptor that it did not get for a feature that the kernel lacks, and says so instead.
+ */
+static int enough_files(const struct rec_object *o, struct rec_error *err)
+{
+	struct bpf_program *program;
+	struct bpf_map *map;
+	struct rlimit l;
+	rlim_t n = 32; /* the output, the kernel's files, and libbpf's own */
+
+	bpf_object__for_each_map(map, o->skel->obj) n++;
+	bpf_object__for_each_program(program, o->skel->obj) n += 2 * bpf_program__autoload(program);
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || n <= l.rlim_cur)
+		return 0;
+	return rec_fail(err,
+			"loading BPF programs: %s: %llu are needed, the limit is %llu (ulimit -n)",
+			strerror(EMFILE), (unsigned long long)n, (unsigned long long)l.rlim_cur);
+}
+
 /* 0 done, 1 a row was refused: try again, -1 hopeless. */
 static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 		    uint64_t bulk_bytes, struct rec_error *err)
@@ -266,10 +287,10 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 		bpf_program__set_expected_attach_type(program_of(o, i), ATTACH_NETFILTER);
 	}
 	bpf_program__set_autoload(o->skel->progs.snap_sock, !*o->iter_why);
+	if (enough_files(o, err) < 0)
+		return -1;
 	*failed_program = '\0';
 	r = tape_bpf__load(o->skel);
-	if (r == -EBADF) /* libbpf went on with a descriptor that it did not get */
-		r = -EMFILE;
 	if (r && !rec_fail_is_fatal(-r) && !refuse_failed(o, c, -r))
 		return 1;
 	if (r == -EPERM && !c->has_cookies) /* before 5.12, and tiny programs were let in */

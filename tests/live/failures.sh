@@ -47,10 +47,12 @@ fails "hard link, even with --force" 1 'hard link' "$TCPTAPE_RECORD" -d 1 --forc
 is "the file is as it was" "$(cat "$tmp/linked")" precious
 
 # out of something: named as what it is, not as a kernel that lacks hooks
-run sh -c 'ulimit -n 12 && exec "$0" -d 1 -o "$1"' "$TCPTAPE_RECORD" "$tmp/few"
-is "12 descriptors: exit status" "$status" 1
-contains "it names them" "$tmp/err" 'Too many open files'
-is "no file was left" "$(ls "$tmp/few" 2>/dev/null)" ''
+for n in 12 40 60; do
+	run sh -c "ulimit -n $n"' && exec "$0" -d 1 -o "$1"' "$TCPTAPE_RECORD" "$tmp/few"
+	is "$n descriptors: exit status" "$status" 1
+	contains "it names them" "$tmp/err" 'Too many open files'
+	is "no file was left" "$(ls "$tmp/few" 2>/dev/null)" ''
+done
 for what in --help --version --list; do
 	run sh -c '"$0" "$1" >/dev/full' "$TCPTAPE_RECORD" $what
 	is "$what to a full disk: exit status" "$status" 1
