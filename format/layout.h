@@ -116,7 +116,7 @@ enum tape_loss_reason {
 #define TAPE_MAX_CHUNK_RAW (32u << 20)	/* all column bodies of a chunk, decompressed */
 #define TAPE_MAX_CHUNK_ROWS (64u << 20) /* all decoded columns of a chunk */
 #define TAPE_MAX_STR 4096		/* one string value */
-#define TAPE_MAX_EVENTS_PER_BYTE 64	/* n_events / bytes of the block: no bomb of constants */
+#define TAPE_MAX_EVENTS_PER_BYTE 4	/* n_events / bytes of the block: no bomb of constants */
 #define TAPE_MAX_ROWS_PER_EVENT 4	/* of one table: an event refers to few sockets */
 #define TAPE_MAX_CLOCKS (1u << 20)
 #define TAPE_MAX_LOSSES (1u << 20)
