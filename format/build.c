@@ -138,6 +138,7 @@ void tape_build_free(struct tape_build *b)
 	free(b->body.p);
 	free(b->head.p);
 	free(b->payload.p);
+	free(b->cuts.p);
 	free(b->rows);
 	ZSTD_freeCCtx(b->zstd);
 	ZSTD_freeCCtx(b->zstd_small);
