@@ -15,7 +15,7 @@
 #define DEFAULT_CHUNK_EVENTS 65536u
 #define MAX_CHUNK_BYTES (8u << 20) /* of records; bounds the writer's memory */
 #define REPEAT_SCHEMA (64u << 20)  /* bytes of file after which the schema is written again */
-#define TEXT_LEVEL 9		   /* of SCHEMA and META: written seldom, read by everyone */
+#define TEXT_LEVEL 19		   /* of SCHEMA and META: written seldom, read by everyone */
 
 #define END_ROOM 8192 /* bytes for LOSS, META and END, when the disk is full */
 
