@@ -15,6 +15,7 @@ struct cmd_run {
 	struct input *in;
 	struct out *out;
 	const char *path;
+	const struct input_opts *input_opts; /* that `in` was opened with */
 	struct fail *fail;
 };
 
@@ -37,6 +38,6 @@ struct cmd {
 
 extern const struct cmd cmd_info, cmd_dump, cmd_rtt, cmd_connlat, cmd_states, cmd_events, cmd_life,
 	cmd_drops, cmd_inerrs, cmd_retrans, cmd_resets, cmd_listen, cmd_nic, cmd_top, cmd_delay,
-	cmd_verify, cmd_repair;
+	cmd_verify, cmd_repair, cmd_cut;
 
 #endif
