@@ -2,6 +2,7 @@
 #include "writer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "blocks.h"
 #include "chunk.h"
@@ -30,16 +31,21 @@ struct tape_writer {
 	uint64_t n_stragglers_open;
 	void (*on_row)(void *ctx, const struct ev_head *row);
 	void *ctx;
-	uint64_t n_added;     /* events handed in */
+	uint64_t n_added; /* events handed in */
+	struct tape_absent absent;
 	struct mark marks[2]; /* before a chunk; at least END_ROOM apart, the older first */
 };
 
-static int put_schema(struct tape_writer *w, const char *names, struct tape_error *err)
+static int put_schema(struct tape_writer *w, const struct tape_writer_opts *o,
+		      struct tape_error *err)
 {
 	char *text;
 	size_t len;
-	int rc = tape_schema_write(tape_schema_builtin(), names, &text, &len, err);
+	int rc;
 
+	if (o->schema)
+		return tape_blocks_schema(&w->out, o->schema, o->schema_len, err);
+	rc = tape_schema_write(tape_schema_builtin(), o->names, &text, &len, err);
 	if (rc)
 		return rc;
 	rc = tape_blocks_schema(&w->out, text, len, err);
@@ -68,7 +74,7 @@ int tape_writer_open(struct tape_writer **ret, int fd, const struct tape_writer_
 		rc = tape_blocks_file(&w->out, opts->n_cpus, opts->start_ns,
 				      opts->writer ? opts->writer : "", err);
 	if (!rc)
-		rc = put_schema(w, opts->names, err);
+		rc = put_schema(w, opts, err);
 	if (rc) {
 		tape_writer_free(w);
 		return rc;
@@ -180,6 +186,68 @@ int tape_writer_flush(struct tape_writer *w, uint64_t floor_ns, struct tape_erro
 	int rc = flush_snapshot(w, err);
 
 	return rc ? rc : flush_events(w, floor_ns, err);
+}
+
+int tape_writer_absent(struct tape_writer *w, const struct tape_absent *a, struct tape_error *err)
+{
+	int rc = 0;
+
+	if (!memcmp(&w->absent, a, sizeof(*a)))
+		return 0;
+	rc = tape_writer_flush(w, 0, err);
+	w->absent = *a;
+	tape_build_omit(w->events, a);
+	tape_build_omit(w->snapshot, a);
+	return rc;
+}
+
+/* Its events that are earlier than what was promised so far. */
+static int count_stragglers(struct tape_writer *w, struct tape_chunk *c, uint32_t *ret,
+			    struct tape_error *err)
+{
+	struct tape_column ts;
+	int rc;
+
+	*ret = 0;
+	if (tape_chunk_is_snapshot(c) || tape_chunk_head(c)->ts_min >= w->out.floor_ns)
+		return 0;
+	rc = tape_chunk_column(c, TAPE_COMMON, TAPE_COMMON_TS, &ts, err);
+	for (uint32_t i = 0; !rc && i < ts.n; i++)
+		*ret += tape_column_get(&ts, i) < w->out.floor_ns;
+	return rc;
+}
+
+int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_error *err)
+{
+	enum tape_block type = tape_chunk_is_snapshot(c) ? TAPE_BLOCK_SNAPSHOT : TAPE_BLOCK_CHUNK;
+	struct tape_chunk_head h = *tape_chunk_head(c);
+	const void *type_head, *payload;
+	size_t hdr_len, payload_len;
+	uint8_t *copy;
+	int rc = tape_writer_flush(w, 0, err);
+
+	if (!rc)
+		rc = count_stragglers(w, c, &h.n_stragglers, err);
+	if (rc)
+		return rc;
+	tape_chunk_stored(c, &type_head, &hdr_len, &payload, &payload_len);
+	copy = malloc(hdr_len);
+	if (!copy)
+		return tape_fail(err, TAPE_E_NOMEM, w->out.bytes, "no memory for a chunk");
+	memcpy(copy, type_head, hdr_len);
+	tape_blocks_place(&w->out, type, &h);
+	tape_chunk_head_pack(&h, copy);
+	rc = tape_blocks_chunk(&w->out, type, &h, copy, hdr_len, payload, payload_len, err);
+	free(copy);
+	if (rc)
+		return rc;
+	w->counts.n_chunks++;
+	w->counts.n_stragglers += h.n_stragglers;
+	if (type == TAPE_BLOCK_SNAPSHOT)
+		w->counts.n_snapshot += h.n_events;
+	else
+		w->n_added += h.n_events;
+	return 0;
 }
 
 static bool is_full(const struct tape_writer *w, const struct tape_build *b)
