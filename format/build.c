@@ -238,6 +238,11 @@ int tape_build_add(struct tape_build *b, const struct ev_head *e, struct tape_er
 	return 0;
 }
 
+void tape_build_omit(struct tape_build *b, const struct tape_absent *a)
+{
+	b->omit = *a;
+}
+
 uint32_t tape_build_count(const struct tape_build *b)
 {
 	return b->n;

@@ -82,6 +82,7 @@ struct tape_build {
 	struct buffer of, plus, keys, last; /* what a column is predicted from */
 	unsigned n_columns;
 	bool single;
+	struct tape_absent omit;
 };
 
 static inline bool reserve(struct buffer *b, size_t more)

@@ -347,9 +347,35 @@ static bool apply_keyed(struct tape_build *b, struct rows *r, unsigned field)
 	return true;
 }
 
+/* Nothing that the hint would predict it from is omitted. */
+static bool has_inputs(struct tape_build *b, const struct rows *r, unsigned field)
+{
+	const struct tape_field *f = &r->rec->fields[field];
+	int key = r->guess[field].key, inputs[] = {r->guess[field].of, r->guess[field].plus, key};
+	unsigned id = r->rec->id;
+	const struct tape_field *to;
+
+	if (f->hint < TAPE_KEYED || f->hint == TAPE_NEXT || f->hint == TAPE_IS_REF ||
+	    f->hint == TAPE_POINTER)
+		return true;
+	for (unsigned i = 0; i < 3; i++)
+		if (inputs[i] >= 0 && tape_is_absent(&b->omit, id, (unsigned)inputs[i]))
+			return false;
+	if (f->hint == TAPE_ROW)
+		return true;
+	if (key < 0)
+		key = r->refs[0].field;
+	to = &r->rec->fields[key];
+	return !tape_is_absent(&b->omit, id, (unsigned)key) &&
+	       (to->type == TAPE_DREF ||
+		!tape_is_absent(&b->omit, to->table, rows_of(b, to->table)->refs[0].field));
+}
+
 /* Apply what the hint says, as far as the record allows; DELTA is left to tape_encode. */
 static bool apply_hint(struct tape_build *b, struct rows *r, unsigned field, struct how *how)
 {
+	if (!has_inputs(b, r, field))
+		return true;
 	switch (r->rec->fields[field].hint) {
 	case TAPE_DELTA: how->transform = TAPE_T_DELTA; return true;
 	case TAPE_KEYED: how->transform = TAPE_T_KEYED; return apply_keyed(b, r, field);
@@ -409,7 +435,8 @@ static int put_column(struct tape_build *b, struct rows *r, unsigned field, stru
 	const struct tape_field *f = &r->rec->fields[field];
 	const uint8_t *src = r->data.p + r->offset[field];
 
-	if (f->hint == TAPE_POINTER && !b->pointers)
+	if ((f->hint == TAPE_POINTER && !b->pointers) ||
+	    tape_is_absent(&b->omit, r->rec->id, field))
 		return 0;
 	if (f->type == TAPE_STR)
 		return put_strings(b, r, field, err);
@@ -446,6 +473,8 @@ static int put_common(struct tape_build *b, size_t n, struct tape_error *err)
 	int rc = 0;
 
 	for (unsigned i = 0; !rc && i < 3; i++) {
+		if (tape_is_absent(&b->omit, TAPE_COMMON, i))
+			continue;
 		b->values.len = 0;
 		if (!append(&b->values, columns[i]->p, columns[i]->len))
 			return no_memory(err);

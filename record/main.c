@@ -69,13 +69,29 @@ static void list_event(const struct rec_event *e, const struct rec_choice *c, bo
 		       *lacks ? "; this hook does not see: " : "", lacks);
 }
 
+static void list_need(const struct rec_privilege *p, const struct rec_need *need)
+{
+	const char *status = "not needed";
+
+	if (rec_privilege_lacks(p, need))
+		status = "missing";
+	else if (rec_privilege_keeps(p, need))
+		status = "kept while recording";
+	else if ((need->start & p->purposes) && (p->have >> need->cap & 1))
+		status = "given up when attached";
+	else if (need->start & p->purposes)
+		status = "missing";
+	printf("%-20s %-22s  for: %s\n", need->name, status, need->gives);
+}
+
 static int list(const struct rec_options *o)
 {
 	struct rec_choice c;
+	struct rec_privilege p;
 	struct rec_error err;
 	bool tried;
 
-	if (rec_list(&c, o, &tried, &err) < 0)
+	if (rec_list(&c, &p, o, &tried, &err) < 0)
 		return complain(&err, EXIT_FAILED);
 	printf("%-17s %-8s %-28s %s\n", "EVENT", "GROUP", "HOOK", "STATUS");
 	for (size_t i = 0; i < rec_n_events; i++)
@@ -85,6 +101,9 @@ static int list(const struct rec_options *o)
 	if (!tried)
 		printf("Judged by the kernel's type information only; as root, each probe is "
 		       "tried.\n");
+	printf("\n%-20s STATUS, if all groups are recorded\n", "CAPABILITY");
+	for (size_t i = 0; i < rec_n_needs; i++)
+		list_need(&p, &rec_needs[i]);
 	return printed();
 }
 
@@ -120,6 +139,25 @@ static void print_absent(const struct rec_options *o, const struct rec_choice *c
 	}
 }
 
+static void print_privileges(const struct rec_privilege *p)
+{
+	bool any = false;
+
+	fprintf(stderr, "  privileges: user %u", (unsigned)p->uid);
+	for (size_t i = 0; i < rec_n_needs; i++) {
+		if (!rec_privilege_keeps(p, &rec_needs[i]))
+			continue;
+		fprintf(stderr, "%s%s", any ? " " : ", ", rec_needs[i].name);
+		any = true;
+	}
+	fprintf(stderr, "%s%s\n", any ? "" : ", no capabilities", p->confined ? ", seccomp" : "");
+	for (size_t i = 0; i < rec_n_needs; i++) {
+		if (rec_privilege_lacks(p, &rec_needs[i]))
+			fprintf(stderr, "  without %s not recorded: %s\n", rec_needs[i].name,
+				rec_needs[i].gives);
+	}
+}
+
 static void summary(struct rec_session *s, const struct rec_options *o)
 {
 	const char *path = rec_session_path(s), *trouble = rec_session_trouble(s);
@@ -128,9 +166,11 @@ static void summary(struct rec_session *s, const struct rec_options *o)
 	bool first = true;
 
 	rec_session_figures(s, &f);
-	fprintf(stderr, "%s: %s, %llu events in %.1f s", *path ? path : "standard output",
-		size_text(f.bytes, size), (unsigned long long)f.n_events,
-		(double)f.elapsed_ns / 1e9);
+	fprintf(stderr, "%s", *path ? path : "standard output");
+	if (f.n_files > 1)
+		fprintf(stderr, " and %u files before it", f.n_files - 1);
+	fprintf(stderr, ": %s, %llu events in %.1f s", size_text(f.bytes, size),
+		(unsigned long long)f.n_events, (double)f.elapsed_ns / 1e9);
 	for (int g = 0; g < TAPE_N_GROUPS; g++) {
 		if (!(o->groups >> g & 1))
 			continue;
@@ -154,6 +194,12 @@ static void summary(struct rec_session *s, const struct rec_options *o)
 	fprintf(stderr, "\n");
 	if (!o->no_snapshot)
 		fprintf(stderr, "  sockets at the start: %zu\n", f.n_socks);
+	if (f.n_pauses)
+		fprintf(stderr,
+			"  files have gaps, as they tell themselves: %u times nothing could be "
+			"written; of these events %llu are in none\n",
+			f.n_pauses, (unsigned long long)f.n_unwritten);
+	print_privileges(rec_session_privilege(s));
 	if (*trouble)
 		fprintf(stderr, "  %s\n", trouble);
 	if (o->stacks && *rec_session_choice(s)->no_stacks)
@@ -224,7 +270,7 @@ int main(int argc, char **argv)
 {
 	struct rec_options o;
 	struct rec_error err;
-	static char help[4096];
+	static char help[16384];
 
 	if (rec_options_parse(&o, argc, argv, &err) < 0)
 		return complain(&err, EXIT_USAGE);

@@ -8,12 +8,13 @@
 #include <string.h>
 
 #include "options.h"
+#include "options_parts.h"
+#include "privilege.h"
 
 #define DEFAULT_BULK (8u << 20)
 #define DEFAULT_INTERVAL 1000000000u /* ns */
 #define MIN_BULK (128u << 10)
 #define MAX_BULK (1u << 30) /* the kernel takes no more than 2^32 / 4 bytes, rounded down */
-#define HINT " (see tcptape-record --help)"
 
 static const struct group_row {
 	const char *name;
@@ -187,6 +188,13 @@ static const struct option_row rows[] = {
 		"power of two; default 8M", set_buffer, 0},
 	{0, "interval", "SECONDS", "between samples of counters, listen and nic; fractions are allowed;\n"
 		"default 1", set_interval, 0},
+	{0, "rotate", "SIZE|SECONDS", "a new file when one has that size (as 100M) or is that old; given\n"
+		"twice: whichever comes first. Files of -o web.tcptape are called\n"
+		"web-000001.tcptape and so on; each is complete in itself, and a\n"
+		"full disk makes a gap that is told in the next one. SIGUSR2: now",
+		rec_option_rotate, 0},
+	{0, "keep", "N", "of files of that name keep the newest N, remove the others, of\n"
+		"earlier recordings too", rec_option_keep, 0},
 	{0, "level", "N", "zstd level, 1 to 19; default 3", set_level, 0},
 	{0, "note", "TEXT", "text to keep in the file", set_note, 0},
 	{0, "no-snapshot", NULL, "do not list the sockets that exist at the start (the list takes\n"
@@ -298,7 +306,9 @@ int rec_options_parse(struct rec_options *o, int argc, char **argv, struct rec_e
 		if (apply(o, row, optarg, err) < 0)
 			return -1;
 	}
-	return take_command(o, argc, argv, err);
+	if (take_command(o, argc, argv, err) < 0)
+		return -1;
+	return o->help || o->version || o->list ? 0 : rec_options_check(o, err);
 }
 
 static void help_row(char *buf, size_t len, const struct option_row *row)
@@ -317,6 +327,24 @@ static void help_row(char *buf, size_t len, const struct option_row *row)
 	append(buf, len, "  %-24s  %s\n", left, help);
 }
 
+static void help_needs(char *buf, size_t len)
+{
+	append(buf, len,
+	       "\n\ncapabilities (* cannot do without; + kept while it records, as far as it "
+	       "needs them):\n");
+	for (size_t i = 0; i < rec_n_needs; i++) {
+		const struct rec_need *need = &rec_needs[i];
+
+		append(buf, len, "  %s%s%s%*s %s\n", need->name, need->required ? "*" : "",
+		       need->later ? "+" : "",
+		       22 - (int)strlen(need->name) - need->required - !!need->later, "",
+		       need->gives);
+	}
+	append(buf, len,
+	       "When attached, it goes on as the user who called sudo, else as nobody; the system\n"
+	       "calls that are left to it only read what the kernel shows, and write the file.\n");
+}
+
 void rec_options_help(char *buf, size_t len)
 {
 	*buf = '\0';
@@ -324,17 +352,15 @@ void rec_options_help(char *buf, size_t len)
 	       "usage: tcptape-record [options] [-- COMMAND ARG...]\n\n"
 	       "Records what the kernel's TCP does into one file, for tcptape to analyze, until\n"
 	       "SIGINT or SIGTERM, for a duration, or while COMMAND runs. Needs root, or the\n"
-	       "capabilities CAP_BPF and CAP_PERFMON; CAP_NET_ADMIN too for hooks that --list "
-	       "calls\n"
-	       "netfilter or cgroup_skb, CAP_SYS_ADMIN for other network "
-	       "namespaces.\n\noptions:\n");
+	       "capabilities below.\n\noptions:\n");
 	for (size_t i = 0; i < N_ROWS; i++)
 		help_row(buf, len, &rows[i]);
 	append(buf, len, "\nevent groups (* default):");
 	for (int i = 0; i < TAPE_N_GROUPS; i++)
 		append(buf, len, " %s%s", groups[i].name, groups[i].is_default ? "*" : "");
+	help_needs(buf, len);
 	append(buf, len,
-	       "\n\nexit status: 0 recorded; 1 failed; 2 usage; 3 recorded, but a group named in "
+	       "\nexit status: 0 recorded; 1 failed; 2 usage; 3 recorded, but a group named in "
 	       "-e\n"
 	       "has no hook on this kernel; with COMMAND its own, 126 or 127 if it cannot be run "
 	       "(as in a shell;\n"
