@@ -280,6 +280,8 @@ static int unpredict(struct tape_chunk *c, const struct column *col, const struc
 		rc = input(c, col, (col->plus + 1) / 2, values->width, &c->plus, &g.plus, err);
 	if (rc)
 		return rc;
+	if ((same || col->transform == TAPE_T_CROSS) && !k.streams)
+		return corrupt(c, err, "a column is predicted in a way that does not fit it");
 	g.keys = k.v;
 	if (same)
 		return unsame(c, &k, values, err);
