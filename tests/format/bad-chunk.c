@@ -17,7 +17,7 @@ static struct tape_error err;
 
 /* A schema in which one event has all kinds of fields. */
 static const char schema[] =
-	"tape-schema\t0\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
+	"tape-schema\t1\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
 	"field\tu16\ttype\tplain\trecord\tm\nfield\tu32\tcpu\tplain\tcpu\tm\n"
 	"record\t1\tflow\t-\tm\nfield\tu16\tlport\tplain\tport\tm\n"
 	"record\t16\te\tg\tm\nfield\tdref:flow\tf\tref\tnone\tm\nfield\tref:flow\tr\tref\tnone\tm\n"
