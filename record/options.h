@@ -21,14 +21,17 @@ struct rec_given { /* an option as the user gave it */
 };
 
 struct rec_options {
-	const char *output;   /* NULL: made from host and time */
-	uint32_t groups;      /* to record: 1 << enum tape_group */
-	uint32_t named;	      /* asked for by name in -e */
-	uint64_t duration_ns; /* 0: no end */
-	uint64_t interval_ns; /* between samples */
-	uint64_t bulk_bytes;  /* of the bulk ring, a power of two; the control rings have half */
-	int level;	      /* zstd; 0: the writer's default */
-	const char *note;     /* NULL: none */
+	const char *output;	 /* NULL: made from host and time */
+	uint32_t groups;	 /* to record: 1 << enum tape_group */
+	uint32_t named;		 /* asked for by name in -e */
+	uint64_t duration_ns;	 /* 0: no end */
+	uint64_t interval_ns;	 /* between samples */
+	uint64_t bulk_bytes;	 /* of the bulk ring, a power of two; the control rings have half */
+	uint32_t sample;	 /* of bulk groups, one connection in so many */
+	uint32_t max_rate;	 /* events a second; 0: no bound */
+	uint64_t min_free_bytes; /* on the disk of the output; 0: no bound */
+	int level;		 /* zstd; 0: the writer's default */
+	const char *note;	 /* NULL: none */
 	bool no_snapshot, stacks, syscalls, force, list, help, version;
 	char **command; /* NULL-terminated argv of COMMAND, NULL: none */
 	struct rec_given given[REC_MAX_GIVEN];
@@ -42,5 +45,6 @@ int rec_options_parse(struct rec_options *o, int argc, char **argv, struct rec_e
 void rec_options_help(char *buf, size_t len);
 
 const char *rec_group_name(enum tape_group g);
+bool rec_group_is_bulk(enum tape_group g);
 
 #endif

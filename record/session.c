@@ -103,6 +103,7 @@ void rec_session_figures(struct rec_session *s, struct rec_figures *ret)
 	*ret = (struct rec_figures){0};
 	tape_writer_stats(s->writer, &st);
 	memcpy(ret->events, s->events, sizeof(ret->events));
+	rec_object_left_out(&s->object, ret->left_out);
 	ret->n_events = rec_session_n_events(s);
 	ret->lost = s->loss.total;
 	ret->stragglers = st.n_stragglers;
@@ -129,6 +130,16 @@ const char *rec_session_path(const struct rec_session *s)
 const char *rec_session_trouble(const struct rec_session *s)
 {
 	return *s->snapshot.trouble ? s->snapshot.trouble : s->sampler.trouble;
+}
+
+bool rec_session_over_budget(const struct rec_session *s)
+{
+	return s->budget.changed;
+}
+
+bool rec_session_disk_low(const struct rec_session *s)
+{
+	return s->disk_low;
 }
 
 bool rec_session_reader_gone(const struct rec_session *s)
