@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "fail.h"
+#include "sudo.h"
 
 struct rec_output {
 	int fd;		 /* to write to; of a memory file while the start is held back */
@@ -37,7 +38,7 @@ int rec_output_open(struct rec_output *out, const char *path, bool force, struct
  * works after privileges were given up, and after the folder was moved. -1, errno in *ret_errno.
  */
 int rec_output_open_at(struct rec_output *out, int dir_fd, const char *dir, const char *name,
-		       int *ret_errno, struct rec_error *err);
+		       struct rec_owner owner, int *ret_errno, struct rec_error *err);
 
 /*
  * Before the first byte is written. An existing file is emptied, and gets the owner and mode of a
