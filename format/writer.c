@@ -15,7 +15,7 @@
 #define DEFAULT_CHUNK_EVENTS 65536u
 #define MAX_CHUNK_BYTES (8u << 20) /* of records; bounds the writer's memory */
 #define REPEAT_SCHEMA (64u << 20)  /* bytes of file after which the schema is written again */
-#define TEXT_LEVEL 9		   /* of SCHEMA and META: written seldom, read by everyone */
+#define TEXT_LEVEL 19		   /* of SCHEMA and META: written seldom, read by everyone */
 
 #define END_ROOM 8192 /* bytes for LOSS, META and END, when the disk is full */
 
@@ -38,6 +38,8 @@ struct tape_writer {
 	size_t schema_len;
 	uint64_t schema_at;
 	struct tape_index index;
+	void (*on_row)(void *ctx, const struct ev_head *row);
+	void *ctx;
 	uint64_t n_added, last_ns; /* events handed in; time of the last one written */
 	struct mark marks[2];	   /* before a chunk; at least END_ROOM apart, the older first */
 };
@@ -118,6 +120,8 @@ int tape_writer_open(struct tape_writer **ret, int fd, const struct tape_writer_
 		return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for a writer");
 	w->fd = fd;
 	w->file_id = opts->file_id;
+	w->on_row = opts->on_row;
+	w->ctx = opts->ctx;
 	w->chunk_events = opts->chunk_events ? opts->chunk_events : DEFAULT_CHUNK_EVENTS;
 	if (w->chunk_events > TAPE_MAX_EVENTS)
 		w->chunk_events = TAPE_MAX_EVENTS;
@@ -329,6 +333,8 @@ int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tap
 	if (rc)
 		return rc;
 	w->n_added += !snapshot;
+	if (snapshot && w->on_row)
+		w->on_row(w->ctx, e);
 	if (snapshot)
 		return is_full(w, w->snapshot) ? flush_snapshot(w, err) : 0;
 	w->n_stragglers_open += e->ts_ns < w->floor;
