@@ -62,6 +62,11 @@ static struct chart_bin stretch(const struct chart *c, uint64_t from_ns, uint64_
 	return ret;
 }
 
+bool chart_has(const struct chart *c, uint64_t from_ns, uint64_t to_ns)
+{
+	return c->step_ns && stretch(c, from_ns, to_ns).any;
+}
+
 static uint32_t largest(const struct chart *c)
 {
 	uint32_t max = 0;
@@ -88,17 +93,22 @@ static uint64_t column_ns(const struct chart_look *look, unsigned at, unsigned n
 	return look->from_ns + (uint64_t)((double)(look->to_ns - look->from_ns) * at / n);
 }
 
+uint64_t chart_column_ns(const struct chart_look *look, unsigned column)
+{
+	return column_ns(look, column, look->width);
+}
+
 static bool is_lost(const struct canvas *v, unsigned at, unsigned n)
 {
-	return v->lost &&
-	       v->lost(v->ctx, column_ns(v->look, at, n), column_ns(v->look, at + 1, n));
+	return v->lost && v->lost(v->ctx, column_ns(v->look, at, n), column_ns(v->look, at + 1, n));
 }
 
 /* Whether the values of column `at` of n cross level `level` of n_levels, counted from below. */
 static bool is_set(const struct canvas *v, unsigned at, unsigned n, unsigned level,
 		   unsigned n_levels)
 {
-	struct chart_bin b = stretch(v->c, column_ns(v->look, at, n), column_ns(v->look, at + 1, n));
+	struct chart_bin b =
+		stretch(v->c, column_ns(v->look, at, n), column_ns(v->look, at + 1, n));
 	double per = v->max ? (double)n_levels / ((double)v->max + 1) : 0;
 
 	return b.any && level >= (unsigned)(b.min * per) && level <= (unsigned)(b.max * per);
@@ -153,7 +163,7 @@ void chart_draw(const struct chart *c, const struct chart_look *look, double per
 	if (!c->step_ns)
 		return;
 	for (unsigned row = look->height; row-- > 0;) {
-		if (row == look->height - 1)
+		if (row == look->height - 1 && v.max)
 			put_scale(t, v.max / per, unit);
 		else if (!row)
 			put_scale(t, 0, unit);

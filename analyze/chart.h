@@ -19,7 +19,7 @@ struct chart_bin {
 	bool any;
 };
 
-struct chart { /* zeroed: empty */
+struct chart {			   /* zeroed: empty */
 	uint64_t from_ns, step_ns; /* of the bins; step_ns 0: nothing yet */
 	uint64_t last_ns;
 	struct chart_bin bins[CHART_BINS];
@@ -28,13 +28,16 @@ struct chart { /* zeroed: empty */
 /* In the order of time, more or less: what is earlier than the first value counts as that. */
 void chart_add(struct chart *c, uint64_t ts_ns, uint32_t v);
 
+/* Whether any value is of [from_ns, to_ns). */
+bool chart_has(const struct chart *c, uint64_t from_ns, uint64_t to_ns);
+
 struct chart_look {
 	unsigned width, height; /* characters */
 	bool utf8;
 	uint64_t from_ns, to_ns; /* what the width stands for */
 };
 
-/* Whether the time of a column, of its `parts`, was lost. */
+/* Whether something of [from_ns, to_ns) was lost. */
 typedef bool chart_lost_fn(const void *ctx, uint64_t from_ns, uint64_t to_ns);
 
 /*
@@ -43,6 +46,9 @@ typedef bool chart_lost_fn(const void *ctx, uint64_t from_ns, uint64_t to_ns);
  */
 void chart_draw(const struct chart *c, const struct chart_look *look, double per, const char *unit,
 		chart_lost_fn *lost, const void *ctx, struct text *t);
+
+/* The time at which that column of the picture begins. */
+uint64_t chart_column_ns(const struct chart_look *look, unsigned column);
 
 /* Characters in front of the picture. */
 #define CHART_MARGIN 12
