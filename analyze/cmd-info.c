@@ -12,7 +12,8 @@
 
 static struct {
 	bool all, counters;
-	bool has_header; /* of CSV: one for all files */
+	bool has_header;    /* of CSV: one for all files */
+	struct part before; /* the file before, if it is one of several of a recording */
 } opts;
 
 static const struct opt_row rows[] = {
@@ -111,6 +112,8 @@ static void begin_csv(struct info *i)
 static int run(struct cmd_run *run)
 {
 	struct info i = {.run = run, .all = opts.all};
+	const struct tape_meta *meta;
+	size_t n_meta;
 	int rc;
 
 	if (opts.counters)
@@ -119,6 +122,12 @@ static int run(struct cmd_run *run)
 	if (!i.sums)
 		return fail_nomem(run->fail);
 	rc = read_all(&i);
+	meta = tape_reader_meta(input_reader(run->in), &n_meta);
+	part_read(&i.part, meta, n_meta, i.n_events, i.end.closed);
+	i.has_gap = opts.before.any && i.part.any;
+	if (i.has_gap)
+		i.gap = part_between(&opts.before, &i.part);
+	opts.before = i.part;
 	if (!rc && out_is_json(run->out)) {
 		info_json(&i);
 	} else if (!rc && out_is_csv(run->out)) {
@@ -136,7 +145,10 @@ static int run(struct cmd_run *run)
 const struct cmd cmd_info = {
 	.name = "info",
 	.summary = "what a trace holds: host, time, probes and hooks, counts, loss, sizes",
-	.about = "Only the headers of a file's blocks are read, so damage inside a block is not "
+	.about = "Of a recording in several files, give them in order: each says whether it\n"
+		 "follows the one before it, or what is missing.\n"
+		 "\n"
+		 "Only the headers of a file's blocks are read, so damage inside a block is not "
 		 "found here:\n"
 		 "every command that reads the events finds it. --csv has a row a fact: file, "
 		 "key, value.\n",

@@ -7,6 +7,7 @@
 #define ANA_INFO_H
 
 #include "cmd.h"
+#include "part.h"
 
 struct type_sum { /* of one record type */
 	uint64_t n, stored;
@@ -20,6 +21,9 @@ struct info {
 	bool has_stored;
 	bool all; /* of META, and of loss: everything */
 	struct tape_end end;
+	struct part part;
+	struct part_gap gap; /* to the file before, where this and that are parts */
+	bool has_gap;
 };
 
 const char *info_loss_reason(uint8_t reason);

@@ -76,6 +76,22 @@ static void json_faults(struct info *i, struct json *j)
 	json_close(j, ']');
 }
 
+static void json_part(struct info *i, struct json *j)
+{
+	if (!i->part.any)
+		return;
+	json_cstr(j, "recording_id", i->part.id);
+	json_cstr(j, "recording_kind", i->part.kind);
+	json_u64(j, "part", i->part.number);
+	json_u64(j, "events_before", i->part.before);
+	json_bool(j, "last_part", i->part.last);
+	if (!i->has_gap || !i->gap.known || i->gap.backward)
+		return;
+	json_u64(j, "missing_parts", i->gap.first ? i->gap.last - i->gap.first + 1 : 0);
+	json_u64(j, "missing_events", i->gap.twice ? 0 : i->gap.events);
+	json_u64(j, "repeated_events", i->gap.twice ? i->gap.events : 0);
+}
+
 void info_json(struct info *i)
 {
 	const struct tape_file_info *f = tape_reader_info(input_reader(i->run->in));
@@ -103,6 +119,7 @@ void info_json(struct info *i)
 	json_u64(j, "chunk_bytes", i->bytes);
 	json_u64(j, "lost", i->end.lost);
 	json_u64(j, "late", i->n_stragglers);
+	json_part(i, j);
 	json_lists(i, j);
 	json_faults(i, j);
 	out_end_object(i->run->out);
@@ -172,6 +189,22 @@ static void csv_faults(struct info *i)
 			d[k].bytes, d[k].text);
 }
 
+static void csv_part(struct info *i)
+{
+	if (!i->part.any)
+		return;
+	csv_str(i, "recording_id", i->part.id);
+	csv_str(i, "recording_kind", i->part.kind);
+	csv_fmt(i, "part", "%" PRIu64, i->part.number);
+	csv_fmt(i, "events_before", "%" PRIu64, i->part.before);
+	csv_str(i, "last_part", i->part.last ? "true" : "false");
+	if (!i->has_gap || !i->gap.known || i->gap.backward)
+		return;
+	csv_fmt(i, "missing_parts", "%" PRIu64, i->gap.first ? i->gap.last - i->gap.first + 1 : 0);
+	csv_fmt(i, "missing_events", "%" PRIu64, i->gap.twice ? 0 : i->gap.events);
+	csv_fmt(i, "repeated_events", "%" PRIu64, i->gap.twice ? i->gap.events : 0);
+}
+
 void info_csv(struct info *i)
 {
 	const struct tape_file_info *f = tape_reader_info(input_reader(i->run->in));
@@ -196,6 +229,7 @@ void info_csv(struct info *i)
 	csv_fmt(i, "chunk_bytes", "%" PRIu64, i->bytes);
 	csv_fmt(i, "lost", "%" PRIu64, i->end.lost);
 	csv_fmt(i, "late", "%" PRIu64, i->n_stragglers);
+	csv_part(i);
 	csv_lists(i);
 	csv_faults(i);
 }

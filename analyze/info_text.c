@@ -104,9 +104,9 @@ static void print_size(struct info *i)
 /* The lines that tell how it was recorded; the rest (limits, sysctls) only with --all. */
 static bool is_short(const char *key)
 {
-	static const char *const prefixes[] = {"host",	  "machine",  "kernel.release", "note",
-					       "command", "option.",  "groups",		"probe.",
-					       "absent.", "identity", "repair."};
+	static const char *const prefixes[] = {
+		"host",	  "machine", "kernel.release", "note",	  "command",  "option.", "groups",
+		"probe.", "absent.", "identity",       "repair.", "trigger.", "dump.",	 "output."};
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (!strncmp(key, prefixes[i], strlen(prefixes[i])))
@@ -232,6 +232,22 @@ static void print_losses(struct info *i)
 		     d[k].bytes, d[k].text);
 }
 
+static void print_part(struct info *i)
+{
+	char text[128];
+
+	if (!i->part.any)
+		return;
+	line(i->run->out, "part",
+	     "%" PRIu64 " of recording %s (%s), %" PRIu64 " events before it%s", i->part.number,
+	     i->part.id, i->part.kind, i->part.before,
+	     i->part.last ? "; the last one" : "; more may follow");
+	if (!i->has_gap)
+		return;
+	part_tell(&i->gap, text, sizeof(text));
+	line(i->run->out, "", "%s", text);
+}
+
 void info_text(struct info *i)
 {
 	const struct tape_file_info *f = tape_reader_info(input_reader(i->run->in));
@@ -244,6 +260,7 @@ void info_text(struct info *i)
 	print_size(i);
 	line(o, "events", "%" PRIu64 ", and %" PRIu64 " things that existed", i->n_events,
 	     i->n_snapshot);
+	print_part(i);
 	print_losses(i);
 	print_meta(i, true);
 	if (i->all)

@@ -13,9 +13,9 @@
 #include "cmd.h"
 
 static const struct cmd *const commands[] = {
-	&cmd_info, &cmd_dump,  &cmd_rtt,    &cmd_connlat, &cmd_states, &cmd_events,
-	&cmd_life, &cmd_drops, &cmd_inerrs, &cmd_retrans, &cmd_resets, &cmd_listen,
-	&cmd_nic,  &cmd_top,   &cmd_delay,  &cmd_verify,  &cmd_repair, &cmd_cut,
+	&cmd_info,  &cmd_dump,	 &cmd_rtt,     &cmd_connlat, &cmd_states, &cmd_events, &cmd_life,
+	&cmd_drops, &cmd_inerrs, &cmd_retrans, &cmd_resets,  &cmd_listen, &cmd_nic,    &cmd_top,
+	&cmd_delay, &cmd_verify, &cmd_repair,  &cmd_compare, &cmd_cut,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -99,7 +99,7 @@ static int print_command_help(const struct cmd *cmd)
 
 	option_tables(cmd, &common, tables);
 	text_fmt(&t, "usage: tcptape %s [options] FILE%s\n%s; FILE - is standard input\n",
-		 cmd->name, cmd->many_files ? "..." : "", cmd->summary);
+		 cmd->name, cmd->many_files || cmd->at_once ? "..." : "", cmd->summary);
 	opt_help(tables, N_TABLES, &t);
 	if (cmd->about)
 		text_fmt(&t, "\n%s", cmd->about);
@@ -207,7 +207,7 @@ static void outlive_first_interrupt(void)
 static int run_file(const struct cmd *cmd, const char *path, struct common *common, struct out *out,
 		    struct fail *fail)
 {
-	struct cmd_run run = {.out = out, .path = path, .input_opts = &common->input, .fail = fail};
+	struct cmd_run run = {.out = out, .path = path, .input = &common->input, .fail = fail};
 	int rc;
 
 	if (cmd->opens_itself)
@@ -232,6 +232,24 @@ static int report_fail(const struct cmd *cmd, struct out *out, const struct fail
 	return out_flush(out) ? STATUS_FOUND : print_fail(cmd->name, fail);
 }
 
+/* All files are one question. */
+static int run_at_once(const struct cmd *cmd, int n_files, char **files, struct common *common,
+		       struct out *out)
+{
+	struct fail fail = {0};
+	struct cmd_run run = {.out = out,
+			      .path = files[0],
+			      .fail = &fail,
+			      .paths = files,
+			      .n_paths = n_files,
+			      .input = &common->input};
+
+	common->input.local_ports = cmd->local_ports;
+	if (cmd->run(&run) && !out_flush(out))
+		return report_fail(cmd, out, &fail);
+	return run.found ? STATUS_FOUND : STATUS_DONE;
+}
+
 static int run_files(const struct cmd *cmd, int n_files, char **files, struct common *common)
 {
 	struct out *out = out_new(&common->out);
@@ -242,7 +260,9 @@ static int run_files(const struct cmd *cmd, int n_files, char **files, struct co
 		fail_nomem(&fail);
 		return print_fail(cmd->name, &fail);
 	}
-	for (int i = 0; i < n_files && !out_flush(out); i++) {
+	if (cmd->at_once)
+		status = run_at_once(cmd, n_files, files, common, out);
+	for (int i = 0; !cmd->at_once && i < n_files && !out_flush(out); i++) {
 		if (!strcmp(files[i], "-"))
 			outlive_first_interrupt();
 		if (run_file(cmd, files[i], common, out, &fail) && !out_flush(out))
@@ -257,7 +277,7 @@ static int bad_usage(const struct cmd *cmd, struct fail *fail)
 {
 	print_fail(cmd->name, fail);
 	fprintf(stderr, "usage: tcptape %s [options] FILE%s (--help tells more)\n", cmd->name,
-		cmd->many_files ? "..." : "");
+		cmd->many_files || cmd->at_once ? "..." : "");
 	return STATUS_USAGE;
 }
 
@@ -269,7 +289,7 @@ static int run_command(const struct cmd *cmd, int argc, char **argv)
 	int n;
 
 	option_tables(cmd, &common, tables);
-	n = opt_parse(tables, N_TABLES, argc, argv, &fail);
+	n = opt_parse(tables, N_TABLES, argc, argv, cmd->n_before, &fail);
 	if (n >= 0 && common.help)
 		return print_command_help(cmd);
 	if (n < 0 || (cmd->check && cmd->check(&n, argv, &fail)))
@@ -278,7 +298,7 @@ static int run_command(const struct cmd *cmd, int argc, char **argv)
 		fail_set(&fail, STATUS_USAGE, "--json and --csv exclude each other");
 		return bad_usage(cmd, &fail);
 	}
-	if (!n || (n > 1 && !cmd->many_files)) {
+	if (!n || (n > 1 && !cmd->many_files && !cmd->at_once)) {
 		fail_set(&fail, STATUS_USAGE, n ? "takes one trace, not %d" : "which trace?", n);
 		return bad_usage(cmd, &fail);
 	}

@@ -10,7 +10,7 @@
 #include "layout.h"
 
 #define REPEAT_SCHEMA (64u << 20) /* bytes of file after which the schema is written again */
-#define TEXT_LEVEL 9		  /* of SCHEMA and META: written seldom, read by everyone */
+#define TEXT_LEVEL 19		  /* of SCHEMA and META: written seldom, read by everyone */
 
 void tape_blocks_init(struct tape_blocks *b, int fd, uint64_t file_id)
 {

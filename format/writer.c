@@ -31,6 +31,8 @@ struct tape_writer {
 	uint64_t n_stragglers_open;
 	uint64_t n_added; /* events handed in */
 	struct tape_absent absent;
+	void (*on_row)(void *ctx, const struct ev_head *row);
+	void *ctx;
 	struct mark marks[2]; /* before a chunk; at least END_ROOM apart, the older first */
 };
 
@@ -60,6 +62,8 @@ int tape_writer_open(struct tape_writer **ret, int fd, const struct tape_writer_
 	if (!w)
 		return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for a writer");
 	tape_blocks_init(&w->out, fd, opts->file_id);
+	w->on_row = opts->on_row;
+	w->ctx = opts->ctx;
 	w->chunk_events = opts->chunk_events ? opts->chunk_events : DEFAULT_CHUNK_EVENTS;
 	if (w->chunk_events > TAPE_MAX_EVENTS)
 		w->chunk_events = TAPE_MAX_EVENTS;
@@ -259,6 +263,8 @@ int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tap
 	if (rc)
 		return rc;
 	w->n_added += !snapshot;
+	if (snapshot && w->on_row)
+		w->on_row(w->ctx, e);
 	if (snapshot)
 		return is_full(w, w->snapshot) ? flush_snapshot(w, err) : 0;
 	w->n_stragglers_open += e->ts_ns < w->out.floor_ns;

@@ -31,6 +31,9 @@ struct tape_writer_opts {
 	/* Instead of the built-in schema and names: the text of one that tape_rows_fits. */
 	const char *schema;
 	size_t schema_len;
+	/* Sees each row of group snapshot that is added; NULL: nobody. */
+	void (*on_row)(void *ctx, const struct ev_head *row);
+	void *ctx;
 };
 
 struct tape_meta { /* one line of metadata; keys may repeat */

@@ -21,7 +21,7 @@ static void see(struct rec_series *s, struct ev_listen_queue *e, bool last)
 
 	moved = rec_series_moved(s, lo, ID_QUEUES, hi, queues, &before, &new_queues);
 	moved |= rec_series_moved(s, lo, ID_DROPS, hi, e->drops, &before, &new_drops);
-	e->sample = last ? LAST : s->interval_us ? REGULAR : FIRST;
+	e->sample = last ? LAST : s->interval_us && !s->all ? REGULAR : FIRST;
 	if (moved || queues || new_queues || e->sample != REGULAR)
 		rec_series_emit(s, &e->head);
 }

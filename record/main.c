@@ -128,9 +128,11 @@ static void summary(struct rec_session *s, const struct rec_options *o)
 	bool first = true;
 
 	rec_session_figures(s, &f);
-	fprintf(stderr, "%s: %s, %llu events in %.1f s", *path ? path : "standard output",
-		size_text(f.bytes, size), (unsigned long long)f.n_events,
-		(double)f.elapsed_ns / 1e9);
+	fprintf(stderr, "%s", *path ? path : "standard output");
+	if (f.n_files > 1)
+		fprintf(stderr, " and %u files before it", f.n_files - 1);
+	fprintf(stderr, ": %s, %llu events in %.1f s", size_text(f.bytes, size),
+		(unsigned long long)f.n_events, (double)f.elapsed_ns / 1e9);
 	for (int g = 0; g < TAPE_N_GROUPS; g++) {
 		if (!(o->groups >> g & 1))
 			continue;
@@ -154,6 +156,11 @@ static void summary(struct rec_session *s, const struct rec_options *o)
 	fprintf(stderr, "\n");
 	if (!o->no_snapshot)
 		fprintf(stderr, "  sockets at the start: %zu\n", f.n_socks);
+	if (f.n_pauses)
+		fprintf(stderr,
+			"  files have gaps, as they tell themselves: %u times nothing could be "
+			"written; of these events %llu are in none\n",
+			f.n_pauses, (unsigned long long)f.n_unwritten);
 	if (*trouble)
 		fprintf(stderr, "  %s\n", trouble);
 	if (o->stacks && *rec_session_choice(s)->no_stacks)
@@ -224,7 +231,7 @@ int main(int argc, char **argv)
 {
 	struct rec_options o;
 	struct rec_error err;
-	static char help[4096];
+	static char help[8192];
 
 	if (rec_options_parse(&o, argc, argv, &err) < 0)
 		return complain(&err, EXIT_USAGE);

@@ -21,11 +21,14 @@
  *   loss.kprobe           "unknown" if a kprobe is in use: its own misses cannot be read
  *   sysctl.NAME           net.ipv4.tcp_* and others of a fixed list, own network namespace
  * and in a second block, when recording ended:
- *   end.reason            "signal", "duration", "command", "reader" (of the pipe left)
+ *   end.reason            "signal", "duration", "command", "reader" (of the pipe left); "rotate",
+ *                         "dump": the recording went on
  *   end.cpu_us            CPU time of the recorder, user and system, while it recorded
  *   end.rss_kb            its memory then
  *   end.bpf_ns, end.bpf_runs   time and runs of the probes, if kernel.bpf_stats_enabled is set
  *   end.forced            records that left the hold-back buffer too early, if any
+ *   recording.*, dump.*, trigger.*, output.trouble   of a recording that makes several files
+ *                         (session_file.c, session_ring.c; docs/format.md has them all)
  *   snapshot              "12 sockets in 3 namespaces"
  *   snapshot.trouble      what the snapshot lacks, if anything
  *   sample.trouble        what the samples of counters, listen and nic lack, if anything

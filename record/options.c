@@ -8,12 +8,12 @@
 #include <string.h>
 
 #include "options.h"
+#include "options_parts.h"
 
 #define DEFAULT_BULK (8u << 20)
 #define DEFAULT_INTERVAL 1000000000u /* ns */
 #define MIN_BULK (128u << 10)
 #define MAX_BULK (1u << 30) /* the kernel takes no more than 2^32 / 4 bytes, rounded down */
-#define HINT " (see tcptape-record --help)"
 
 static const struct group_row {
 	const char *name;
@@ -187,6 +187,13 @@ static const struct option_row rows[] = {
 		"power of two; default 8M", set_buffer, 0},
 	{0, "interval", "SECONDS", "between samples of counters, listen and nic; fractions are allowed;\n"
 		"default 1", set_interval, 0},
+	{0, "rotate", "SIZE|SECONDS", "a new file when one has that size (as 100M) or is that old; given\n"
+		"twice: whichever comes first. Files of -o web.tcptape are called\n"
+		"web-000001.tcptape and so on; each is complete in itself, and a\n"
+		"full disk makes a gap that is told in the next one. SIGUSR2: now",
+		rec_option_rotate, 0},
+	{0, "keep", "N", "of files of that name keep the newest N, remove the others, of\n"
+		"earlier recordings too", rec_option_keep, 0},
 	{0, "level", "N", "zstd level, 1 to 19; default 3", set_level, 0},
 	{0, "note", "TEXT", "text to keep in the file", set_note, 0},
 	{0, "no-snapshot", NULL, "do not list the sockets that exist at the start (the list takes\n"
@@ -298,7 +305,9 @@ int rec_options_parse(struct rec_options *o, int argc, char **argv, struct rec_e
 		if (apply(o, row, optarg, err) < 0)
 			return -1;
 	}
-	return take_command(o, argc, argv, err);
+	if (take_command(o, argc, argv, err) < 0)
+		return -1;
+	return o->help || o->version || o->list ? 0 : rec_options_check(o, err);
 }
 
 static void help_row(char *buf, size_t len, const struct option_row *row)

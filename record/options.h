@@ -14,7 +14,7 @@
 #include "groups.h"
 #include "fail.h"
 
-#define REC_MAX_GIVEN 32
+#define REC_MAX_GIVEN 64
 
 struct rec_given { /* an option as the user gave it */
 	const char *name, *value;
@@ -27,13 +27,29 @@ struct rec_options {
 	uint64_t duration_ns; /* 0: no end */
 	uint64_t interval_ns; /* between samples */
 	uint64_t bulk_bytes;  /* of the bulk ring, a power of two; the control rings have half */
-	int level;	      /* zstd; 0: the writer's default */
-	const char *note;     /* NULL: none */
+	uint64_t rotate_bytes, rotate_ns; /* a new file then; 0: not for that */
+	unsigned keep;			  /* so many files; 0: all */
+	int level;			  /* zstd; 0: the writer's default */
+	const char *note;		  /* NULL: none */
 	bool no_snapshot, stacks, syscalls, force, list, help, version;
 	char **command; /* NULL-terminated argv of COMMAND, NULL: none */
 	struct rec_given given[REC_MAX_GIVEN];
 	size_t n_given;
 };
+
+/*
+ * What the options need while recording, so after privileges were given up:
+ *   new_files  files are made in the folder of -o, the oldest removed: openat, unlinkat, fchown and
+ *              fchmod by a descriptor of the folder that is opened before (rotate.h)
+ *   snapshots  sockets and their owners are listed again: bpf_iter_create, setns to network
+ *              namespaces (CAP_SYS_ADMIN), /proc/PID/fd of others (CAP_SYS_PTRACE,
+ *              CAP_DAC_READ_SEARCH). Without that, later files say what their snapshot lacks.
+ */
+struct rec_needs {
+	bool new_files, snapshots;
+};
+
+struct rec_needs rec_options_needs(const struct rec_options *o);
 
 /* -1 with a text that ends with a hint: a usage error. */
 int rec_options_parse(struct rec_options *o, int argc, char **argv, struct rec_error *err);

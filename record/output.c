@@ -11,7 +11,7 @@
 #include "output.h"
 #include "sudo.h"
 
-static void default_path(char *buf, size_t len)
+void rec_output_default(char *buf, size_t len)
 {
 	char host[256] = "host", when[32];
 	time_t now = time(NULL);
@@ -69,13 +69,14 @@ static int open_path(struct rec_output *out, bool force, struct rec_error *err)
 {
 	int flags = O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
 	struct stat st;
-	bool special = !lstat(out->path, &st) && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
+	bool special = !fstatat(out->dir_fd, out->name, &st, AT_SYMLINK_NOFOLLOW) &&
+		       (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
 
 	if (!special)
-		out->fd = open(out->path, flags | O_CREAT | O_EXCL, 0600);
+		out->fd = openat(out->dir_fd, out->name, flags | O_CREAT | O_EXCL, 0600);
 	out->created = out->fd >= 0;
 	if (special || (out->fd < 0 && errno == EEXIST && force))
-		out->fd = open(out->path, flags);
+		out->fd = openat(out->dir_fd, out->name, flags);
 	if (out->fd < 0)
 		return open_failed(out->path, errno, err);
 	if (fstat(out->fd, &st) < 0)
@@ -91,14 +92,31 @@ static int open_path(struct rec_output *out, bool force, struct rec_error *err)
 
 int rec_output_open(struct rec_output *out, const char *path, bool force, struct rec_error *err)
 {
-	*out = (struct rec_output){.fd = -1, .held_fd = -1};
+	*out = (struct rec_output){.fd = -1, .held_fd = -1, .dir_fd = AT_FDCWD, .name = out->path};
 	if (path && strlen(path) >= sizeof(out->path))
 		return rec_fail(err, "the name of the output file is too long");
 	if (path)
 		memcpy(out->path, path, strlen(path) + 1);
 	else
-		default_path(out->path, sizeof(out->path));
+		rec_output_default(out->path, sizeof(out->path));
 	return path && !strcmp(path, "-") ? open_stdout(out, err) : open_path(out, force, err);
+}
+
+int rec_output_open_at(struct rec_output *out, int dir_fd, const char *dir, const char *name,
+		       int *ret_errno, struct rec_error *err)
+{
+	size_t at;
+
+	*out = (struct rec_output){.fd = -1, .held_fd = -1, .dir_fd = dir_fd, .regular = true};
+	at = (size_t)snprintf(out->path, sizeof(out->path), "%s", dir);
+	snprintf(out->path + at, sizeof(out->path) - at, "%s", name);
+	out->name = out->path + at;
+	out->fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	*ret_errno = errno;
+	out->created = out->fd >= 0;
+	if (out->fd < 0)
+		return open_failed(out->path, *ret_errno, err);
+	return make_ours(out, err);
 }
 
 static int empty(struct rec_output *out, struct rec_error *err)
@@ -183,7 +201,7 @@ int rec_output_close(struct rec_output *out, bool remove, struct rec_error *err)
 	r = close(out->fd);
 	out->fd = -1;
 	if (remove && out->created)
-		unlink(out->path);
+		unlinkat(out->dir_fd, out->name, 0);
 	if (r < 0)
 		return rec_fail(err, "closing %s: %s", out->path, strerror(errno));
 	return 0;

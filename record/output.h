@@ -6,17 +6,23 @@
 #define REC_OUTPUT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fail.h"
 
 struct rec_output {
-	int fd;	      /* to write to; of a memory file while the start is held back */
-	int held_fd;  /* then the file itself, else -1 */
-	bool regular; /* a file that can be cut back */
-	bool created; /* by us: may be removed if nothing was recorded */
-	char path[4096];
+	int fd;		 /* to write to; of a memory file while the start is held back */
+	int held_fd;	 /* then the file itself, else -1 */
+	bool regular;	 /* a file that can be cut back */
+	bool created;	 /* by us: may be removed if nothing was recorded */
+	char path[4096]; /* as it is shown */
+	int dir_fd;	 /* the folder that name is in: AT_FDCWD, or the caller's */
+	const char *name;
 };
+
+/* HOST-YYYYmmddTHHMMSSZ.tcptape */
+void rec_output_default(char *buf, size_t len);
 
 /*
  * Open path; NULL: a name made of host and time; "-": standard output, unless it is a terminal. A
@@ -25,6 +31,13 @@ struct rec_output {
  * waits for its reader.
  */
 int rec_output_open(struct rec_output *out, const char *path, bool force, struct rec_error *err);
+
+/*
+ * The same for a new file `name` in a folder that was opened before, whose path is `dir`: so it
+ * works after privileges were given up, and after the folder was moved. -1, errno in *ret_errno.
+ */
+int rec_output_open_at(struct rec_output *out, int dir_fd, const char *dir, const char *name,
+		       int *ret_errno, struct rec_error *err);
 
 /*
  * Before the first byte is written. An existing file is emptied, and gets the owner and mode of a

@@ -10,6 +10,8 @@
 
 #include "owners.h"
 
+#define BREATH_FDS 512
+
 struct table { /* inode -> row, open addressing */
 	struct ev_snap_sock *socks;
 	uint32_t *rows; /* index + 1, 0 free */
@@ -89,29 +91,37 @@ static void count(struct table *t, uint64_t inode, struct process *p,
 		s->n_owners++;
 }
 
-static void scan_process(struct table *t, unsigned pid, const struct rec_cgroup_mount *m)
+/* -1: breathe said so. */
+static int scan_process(struct table *t, unsigned pid, const struct rec_cgroup_mount *m,
+			int (*breathe)(void *ctx), void *ctx)
 {
 	struct process p = {.pid = pid};
 	char path[40], target[64];
 	struct dirent *e;
+	unsigned n_read = 0;
+	int r = 0;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/proc/%u/fd", pid);
 	dir = opendir(path);
 	if (!dir)
-		return;
-	while ((e = readdir(dir))) {
+		return 0;
+	while (!r && (e = readdir(dir))) {
 		ssize_t n = readlinkat(dirfd(dir), e->d_name, target, sizeof(target) - 1);
 
+		if (breathe && ++n_read % BREATH_FDS == 0)
+			r = breathe(ctx);
 		if (n <= 8 || memcmp(target, "socket:[", 8))
 			continue;
 		target[n] = '\0';
 		count(t, strtoull(target + 8, NULL, 10), &p, m);
 	}
 	closedir(dir);
+	return r;
 }
 
-int rec_owners_find(struct ev_snap_sock *socks, size_t n, const struct rec_cgroup_mount *m)
+int rec_owners_find(struct ev_snap_sock *socks, size_t n, const struct rec_cgroup_mount *m,
+		    int (*breathe)(void *ctx), void *ctx)
 {
 	DIR *dir = n ? opendir("/proc") : NULL;
 	struct dirent *e;
@@ -120,12 +130,12 @@ int rec_owners_find(struct ev_snap_sock *socks, size_t n, const struct rec_cgrou
 
 	if (!dir)
 		return 0;
-	r = table_init(&t, socks, n);
+	r = table_init(&t, socks, n) < 0 ? REC_OWNERS_NO_MEMORY : 0;
 	while (!r && (e = readdir(dir))) {
 		unsigned long pid = strtoul(e->d_name, NULL, 10);
 
 		if (pid)
-			scan_process(&t, (unsigned)pid, m);
+			r = scan_process(&t, (unsigned)pid, m, breathe, ctx);
 	}
 	free(t.rows);
 	free(t.seen);

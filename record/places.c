@@ -133,6 +133,12 @@ void rec_places_forget_netns(struct rec_places *p)
 	memset(&p->netns, 0, sizeof(p->netns));
 }
 
+void rec_places_forget(struct rec_places *p)
+{
+	memset(&p->netns, 0, sizeof(p->netns));
+	memset(&p->cgroups, 0, sizeof(p->cgroups));
+}
+
 int rec_places_resolve(struct rec_places *p, struct tape_writer *w, struct tape_error *err)
 {
 	struct rec_netns_list l;

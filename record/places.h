@@ -49,6 +49,9 @@ int rec_places_add_netns(struct rec_places *p, const struct rec_netns_list *l,
  */
 void rec_places_forget_netns(struct rec_places *p);
 
+/* All rows were forgotten, of cgroups too: they count as not met. */
+void rec_places_forget(struct rec_places *p);
+
 /* Find the namespaces that were met since the call before: reads /proc if there are any. */
 int rec_places_resolve(struct rec_places *p, struct tape_writer *w, struct tape_error *err);
 

@@ -176,6 +176,8 @@ void rec_sampler_take(struct rec_sampler *p, bool last)
 	if (p->stale || p->series.n_samples % LOOK_EVERY == LOOK_EVERY - 1)
 		look_for_netns(p);
 	rec_series_begin(&p->series, now);
+	p->series.all = p->all_next;
+	p->all_next = false;
 	sample_all(p, last);
 	if (p->groups >> TAPE_GROUP_nic & 1 && attached(p, "nic_queue", &row))
 		rec_nic_sample_queues(&p->nic, &p->series, p->object->nic_fd);

@@ -26,6 +26,7 @@ struct rec_sampler {
 	struct rec_sampled_netns *netns; /* [0] is our own */
 	size_t n_netns, cap_netns;
 	int home;	 /* descriptor of our own namespace; -1: nothing to sample */
+	bool all_next;	 /* the next sample has everything, as the first */
 	bool any, stale; /* any: something is sampled; stale: look for namespaces again */
 	uint32_t groups;
 	uint64_t interval_ns, next_ns; /* next_ns: UINT64_MAX never */

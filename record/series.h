@@ -32,6 +32,7 @@ struct rec_series {
 	uint32_t n_samples;   /* so far, with the one that is being taken; from 1 */
 	uint32_t interval_us; /* since the sample before; 0 in the first */
 	uint64_t ts_ns;	      /* of the sample that is being taken */
+	bool all;	      /* what has not moved is sampled too */
 	bool failed;	      /* there was no memory for something */
 };
 

@@ -78,6 +78,9 @@ void rec_session_free(struct rec_session *s)
 	rec_command_cancel(&s->command);
 	tape_writer_free(s->writer);
 	rec_output_close(&s->out, false, &ignored);
+	rec_parts_fini(&s->parts);
+	rec_labels_fini(&s->labels);
+	rec_meta_free(&s->head);
 	for (unsigned i = 0; i < s->object.n_rings; i++)
 		rec_ring_close(&s->rings[i]);
 	rec_drain_fini(&s->drain);
@@ -98,21 +101,25 @@ void rec_session_free(struct rec_session *s)
 
 void rec_session_figures(struct rec_session *s, struct rec_figures *ret)
 {
-	struct tape_writer_stats st;
+	struct tape_writer_stats st = {0};
 
 	*ret = (struct rec_figures){0};
-	tape_writer_stats(s->writer, &st);
+	if (s->writer)
+		tape_writer_stats(s->writer, &st);
 	memcpy(ret->events, s->events, sizeof(ret->events));
-	ret->n_events = rec_session_n_events(s);
+	ret->n_events = rec_session_n_events(s) - s->n_unwritten;
+	ret->n_files = s->part;
+	ret->n_pauses = s->n_pauses;
+	ret->n_unwritten = s->n_unwritten;
 	ret->lost = s->loss.total;
-	ret->stragglers = st.n_stragglers;
-	ret->bytes = tape_writer_offset(s->writer);
+	ret->stragglers = s->stragglers_before + st.n_stragglers;
+	ret->bytes = s->bytes_before + (s->writer ? tape_writer_offset(s->writer) : 0);
 	ret->elapsed_ns = rec_now_ns() - s->start_ns;
 	ret->cpu_ns = rec_own_cpu_ns() - s->cpu_start_ns;
 	ret->rss_kb = rss_kb();
 	for (int i = 0; i < TAPE_N_RINGS; i++)
 		ret->mapped_bytes += 2 * s->object.ring_bytes[i] * s->object.split;
-	ret->n_socks = s->snapshot.n_socks;
+	ret->n_socks = s->n_socks;
 	rec_loss_run_time(&s->loss, &ret->bpf_ns, &ret->bpf_runs);
 }
 
@@ -128,6 +135,8 @@ const char *rec_session_path(const struct rec_session *s)
 
 const char *rec_session_trouble(const struct rec_session *s)
 {
+	if (s->n_pauses)
+		return s->pause_error.text;
 	return *s->snapshot.trouble ? s->snapshot.trouble : s->sampler.trouble;
 }
 

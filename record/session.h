@@ -25,7 +25,9 @@ struct rec_figures {
 	uint64_t bpf_ns, bpf_runs;   /* 0 unless kernel.bpf_stats_enabled */
 	uint64_t rss_kb;	     /* now; mapped_bytes of it are the rings' pages, seen twice */
 	uint64_t mapped_bytes;
-	size_t n_socks; /* in the snapshot */
+	size_t n_socks;		    /* in the first snapshot */
+	unsigned n_files, n_pauses; /* pauses: the disk was full */
+	uint64_t n_unwritten;	    /* counted in `events`, but in no file */
 };
 
 /* Called about once a second while recording. */

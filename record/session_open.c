@@ -5,18 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 
 #include "clock.h"
 #include "identity.h"
-#include "meta.h"
 #include "schema.h"
 #include "session_parts.h"
-
-#ifndef TCPTAPE_VERSION
-#define TCPTAPE_VERSION "unknown"
-#endif
 
 #define HOLD_NS 10000000ull
 #define QUEUE_BYTES (1u << 20) /* a ring; 10 ms of more than half a million events a second */
@@ -30,6 +24,10 @@ static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *a
 	rec_identity_complete(record, ahead);
 	if (!s->choice.has_cookies)
 		rec_generation_see(&s->generation, record);
+	if (!s->writer) { /* the disk is full: it will be in no file */
+		s->loss.total++;
+		return 0;
+	}
 	r = rec_symbols_see(&s->symbols, record, s->writer, &s->werr);
 	if (r >= 0)
 		r = rec_stacks_see(&s->stacks, &s->symbols, record, s->writer, &s->werr);
@@ -119,47 +117,11 @@ static int watch_all(struct rec_session *s, const sigset_t *signals, struct rec_
 	return 0;
 }
 
-static int start_file(struct rec_session *s, struct rec_error *err)
-{
-	struct tape_writer_opts opts = {
-		.writer = "tcptape-record " TCPTAPE_VERSION,
-		.n_cpus = s->object.n_cpus,
-		.start_ns = s->start_ns,
-		.level = s->options->level,
-		.names = s->names,
-	};
-	struct rec_meta meta = {0};
-	int r;
-
-	if (getrandom(&opts.file_id, sizeof(opts.file_id), 0) != sizeof(opts.file_id))
-		return rec_fail(err, "getrandom: %s", strerror(errno));
-	rec_meta_host(&meta);
-	rec_meta_options(&meta, s->options);
-	rec_meta_probes(&meta, s->options, &s->object, &s->choice, &s->loss);
-	rec_meta_add(&meta, "identity", "%s",
-		     s->choice.has_cookies ? "socket cookies"
-					   : "numbers given by the recorder (Linux before 5.12)");
-	rec_meta_sysctls(&meta);
-	s->clock = rec_clock_read();
-	r = tape_writer_open(&s->writer, s->out.fd, &opts, &s->werr);
-	if (!r)
-		r = tape_writer_meta(s->writer, meta.lines, meta.n, &s->werr);
-	if (!r)
-		r = tape_writer_clock(s->writer, &s->clock, &s->werr);
-	if (!r && !s->options->no_snapshot)
-		r = rec_snapshot_take(&s->object, &s->places,
-				      s->choice.has_cookies ? NULL : &s->generation, s->writer,
-				      &s->snapshot, &s->werr);
-	if (!r)
-		r = tape_writer_flush(s->writer, 0, &s->werr);
-	rec_meta_free(&meta);
-	if (r < 0 && s->out.held_fd < 0)
-		rec_output_cut(&s->out, 0);
-	return r < 0 ? rec_session_writer_failed(s, err) : 0;
-}
-
-/* The signals that end a recording, blocked from now on. SIGHUP stays ignored under nohup. */
-static void block_signals(sigset_t *set)
+/*
+ * The signals that end a recording, or (with parts) begin another file, blocked from now on. SIGHUP
+ * stays ignored under nohup.
+ */
+static void block_signals(sigset_t *set, bool parts)
 {
 	struct sigaction hup;
 
@@ -167,6 +129,8 @@ static void block_signals(sigset_t *set)
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGCHLD);
+	if (parts)
+		sigaddset(set, SIGUSR2);
 	if (!sigaction(SIGHUP, NULL, &hup) && hup.sa_handler != SIG_IGN)
 		sigaddset(set, SIGHUP);
 	sigprocmask(SIG_BLOCK, set, NULL);
@@ -207,6 +171,18 @@ static int open_generation(struct rec_session *s, struct rec_error *err)
 	return 0;
 }
 
+static int open_output(struct rec_session *s, struct rec_error *err)
+{
+	const struct rec_options *o = s->options;
+	int e;
+
+	if (!rec_options_needs(o).new_files)
+		return rec_output_open(&s->out, o->output, o->force, err);
+	if (rec_parts_init(&s->parts, o->output, o->keep, err) < 0)
+		return -1;
+	return rec_parts_open(&s->parts, &s->out, &e, err);
+}
+
 static int open_all(struct rec_session *s, struct rec_error *err)
 {
 	const struct rec_options *o = s->options;
@@ -217,9 +193,9 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 		return -1;
 	if (!tried)
 		return need_privilege(err);
-	if (rec_output_open(&s->out, o->output, o->force, err) < 0)
+	if (open_output(s, err) < 0)
 		return -1;
-	block_signals(&signals);
+	block_signals(&signals, rec_file_is_part(s));
 	if (o->command && rec_command_fork(&s->command, o->command, err) < 0)
 		return -1;
 	rec_places_init(&s->places);
@@ -229,7 +205,8 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 	if (attach(s, err) < 0 || open_generation(s, err) < 0 || watch_all(s, &signals, err) < 0)
 		return -1;
 	/* a COMMAND that cannot run leaves no file, and the old one as it was */
-	if (rec_output_begin(&s->out, o->command != NULL, err) < 0 || start_file(s, err) < 0)
+	if (rec_output_begin(&s->out, o->command != NULL, err) < 0 ||
+	    rec_file_prepare(s, err) < 0 || rec_file_first(s, err) < 0)
 		return -1;
 	malloc_trim(0); /* the kernel's type information was some 20 MB */
 	return 0;
@@ -243,6 +220,7 @@ int rec_session_open(struct rec_session **ret, const struct rec_options *o, stru
 	if (!s)
 		return rec_fail(err, "no memory");
 	s->options = o;
+	s->parts.dir_fd = -1;
 	s->signal_fd = s->epoll_fd = s->out.fd = s->out.held_fd = s->command.go_fd =
 		s->places.mount.fd = s->symbols.fd = -1;
 	if (open_all(s, err) < 0) {

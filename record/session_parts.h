@@ -8,11 +8,14 @@
 #include "command.h"
 #include "drain.h"
 #include "generation.h"
+#include "labels.h"
 #include "loss.h"
+#include "meta.h"
 #include "object.h"
 #include "output.h"
 #include "places.h"
 #include "ring.h"
+#include "rotate.h"
 #include "sampler.h"
 #include "session.h"
 #include "snapshot.h"
@@ -37,7 +40,8 @@ struct rec_session {
 	struct rec_stacks stacks;
 	char *names; /* lines of the schema that this kernel gives; NULL none */
 	struct rec_snapshot_result snapshot;
-	struct tape_writer *writer;
+	size_t n_socks;		    /* in the first one */
+	struct tape_writer *writer; /* NULL: between files, since the disk is full */
 	struct tape_error werr;
 	struct tape_clock clock; /* the last one written */
 	int signal_fd, epoll_fd;
@@ -49,7 +53,69 @@ struct rec_session {
 	uint64_t n_refused; /* records that the writer did not take */
 	uint64_t events[TAPE_N_GROUPS];
 	uint8_t group_of[256]; /* by event id */
+
+	/* files (session_file.c) */
+	struct rec_meta head; /* what each begins with */
+	uint64_t recording_id;
+	struct rec_parts parts; /* dir_fd -1: there is one file only */
+	struct rec_labels labels;
+	unsigned part;	  /* number of the file, from 1 */
+	uint64_t part_ns; /* when it was begun */
+	bool next_asked;  /* SIGUSR2 */
+	uint64_t events_before, lost_told, stragglers_before, bytes_before; /* in files before */
+	uint64_t breath_at;
+	/* where files could not be written */
+	unsigned n_pauses;
+	uint64_t paused_ns; /* since then there is no file; 0: there is */
+	uint64_t retry_ns;
+	uint64_t n_given_up;  /* by the last rescue */
+	uint64_t n_unwritten; /* events that were counted, but are in no file */
+	struct rec_error pause_error;
 };
+
+/* ---- session_file.c ---- */
+
+static inline bool rec_file_is_part(const struct rec_session *s)
+{
+	return s->parts.dir_fd >= 0;
+}
+
+/* What all files say of the recording. */
+int rec_file_prepare(struct rec_session *s, struct rec_error *err);
+
+/* Begin the first one: its head, and the list of sockets. */
+int rec_file_first(struct rec_session *s, struct rec_error *err);
+
+/* It is time for the next file; and when that is for sure. */
+uint64_t rec_file_due_ns(const struct rec_session *s);
+bool rec_file_is_due(const struct rec_session *s);
+
+/* Complete this one, if there is one, and begin the next. -1: s->werr. */
+int rec_file_next(struct rec_session *s);
+
+/* The last blocks of a file. */
+int rec_file_end(struct rec_session *s, const char *reason);
+
+/*
+ * After an error of writing: leave a file that says what it lacks, and is closed. If there is no
+ * room for that, give up the last chunks; if even so there is none, end with a whole block.
+ * n_waiting: events that will not be written either.
+ */
+void rec_file_rescue(struct rec_session *s, uint64_t n_waiting);
+
+/* The same, and then go on without a file until there is room for one. */
+bool rec_file_can_pause(const struct rec_session *s);
+void rec_file_pause(struct rec_session *s);
+
+/* ---- session_run.c ---- */
+
+/* Read the rings, once. */
+int rec_session_drain(struct rec_session *s);
+
+/* Write losses, clock and places as they are now. */
+int rec_session_complete(struct rec_session *s);
+
+/* ---- session.c ---- */
 
 /*
  * Look at the kernel; *ret_tried: whether programs could be loaded to find out. *ret_names, if not

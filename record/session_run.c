@@ -43,6 +43,10 @@ static void on_signal(struct rec_session *s, const struct signalfd_siginfo *si)
 {
 	bool running = s->command_started && !rec_command_ended(&s->command, false);
 
+	if (si->ssi_signo == SIGUSR2) {
+		s->next_asked = true;
+		return;
+	}
 	if (si->ssi_signo == SIGCHLD) {
 		if (s->command_started && !running)
 			stop(s, "command");
@@ -83,6 +87,8 @@ static void wait_for_work(struct rec_session *s)
 		until = s->sampler.next_ns;
 	if (end < until)
 		until = end;
+	if (rec_file_due_ns(s) < until)
+		until = rec_file_due_ns(s);
 	ms = until > now ? (int)((until - now + MS - 1) / MS) : 0;
 	n = epoll_wait(s->epoll_fd, events, REC_MAX_RINGS + 2, ms);
 	for (int i = 0; i < n; i++) {
@@ -114,6 +120,11 @@ static int drain_once(struct rec_session *s, uint64_t now_ns)
 	return rec_drain_run(&s->drain, now_ns);
 }
 
+int rec_session_drain(struct rec_session *s)
+{
+	return drain_once(s, rec_now_ns());
+}
+
 static int drain(struct rec_session *s)
 {
 	uint64_t since;
@@ -124,7 +135,7 @@ static int drain(struct rec_session *s)
 	if (r < 0)
 		return r;
 	s->drain_at = r == 1 ? 0 : rec_now_ns() + DRAIN_NS;
-	since = tape_writer_open_since(s->writer);
+	since = s->writer ? tape_writer_open_since(s->writer) : 0;
 	if (since && rec_now_ns() > since + CHUNK_NS)
 		return tape_writer_flush(s->writer, s->drain.floor_ns, &s->werr);
 	return 0;
@@ -167,14 +178,28 @@ static int write_losses(struct rec_session *s)
 	return rec_loss_poll(&s->loss, bad.to_ns, s->writer, &s->werr);
 }
 
+static int write_now(struct rec_session *s, bool always)
+{
+	if (s->labels.forgot)
+		rec_places_forget(&s->places);
+	s->labels.forgot = false;
+	if (write_losses(s) < 0 || write_clock(s, always) < 0)
+		return -1;
+	return rec_places_resolve(&s->places, s->writer, &s->werr);
+}
+
+int rec_session_complete(struct rec_session *s)
+{
+	return write_now(s, true);
+}
+
 static int every_second(struct rec_session *s, rec_tick_fn *tick, void *ctx)
 {
 	struct rec_figures f;
 
 	s->tick_at = rec_now_ns() + TICK_NS;
 	s->sampler.stale |= s->places.n_pending != 0;
-	if (write_losses(s) < 0 || write_clock(s, false) < 0 ||
-	    rec_places_resolve(&s->places, s->writer, &s->werr) < 0)
+	if (s->writer && write_now(s, false) < 0)
 		return -1;
 	if (tick) {
 		rec_session_figures(s, &f);
@@ -186,51 +211,20 @@ static int every_second(struct rec_session *s, rec_tick_fn *tick, void *ctx)
 /* Detach, take what is left in the rings, and complete the file. */
 static int finish(struct rec_session *s)
 {
-	struct rec_meta meta = {0};
-	struct rec_figures f;
+	char trouble[sizeof(s->object.netfilter.trouble)];
 	int r = 1;
 
 	rec_sampler_take(&s->sampler, true);
-	if (*s->object.netfilter.trouble)
-		rec_meta_add(&meta, "netfilter.trouble", "%s", s->object.netfilter.trouble);
+	memcpy(trouble, s->object.netfilter.trouble, sizeof(trouble));
 	rec_object_detach(&s->object);
-	while (r == 1)
-		r = drain_once(s, UINT64_MAX);
-	if (r < 0 || write_losses(s) < 0 || write_clock(s, true) < 0 ||
-	    rec_places_resolve(&s->places, s->writer, &s->werr) < 0)
+	memcpy(s->object.netfilter.trouble, trouble, sizeof(trouble));
+	if (!s->writer)
+		r = rec_file_next(s);
+	while (r >= 0 && (r = drain_once(s, UINT64_MAX)) == 1)
+		;
+	if (r < 0 || rec_session_complete(s) < 0)
 		return -1;
-	rec_session_figures(s, &f);
-	rec_meta_add(&meta, "end.reason", "%s", s->reason);
-	rec_meta_add(&meta, "end.cpu_us", "%llu", (unsigned long long)f.cpu_ns / 1000);
-	rec_meta_add(&meta, "end.rss_kb", "%llu", (unsigned long long)f.rss_kb);
-	if (f.bpf_runs) {
-		rec_meta_add(&meta, "end.bpf_ns", "%llu", (unsigned long long)f.bpf_ns);
-		rec_meta_add(&meta, "end.bpf_runs", "%llu", (unsigned long long)f.bpf_runs);
-	}
-	if (s->drain.n_forced)
-		rec_meta_add(&meta, "end.forced", "%llu", (unsigned long long)s->drain.n_forced);
-	if (!s->choice.has_cookies) {
-		rec_meta_add(&meta, "identity.doubtful", "%llu",
-			     (unsigned long long)s->generation.n_doubtful);
-		rec_meta_add(&meta, "identity.without", "%llu",
-			     (unsigned long long)s->generation.n_without);
-	}
-	rec_meta_add(&meta, "snapshot", "%zu sockets in %zu namespaces", s->snapshot.n_socks,
-		     s->snapshot.n_netns);
-	if (*s->snapshot.trouble)
-		rec_meta_add(&meta, "snapshot.trouble", "%s", s->snapshot.trouble);
-	if (*rec_symbols_trouble(&s->symbols))
-		rec_meta_add(&meta, "symbols.trouble", "%s", rec_symbols_trouble(&s->symbols));
-	if (s->choice.stacks && *s->choice.no_stacks)
-		rec_meta_add(&meta, "stacks.trouble", "%s", s->choice.no_stacks);
-	if (s->stacks.n_refused)
-		rec_meta_add(&meta, "stacks.refused", "%llu",
-			     (unsigned long long)s->stacks.n_refused);
-	if (*s->sampler.trouble)
-		rec_meta_add(&meta, "sample.trouble", "%s", s->sampler.trouble);
-	r = tape_writer_meta(s->writer, meta.lines, meta.n, &s->werr);
-	rec_meta_free(&meta);
-	return r < 0 ? r : tape_writer_close(s->writer, rec_now_ns(), &s->werr);
+	return rec_file_end(s, s->reason);
 }
 
 static int count_event(void *ctx, struct ev_head *record, const struct rec_queue *ahead)
@@ -253,62 +247,40 @@ static uint64_t count_waiting(struct rec_session *s)
 	return n;
 }
 
-/* The last blocks of a file that could not be written to its end; they say so. */
-static int put_rescued_end(struct rec_session *s, uint64_t from_ns, uint64_t count,
-			   struct tape_error *err)
-{
-	const struct tape_meta meta = {"end.reason", "error"};
-	struct tape_loss loss = {.from_ns = from_ns ? from_ns : s->start_ns,
-				 .to_ns = rec_now_ns(),
-				 .count = count ? count : 1,
-				 .cpu = TAPE_CPU_UNKNOWN,
-				 .reason = TAPE_LOSS_UNRECORDED};
-
-	if (tape_writer_loss(s->writer, &loss, 1, err) < 0 ||
-	    rec_loss_poll(&s->loss, loss.to_ns, s->writer, err) < 0 ||
-	    tape_writer_meta(s->writer, &meta, 1, err) < 0)
-		return -1;
-	return tape_writer_close(s->writer, rec_now_ns(), err);
-}
-
-/*
- * After an error of writing: leave a file that says what it lacks, and is closed. If there is no
- * room for that, give up the last chunks; if even so there is none, end with a whole block.
- */
+/* After an error of writing that ends the recording. */
 static void rescue(struct rec_session *s)
 {
-	uint64_t n_waiting, n_unwritten, last_ns;
-	struct tape_writer_stats st;
-	struct tape_error ignored;
+	uint64_t n_waiting;
 
-	if (!s->out.regular)
+	if (!s->out.regular || !s->writer)
 		return;
 	n_waiting = count_waiting(s);
 	s->loss.total += take_bad(s);
-	for (int more = 0; more < 2; more++) {
-		if (!tape_writer_give_up(s->writer, more, &n_unwritten, &last_ns))
-			break;
-		rec_output_cut(&s->out, tape_writer_offset(s->writer));
-		tape_writer_stats(s->writer, &st);
-		if (!put_rescued_end(s, last_ns, n_waiting + n_unwritten + s->loss.total - st.lost,
-				     &ignored))
-			return;
-	}
-	rec_output_cut(&s->out, tape_writer_offset(s->writer));
+	rec_file_rescue(s, n_waiting);
+}
+
+static int work(struct rec_session *s, rec_tick_fn *tick, void *ctx)
+{
+	if (rec_now_ns() >= s->sampler.next_ns)
+		rec_sampler_take(&s->sampler, false);
+	if (rec_now_ns() >= s->drain_at && drain(s) < 0)
+		return -1;
+	if (rec_netfilter_check(&s->object.netfilter, rec_now_ns(), s->places.n_met))
+		rec_places_forget_netns(&s->places);
+	if (rec_now_ns() >= s->tick_at && every_second(s, tick, ctx) < 0)
+		return -1;
+	return rec_file_is_due(s) ? rec_file_next(s) : 0;
 }
 
 static int record(struct rec_session *s, rec_tick_fn *tick, void *ctx)
 {
 	while (!s->stop) {
 		wait_for_work(s);
-		if (rec_now_ns() >= s->sampler.next_ns)
-			rec_sampler_take(&s->sampler, false);
-		if (rec_now_ns() >= s->drain_at && drain(s) < 0)
+		if (work(s, tick, ctx) == 0)
+			continue;
+		if (!rec_file_can_pause(s))
 			return -1;
-		if (rec_netfilter_check(&s->object.netfilter, rec_now_ns(), s->places.n_met))
-			rec_places_forget_netns(&s->places);
-		if (rec_now_ns() >= s->tick_at && every_second(s, tick, ctx) < 0)
-			return -1;
+		rec_file_pause(s);
 	}
 	return finish(s);
 }
@@ -349,7 +321,7 @@ bool rec_session_await_command(struct rec_session *s)
 	while (!rec_command_ended(&s->command, false)) {
 		if (poll(&p, 1, -1) < 0 || read(s->signal_fd, &si, sizeof(si)) != sizeof(si))
 			continue;
-		if (si.ssi_signo == SIGCHLD)
+		if (si.ssi_signo == SIGCHLD || si.ssi_signo == SIGUSR2)
 			continue;
 		if (s->passed_on)
 			return false;

@@ -13,6 +13,7 @@
 #include "snapshot.h"
 
 #define MAX_BYTES (256u << 20) /* about 1.4 million sockets; the rest is left out, and said */
+#define BREATH_ROWS 1024
 
 struct rows { /* struct ev_snap_sock after each other, as the iterator gives them */
 	char *bytes;
@@ -68,14 +69,20 @@ static int walk(const struct rec_object *o, const struct rec_netns *ns, int home
 	return r;
 }
 
-static void walk_all(const struct rec_object *o, const struct rec_netns_list *l, struct rows *rows,
-		     struct rec_snapshot_result *ret)
+static int breathe(const struct rec_snapshot_job *job)
 {
-	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	return job->breathe ? job->breathe(job->ctx) : 0;
+}
 
-	for (size_t i = 0; i < l->n; i++) {
-		int r = home < 0 ? -EBADF : walk(o, &l->v[i], home, rows);
+static int walk_all(const struct rec_snapshot_job *job, const struct rec_netns_list *l,
+		    struct rows *rows, struct rec_snapshot_result *ret)
+{
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), stop = 0;
 
+	for (size_t i = 0; i < l->n && !stop; i++) {
+		int r = home < 0 ? -EBADF : walk(job->object, &l->v[i], home, rows);
+
+		stop = breathe(job);
 		if (!r) {
 			ret->n_netns++;
 			continue;
@@ -86,24 +93,28 @@ static void walk_all(const struct rec_object *o, const struct rec_netns_list *l,
 	}
 	if (home >= 0)
 		close(home);
+	return stop;
 }
 
-static int write_rows(struct rows *rows, struct rec_places *places,
-		      struct rec_generation *generation, struct tape_writer *w,
+static int write_rows(const struct rec_snapshot_job *job, struct rows *rows,
 		      struct rec_snapshot_result *ret, struct tape_error *err)
 {
 	struct ev_snap_sock *socks = (struct ev_snap_sock *)rows->bytes;
 	size_t n = rows->len / sizeof(*socks);
+	int r = rec_owners_find(socks, n, &job->places->mount, job->breathe, job->ctx);
 
-	if (rec_owners_find(socks, n, &places->mount) < 0)
+	if (r == REC_OWNERS_NO_MEMORY)
 		snprintf(ret->trouble, sizeof(ret->trouble), "no memory to find socket owners");
+	else if (r < 0)
+		return r;
 	for (size_t i = 0; i < n; i++) {
-		int r = rec_places_see(places, &socks[i].head, w, err);
-
-		if (generation)
-			rec_generation_see(generation, &socks[i].head);
+		r = rec_places_see(job->places, &socks[i].head, job->writer, err);
+		if (job->generation)
+			rec_generation_see(job->generation, &socks[i].head);
 		if (r >= 0)
-			r = tape_writer_event(w, &socks[i].head, err);
+			r = tape_writer_event(job->writer, &socks[i].head, err);
+		if (r >= 0 && i % BREATH_ROWS == BREATH_ROWS - 1)
+			r = breathe(job);
 		if (r < 0)
 			return r;
 	}
@@ -111,9 +122,8 @@ static int write_rows(struct rows *rows, struct rec_places *places,
 	return 0;
 }
 
-int rec_snapshot_take(const struct rec_object *o, struct rec_places *places,
-		      struct rec_generation *generation, struct tape_writer *w,
-		      struct rec_snapshot_result *ret, struct tape_error *err)
+int rec_snapshot_take(const struct rec_snapshot_job *job, struct rec_snapshot_result *ret,
+		      struct tape_error *err)
 {
 	struct rec_netns_list l;
 	struct rows rows = {0};
@@ -121,13 +131,14 @@ int rec_snapshot_take(const struct rec_object *o, struct rec_places *places,
 
 	*ret = (struct rec_snapshot_result){0};
 	rec_netns_find(&l);
-	r = rec_places_add_netns(places, &l, w, err);
-	if (!o->iter)
-		snprintf(ret->trouble, sizeof(ret->trouble), "no list of sockets: %s", o->iter_why);
-	else
-		walk_all(o, &l, &rows, ret);
+	r = rec_places_add_netns(job->places, &l, job->writer, err);
+	if (r >= 0 && !job->object->iter)
+		snprintf(ret->trouble, sizeof(ret->trouble), "no list of sockets: %s",
+			 job->object->iter_why);
+	else if (r >= 0)
+		r = walk_all(job, &l, &rows, ret);
 	if (r >= 0)
-		r = write_rows(&rows, places, generation, w, ret, err);
+		r = write_rows(job, &rows, ret, err);
 	free(rows.bytes);
 	rec_netns_free(&l);
 	return r;

@@ -17,10 +17,18 @@ struct rec_snapshot_result {
 	char trouble[256]; /* what is missing, "" nothing */
 };
 
-/* Write the rows; generation numbers them, unless it is NULL. 0, or the writer's error; what cannot
- * be read goes into ret->trouble. */
-int rec_snapshot_take(const struct rec_object *o, struct rec_places *places,
-		      struct rec_generation *generation, struct tape_writer *w,
-		      struct rec_snapshot_result *ret, struct tape_error *err);
+struct rec_snapshot_job {
+	const struct rec_object *object;
+	struct rec_places *places;
+	struct rec_generation *generation; /* numbers the sockets; NULL: they have cookies */
+	struct tape_writer *writer;
+	int (*breathe)(void *ctx); /* called every now and then; NULL: no need. -1 stops */
+	void *ctx;
+};
+
+/* Write the rows. 0, or an error of the writer or of breathe; what cannot be read goes into
+ * ret->trouble. */
+int rec_snapshot_take(const struct rec_snapshot_job *job, struct rec_snapshot_result *ret,
+		      struct tape_error *err);
 
 #endif

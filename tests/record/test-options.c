@@ -219,6 +219,17 @@ START_TEST(test_options__errors)
 		{{"--force=1"}, {"--force takes no value"}},
 		{{"--interval", "0"}, {"--interval 0: ", "seconds"}},
 		{{"--interval", "1x"}, {"--interval 1x: "}},
+		{{"--rotate", "63K"}, {"--rotate 63K: ", "64K at least"}},
+		{{"--rotate", "0.5"}, {"1 at least"}},
+		{{"--rotate", "10X"}, {"--rotate 10X: "}},
+		{{"--rotate", "10MB"}, {"--rotate 10MB: "}},
+		{{"--rotate", "1e300G"}, {"size"}},
+		{{"--rotate", "nan"}, {"size"}},
+		{{"--rotate", "10M", "-o", "-"}, {"not into standard output"}},
+		{{"--rotate", "10M", "--force"}, {"--force"}},
+		{{"--keep", "3"}, {"of which files"}},
+		{{"--rotate", "10M", "--keep", "0"}, {"--keep 0: "}},
+		{{"--rotate", "10M", "--keep", "-1"}, {"--keep -1: "}},
 		{{"-x"}, {"unknown option -x"}},
 		{{"-hx"}, {"unknown option -x"}},
 		{{"--frobnicate"}, {"unknown option --frobnicate"}},
@@ -251,13 +262,41 @@ START_TEST(test_options__note_of_4096_bytes_at_most)
 }
 END_TEST
 
+START_TEST(test_options__rotate)
+{
+	ok((const char *[MAX_ARGS]){"--rotate", "100M", "--rotate", "60", "--keep", "3"});
+	ck_assert_uint_eq(o.rotate_bytes, 100u << 20);
+	ck_assert_uint_eq(o.rotate_ns, 60ull * S);
+	ck_assert_uint_eq(o.keep, 3);
+	ck_assert(rec_options_needs(&o).new_files && rec_options_needs(&o).snapshots);
+	ok((const char *[MAX_ARGS]){"--rotate", "1.5s", "--no-snapshot"});
+	ck_assert_uint_eq(o.rotate_ns, 3ull * S / 2);
+	ck_assert_uint_eq(o.rotate_bytes, 0);
+	ck_assert(rec_options_needs(&o).new_files && !rec_options_needs(&o).snapshots);
+	ok((const char *[MAX_ARGS]){"-d", "1"});
+	ck_assert(!rec_options_needs(&o).new_files && !rec_options_needs(&o).snapshots);
+}
+END_TEST
+
 START_TEST(test_options__help_names_every_option_and_group)
 {
 	static const char *const words[] = {
-		"--output FILE", "--events LIST", "--duration SECONDS", "--buffer SIZE",
-		"--level N",	 "--note TEXT",	  "--no-snapshot",	"--force",
-		"--list",	 "-h, --help",	  "-V, --version",	"conn*",
-		"rtt*",		 "[-- COMMAND",
+		"--output FILE",
+		"--events LIST",
+		"--duration SECONDS",
+		"--buffer SIZE",
+		"--level N",
+		"--note TEXT",
+		"--no-snapshot",
+		"--force",
+		"--list",
+		"-h, --help",
+		"-V, --version",
+		"conn*",
+		"--rotate SIZE|SECONDS",
+		"--keep N",
+		"rtt*",
+		"[-- COMMAND",
 	};
 	char help[8192], cut[100];
 
@@ -271,7 +310,8 @@ START_TEST(test_options__help_names_every_option_and_group)
 }
 END_TEST
 
-SUITE("options", test_options__defaults, test_options__events, test_options__buffer,
-      test_options__duration, test_options__all_forms, test_options__given_is_what_was_written,
-      test_options__given_is_bounded, test_options__command, test_options__errors,
-      test_options__note_of_4096_bytes_at_most, test_options__help_names_every_option_and_group)
+SUITE("options", test_options__rotate, test_options__defaults, test_options__events,
+      test_options__buffer, test_options__duration, test_options__all_forms,
+      test_options__given_is_what_was_written, test_options__given_is_bounded,
+      test_options__command, test_options__errors, test_options__note_of_4096_bytes_at_most,
+      test_options__help_names_every_option_and_group)

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Whether an event is recorded at all (-f): the one place that each program asks, before it
+ * reserves. What is not asked for costs nothing: the verifier leaves its code out. Included by
+ * probe.h.
+ */
+#ifndef TAPE_GATE_H
+#define TAPE_GATE_H
+
+#include "gate_limits.h"
+
+/* Set by the recorder. */
+const volatile bool filter_flows SEC(".rodata") __weak = false;
+
+/* Local ports, one of each range in which a flow matches or not alike; for starts of connects. */
+const volatile uint16_t filter_ports[TAPE_FILTER_PORTS] SEC(".rodata") __weak = {0};
+const volatile uint32_t filter_n_ports SEC(".rodata") __weak = 0;
+
+/*
+ * -f: whether the expression takes this flow, in either direction. Its instructions are put in
+ * place by the recorder (record/filter.c). Every byte of *flow must have a value.
+ */
+extern __hidden bool flow_matches(const struct ev_flow *flow);
+
+/*
+ * Sockets that close, having matched, by address: a failed connect and a disconnect wipe the ends
+ * that the rest of their events would be known by. An entry ends with the socket.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* TAPE_CLOSED_MAX, if there is a filter */
+	__type(key, uint64_t);
+	__type(value, uint8_t);
+} closed SEC(".maps") __weak;
+
+static __always_inline bool was_wanted(struct sock *sk)
+{
+	uint64_t key = (uint64_t)sk;
+
+	return bpf_map_lookup_elem(&closed, &key) != NULL;
+}
+
+/* flow: of a socket, whose local port may be unknown: at the start of a connect. */
+static __always_inline bool matches(const struct ev_flow *flow, struct sock *sk)
+{
+	return flow_matches(flow) || (!flow->rport && was_wanted(sk));
+}
+
+/* An event of a socket, full or short; tp may be NULL. */
+static __always_inline bool wants_sock(enum tape_group group, struct sock *sk, struct tcp_sock *tp)
+{
+	struct ev_flow flow __attribute__((aligned(8)));
+
+	if (!filter_flows)
+		return true;
+	fill_flow(&flow, sk, tp);
+	return matches(&flow, sk);
+}
+
+/* The same in kprobes. */
+static __always_inline bool wants_sock_probed(enum tape_group group, struct sock *sk,
+					      struct tcp_sock *tp)
+{
+	struct ev_flow flow __attribute__((aligned(8)));
+
+	if (!filter_flows)
+		return true;
+	fill_flow_probed(&flow, sk, tp);
+	return matches(&flow, sk);
+}
+
+/* An event of a packet, by its headers; or of its socket, which may be NULL. flow: 8-byte aligned.
+ */
+static __always_inline bool wants_packet(enum tape_group group, const struct ev_flow *flow,
+					 struct sock *sk)
+{
+	if (!filter_flows)
+		return true;
+	return flow_matches(flow) || (sk && wants_sock(group, sk, NULL));
+}
+
+static __always_inline bool wants_packet_probed(enum tape_group group, const struct ev_flow *flow,
+						struct sock *sk)
+{
+	if (!filter_flows)
+		return true;
+	return flow_matches(flow) || (sk && wants_sock_probed(group, sk, NULL));
+}
+
+/* An event that its local end and a remote one of its own describe, as a failed connect. */
+static __always_inline bool wants_asked(enum tape_group group, struct sock *sk, struct tcp_sock *tp,
+					const struct ev_addr *raddr, uint16_t rport)
+{
+	struct ev_flow flow __attribute__((aligned(8)));
+
+	if (!filter_flows)
+		return true;
+	fill_flow(&flow, sk, tp);
+	copy_addr(&flow.raddr, raddr);
+	flow.rport = rport;
+	return flow_matches(&flow);
+}
+
+static __always_inline bool wants_asked_probed(enum tape_group group, struct sock *sk,
+					       const struct ev_addr *raddr, uint16_t rport)
+{
+	struct ev_flow flow __attribute__((aligned(8)));
+
+	if (!filter_flows)
+		return true;
+	fill_flow_probed(&flow, sk, (struct tcp_sock *)sk);
+	copy_addr(&flow.raddr, raddr);
+	flow.rport = rport;
+	return flow_matches(&flow);
+}
+
+/*
+ * The return of a driver tells nothing of the packet: it is wanted if the packet last given to a
+ * driver by this processor was. Nothing comes between the two but the same packet on a device
+ * below, as this runs with softirqs off.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, uint32_t);
+} to_driver SEC(".maps") __weak;
+
+static __always_inline void note_to_driver(bool wanted)
+{
+	uint32_t zero = 0, *note;
+
+	if (!filter_flows)
+		return;
+	note = bpf_map_lookup_elem(&to_driver, &zero);
+	if (note)
+		*note = wanted;
+}
+
+static __always_inline bool wants_sent(void)
+{
+	uint32_t zero = 0, *note;
+
+	if (!filter_flows)
+		return true;
+	note = bpf_map_lookup_elem(&to_driver, &zero);
+	return note && *note;
+}
+
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The files of a session: what stands at the begin and at the end of each, going on from one to the
+ * next, and what is left where a disk is full.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "layout.h"
+#include "session_parts.h"
+
+#ifndef TCPTAPE_VERSION
+#define TCPTAPE_VERSION "unknown"
+#endif
+
+#define BREATH_NS 20000000ull /* the rings are looked at so often while sockets are listed */
+#define RETRY_NS 1000000000ull
+
+/* ---- the begin ---- */
+
+int rec_file_prepare(struct rec_session *s, struct rec_error *err)
+{
+	struct rec_meta *m = &s->head;
+
+	if (getrandom(&s->recording_id, sizeof(s->recording_id), 0) != sizeof(s->recording_id))
+		return rec_fail(err, "getrandom: %s", strerror(errno));
+	rec_meta_host(m);
+	rec_meta_options(m, s->options);
+	rec_meta_probes(m, s->options, &s->object, &s->choice, &s->loss);
+	rec_meta_add(m, "identity", "%s",
+		     s->choice.has_cookies ? "socket cookies"
+					   : "numbers given by the recorder (Linux before 5.12)");
+	rec_meta_sysctls(m);
+	return 0;
+}
+
+static void on_row(void *ctx, const struct ev_head *row)
+{
+	rec_labels_see(ctx, row);
+}
+
+/* Of a recording that makes several files: which of them this is. */
+static void add_part(struct rec_session *s, struct rec_meta *m)
+{
+	if (!rec_file_is_part(s))
+		return;
+	rec_meta_add(m, "recording.id", "%016llx", (unsigned long long)s->recording_id);
+	rec_meta_add(m, "recording.kind", "rotate");
+	rec_meta_add(m, "recording.part", "%u", s->part);
+	rec_meta_add(m, "recording.events_before", "%llu", (unsigned long long)s->events_before);
+}
+
+/* FILE, SCHEMA, META and CLOCK. */
+static int write_head(struct rec_session *s, uint64_t start_ns)
+{
+	struct tape_writer_opts opts = {
+		.writer = "tcptape-record " TCPTAPE_VERSION,
+		.n_cpus = s->object.n_cpus,
+		.start_ns = start_ns,
+		.level = s->options->level,
+		.names = s->names,
+		.on_row = rec_file_is_part(s) ? on_row : NULL,
+		.ctx = &s->labels,
+	};
+	struct rec_meta part = {0};
+	int r;
+
+	if (getrandom(&opts.file_id, sizeof(opts.file_id), 0) != sizeof(opts.file_id))
+		opts.file_id = s->recording_id + s->part;
+	s->clock = rec_clock_read();
+	r = tape_writer_open(&s->writer, s->out.fd, &opts, &s->werr);
+	if (!r)
+		r = tape_writer_meta(s->writer, s->head.lines, s->head.n, &s->werr);
+	add_part(s, &part);
+	if (!r && part.n)
+		r = tape_writer_meta(s->writer, part.lines, part.n, &s->werr);
+	rec_meta_free(&part);
+	return r ? r : tape_writer_clock(s->writer, &s->clock, &s->werr);
+}
+
+/* Between the steps of a long job: the rings must not fill meanwhile. */
+static int breathe(void *ctx)
+{
+	struct rec_session *s = ctx;
+
+	if (rec_now_ns() < s->breath_at)
+		return 0;
+	s->breath_at = rec_now_ns() + BREATH_NS;
+	return rec_session_drain(s) < 0 ? -1 : 0;
+}
+
+/* The sockets that exist, and what numbers mean that events will speak of. */
+static int write_rows(struct rec_session *s, bool first)
+{
+	struct rec_snapshot_job job = {
+		.object = &s->object,
+		.places = &s->places,
+		.generation = s->choice.has_cookies ? NULL : &s->generation,
+		.writer = s->writer,
+		.breathe = breathe,
+		.ctx = s,
+	};
+	int r;
+
+	if (first && !s->choice.has_cookies)
+		job.breathe = NULL; /* sockets are numbered before the first event is */
+	s->breath_at = rec_now_ns() + BREATH_NS;
+	r = rec_labels_write(&s->labels, rec_now_ns(), s->writer, &s->werr);
+	if (!r && !s->options->no_snapshot)
+		r = rec_snapshot_take(&job, &s->snapshot, &s->werr);
+	return r ? r : tape_writer_flush(s->writer, 0, &s->werr);
+}
+
+int rec_file_first(struct rec_session *s, struct rec_error *err)
+{
+	int r;
+
+	s->part = 1;
+	s->part_ns = rec_now_ns();
+	r = write_head(s, s->start_ns);
+	if (!r)
+		r = write_rows(s, true);
+	s->n_socks = s->snapshot.n_socks;
+	if (r < 0 && s->out.held_fd < 0)
+		rec_output_cut(&s->out, 0);
+	return r < 0 ? rec_session_writer_failed(s, err) : 0;
+}
+
+/* ---- the end ---- */
+
+static void add_cost(struct rec_session *s, struct rec_meta *m)
+{
+	struct rec_figures f;
+
+	rec_session_figures(s, &f);
+	rec_meta_add(m, "end.cpu_us", "%llu", (unsigned long long)f.cpu_ns / 1000);
+	rec_meta_add(m, "end.rss_kb", "%llu", (unsigned long long)f.rss_kb);
+	if (f.bpf_runs) {
+		rec_meta_add(m, "end.bpf_ns", "%llu", (unsigned long long)f.bpf_ns);
+		rec_meta_add(m, "end.bpf_runs", "%llu", (unsigned long long)f.bpf_runs);
+	}
+	if (s->drain.n_forced)
+		rec_meta_add(m, "end.forced", "%llu", (unsigned long long)s->drain.n_forced);
+}
+
+static void add_trouble(struct rec_session *s, struct rec_meta *m)
+{
+	if (*s->object.netfilter.trouble)
+		rec_meta_add(m, "netfilter.trouble", "%s", s->object.netfilter.trouble);
+	if (!s->choice.has_cookies) {
+		rec_meta_add(m, "identity.doubtful", "%llu",
+			     (unsigned long long)s->generation.n_doubtful);
+		rec_meta_add(m, "identity.without", "%llu",
+			     (unsigned long long)s->generation.n_without);
+	}
+	rec_meta_add(m, "snapshot", "%zu sockets in %zu namespaces", s->snapshot.n_socks,
+		     s->snapshot.n_netns);
+	if (*s->snapshot.trouble)
+		rec_meta_add(m, "snapshot.trouble", "%s", s->snapshot.trouble);
+	if (*rec_symbols_trouble(&s->symbols))
+		rec_meta_add(m, "symbols.trouble", "%s", rec_symbols_trouble(&s->symbols));
+	if (s->choice.stacks && *s->choice.no_stacks)
+		rec_meta_add(m, "stacks.trouble", "%s", s->choice.no_stacks);
+	if (s->stacks.n_refused)
+		rec_meta_add(m, "stacks.refused", "%llu", (unsigned long long)s->stacks.n_refused);
+	if (s->labels.n_refused)
+		rec_meta_add(m, "labels.refused", "%llu", (unsigned long long)s->labels.n_refused);
+	if (*s->sampler.trouble)
+		rec_meta_add(m, "sample.trouble", "%s", s->sampler.trouble);
+}
+
+int rec_file_end(struct rec_session *s, const char *reason)
+{
+	struct rec_meta meta = {0};
+	int r;
+
+	rec_meta_add(&meta, "end.reason", "%s", reason);
+	add_cost(s, &meta);
+	add_trouble(s, &meta);
+	r = tape_writer_meta(s->writer, meta.lines, meta.n, &s->werr);
+	rec_meta_free(&meta);
+	return r ? r : tape_writer_close(s->writer, rec_now_ns(), &s->werr);
+}
+
+/* ---- an error of writing ---- */
+
+/* The last blocks of a file that could not be written to its end; they say so. */
+static int put_rescued_end(struct rec_session *s, uint64_t from_ns, uint64_t count,
+			   struct tape_error *err)
+{
+	const struct tape_meta meta = {"end.reason", "error"};
+	struct tape_loss loss = {.from_ns = from_ns ? from_ns : s->start_ns,
+				 .to_ns = rec_now_ns(),
+				 .count = count ? count : 1,
+				 .cpu = TAPE_CPU_UNKNOWN,
+				 .reason = TAPE_LOSS_UNRECORDED};
+
+	if (tape_writer_loss(s->writer, &loss, 1, err) < 0 ||
+	    rec_loss_poll(&s->loss, loss.to_ns, s->writer, err) < 0 ||
+	    tape_writer_meta(s->writer, &meta, 1, err) < 0)
+		return -1;
+	return tape_writer_close(s->writer, rec_now_ns(), err);
+}
+
+/* Losses that were counted, but stand in no file. */
+static uint64_t owed(const struct rec_session *s, uint64_t told)
+{
+	return s->loss.total > told ? s->loss.total - told : 0;
+}
+
+void rec_file_rescue(struct rec_session *s, uint64_t n_waiting)
+{
+	uint64_t n_unwritten, last_ns;
+	struct tape_writer_stats st;
+	struct tape_error ignored;
+
+	for (int more = 0; more < 2; more++) {
+		if (!tape_writer_give_up(s->writer, more, &n_unwritten, &last_ns))
+			break;
+		rec_output_cut(&s->out, tape_writer_offset(s->writer));
+		tape_writer_stats(s->writer, &st);
+		s->n_given_up = n_unwritten;
+		if (!put_rescued_end(s, last_ns,
+				     n_waiting + n_unwritten + owed(s, s->lost_told + st.lost),
+				     &ignored))
+			return;
+	}
+	rec_output_cut(&s->out, tape_writer_offset(s->writer));
+}
+
+/* What the writer has told and written is over; the file may be closed or not. */
+static void leave_file(struct rec_session *s, bool remove)
+{
+	struct tape_writer_stats st;
+	struct rec_error ignored;
+
+	if (!remove) {
+		tape_writer_stats(s->writer, &st);
+		s->lost_told += st.lost;
+		s->events_before += st.n_events;
+		s->stragglers_before += st.n_stragglers;
+		s->bytes_before += st.bytes;
+	}
+	tape_writer_free(s->writer);
+	s->writer = NULL;
+	rec_output_close(&s->out, remove, &ignored);
+}
+
+bool rec_file_can_pause(const struct rec_session *s)
+{
+	return s->parts.dir_fd >= 0 && s->werr.code == TAPE_E_IO;
+}
+
+void rec_file_pause(struct rec_session *s)
+{
+	s->retry_ns = rec_now_ns() + RETRY_NS;
+	if (!s->writer)
+		return;
+	rec_session_writer_failed(s, &s->pause_error);
+	s->n_given_up = 0;
+	rec_file_rescue(s, 0);
+	s->loss.total += s->n_given_up;
+	s->n_unwritten += s->n_given_up;
+	leave_file(s, false);
+	s->paused_ns = rec_now_ns();
+	s->n_pauses++;
+}
+
+/* ---- from file to file ---- */
+
+/* After a pause: what is in no file. */
+static int tell_gap(struct rec_session *s)
+{
+	struct tape_loss gap = {.from_ns = s->paused_ns,
+				.to_ns = rec_now_ns(),
+				.count = owed(s, s->lost_told),
+				.cpu = TAPE_CPU_UNKNOWN,
+				.reason = TAPE_LOSS_UNRECORDED};
+
+	struct tape_meta why = {"output.trouble", s->pause_error.text};
+	int r = gap.count ? tape_writer_loss(s->writer, &gap, 1, &s->werr) : 0;
+
+	if (!r && s->paused_ns)
+		r = tape_writer_meta(s->writer, &why, 1, &s->werr);
+	return r;
+}
+
+/* What was begun is not worth to be kept; its number comes again. */
+static void drop_part(struct rec_session *s)
+{
+	struct tape_writer_stats st;
+	uint64_t n_unwritten = 0, last_ns;
+
+	if (s->writer) {
+		tape_writer_give_up(s->writer, false, &n_unwritten, &last_ns);
+		tape_writer_stats(s->writer, &st);
+		s->loss.total += n_unwritten + st.n_events;
+		s->n_unwritten += n_unwritten + st.n_events;
+	}
+	leave_file(s, true);
+	s->parts.number--;
+	s->part--;
+}
+
+static int begin_part(struct rec_session *s)
+{
+	struct rec_error ignored;
+	int e;
+
+	if (rec_parts_open(&s->parts, &s->out, &e, &ignored) < 0)
+		return tape_fail(&s->werr, TAPE_E_IO, 0, "%s", strerror(e));
+	s->part++;
+	s->part_ns = rec_now_ns();
+	if (write_head(s, s->drain.floor_ns ? s->drain.floor_ns : s->start_ns) < 0 ||
+	    tell_gap(s) < 0 || write_rows(s, false) < 0) {
+		drop_part(s);
+		return -1;
+	}
+	s->sampler.all_next = true;
+	s->paused_ns = 0;
+	s->next_asked = false;
+	return 0;
+}
+
+int rec_file_next(struct rec_session *s)
+{
+	if (s->writer) {
+		if (rec_session_drain(s) < 0 || rec_session_complete(s) < 0 ||
+		    rec_file_end(s, "rotate") < 0)
+			return -1;
+		leave_file(s, false);
+	}
+	return begin_part(s);
+}
+
+uint64_t rec_file_due_ns(const struct rec_session *s)
+{
+	if (!rec_file_is_part(s))
+		return UINT64_MAX;
+	if (!s->writer)
+		return s->retry_ns;
+	return s->options->rotate_ns ? s->part_ns + s->options->rotate_ns : UINT64_MAX;
+}
+
+bool rec_file_is_due(const struct rec_session *s)
+{
+	uint64_t bytes = s->options->rotate_bytes;
+
+	if (!rec_file_is_part(s))
+		return false;
+	if (rec_now_ns() >= rec_file_due_ns(s))
+		return true;
+	return s->writer && (s->next_asked || (bytes && tape_writer_offset(s->writer) >= bytes));
+}
