@@ -78,7 +78,7 @@ struct tape_build {
 	size_t bytes;
 	/* encoding */
 	struct buffer values, body, head, payload;
-	struct buffer cuts; /* size_t: where blocks of zstd end in body */
+	struct buffer cuts;		    /* size_t: where blocks of zstd end in body */
 	struct buffer of, plus, keys, last; /* what a column is predicted from */
 	unsigned n_columns;
 	bool single;
