@@ -169,19 +169,25 @@ static int take_losses(struct derive *d, const struct tape_loss *l, size_t n,
 	return derive_written(d, rc, &err);
 }
 
+int derive_meta(struct derive *d, struct derive_source *s, const struct derive_rules *rules)
+{
+	size_t n;
+	const struct tape_meta *meta = tape_reader_meta(s->reader, &n);
+
+	for (; s->n_meta < n; s->n_meta++)
+		if (take_meta(d, &meta[s->n_meta], rules))
+			return -1;
+	return flush_lines(d);
+}
+
 int derive_facts(struct derive *d, struct derive_source *s, const struct derive_rules *rules)
 {
-	size_t n_meta, n_clocks, n_losses;
-	const struct tape_meta *meta = tape_reader_meta(s->reader, &n_meta);
+	size_t n_clocks, n_losses;
 	const struct tape_clock *clocks = tape_reader_clocks(s->reader, &n_clocks);
 	const struct tape_loss *losses = tape_reader_losses(s->reader, &n_losses);
 	struct tape_error err;
-	int rc = 0;
+	int rc = derive_meta(d, s, rules);
 
-	for (; !rc && s->n_meta < n_meta; s->n_meta++)
-		rc = take_meta(d, &meta[s->n_meta], rules);
-	if (!rc)
-		rc = flush_lines(d);
 	for (; !rc && s->n_clocks < n_clocks; s->n_clocks++) {
 		struct tape_clock c = clocks[s->n_clocks];
 

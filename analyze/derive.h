@@ -55,6 +55,8 @@ void derive_line(struct derive *d, const char *key, const char *fmt, ...)
 /* derived.of and derived.file_id. */
 void derive_line_of(struct derive *d, const char *path, const struct tape_reader *r);
 
+/* What the trace said in META since the call before. */
+int derive_meta(struct derive *d, struct derive_source *s, const struct derive_rules *rules);
 /* What the trace said since the call before, in META, CLOCK and LOSS. All: 0, or -1 and *fail. */
 int derive_facts(struct derive *d, struct derive_source *s, const struct derive_rules *rules);
 

@@ -43,6 +43,11 @@ unsigned input_workers(const struct input *in)
 	return in->n_workers;
 }
 
+uint64_t input_conn(const struct input *in)
+{
+	return in->select.cookie;
+}
+
 const struct tape_schema *input_schema(const struct input *in)
 {
 	return tape_reader_schema(in->reader);

@@ -352,6 +352,15 @@ int input_run(struct input *in, const struct input_job *job, struct fail *fail)
 	return rc ? fail_tape(fail, in->path, &err) : 0;
 }
 
+int input_rewind(struct input *in, struct fail *fail)
+{
+	struct tape_error err;
+
+	in->n_damage = 0; /* will be met again */
+	in->n_stragglers = 0;
+	return tape_reader_rewind(in->reader, &err) ? fail_tape(fail, in->path, &err) : 0;
+}
+
 /* ---- the first pass ---- */
 
 static void map_first(void *ctx, struct tape_chunk *chunk, void *work)

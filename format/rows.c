@@ -131,7 +131,10 @@ static int bind(struct tape_rows *r, struct plan *p, const struct tape_record *t
 	return 0;
 }
 
-/* What the file cannot have: else each chunk would lack what its events happen to have. */
+/*
+ * What the file cannot have in a record of which this chunk has none: else each chunk would lack
+ * what its events happen to lack.
+ */
 static void find_absent(struct tape_rows *r, const struct tape_record *rec)
 {
 	const struct tape_record *theirs = tape_schema_record(r->schema, rec->id);
@@ -139,8 +142,8 @@ static void find_absent(struct tape_rows *r, const struct tape_record *rec)
 	if (tape_chunk_rows(r->chunk, rec->id))
 		return; /* bind knows */
 	for (unsigned i = 0; i < rec->n_fields; i++)
-		if (rec->fields[i].hint == TAPE_POINTER || !theirs ||
-		    tape_record_field(theirs, rec->fields[i].name) < 0)
+		if (rec->fields[i].hint == TAPE_POINTER ||
+		    (theirs && tape_record_field(theirs, rec->fields[i].name) < 0))
 			tape_set_absent(&r->absent, rec->id, i);
 }
 

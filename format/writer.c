@@ -29,10 +29,10 @@ struct tape_writer {
 	uint32_t chunk_events;
 	struct tape_build *events, *snapshot;
 	uint64_t n_stragglers_open;
-	void (*on_row)(void *ctx, const struct ev_head *row);
-	void *ctx;
 	uint64_t n_added; /* events handed in */
 	struct tape_absent absent;
+	void (*on_row)(void *ctx, const struct ev_head *row);
+	void *ctx;
 	struct mark marks[2]; /* before a chunk; at least END_ROOM apart, the older first */
 };
 

@@ -28,12 +28,12 @@ struct tape_writer_opts {
 	uint32_t chunk_events; /* a chunk closes at so many events; 0: 65536 */
 	bool pointers;	       /* keep POINTER fields */
 	const char *names; /* extra lines of the schema ("name\tUNIT\tVALUE\tTEXT\n"), or NULL */
-	/* Sees each row of group snapshot that is added; NULL: nobody. */
-	void (*on_row)(void *ctx, const struct ev_head *row);
-	void *ctx;
 	/* Instead of the built-in schema and names: the text of one that tape_rows_fits. */
 	const char *schema;
 	size_t schema_len;
+	/* Sees each row of group snapshot that is added; NULL: nobody. */
+	void (*on_row)(void *ctx, const struct ev_head *row);
+	void *ctx;
 };
 
 struct tape_meta { /* one line of metadata; keys may repeat */

@@ -91,6 +91,8 @@ static void set_sizes(struct rec_object *o, const struct rec_choice *c, uint64_t
 	bpf_map__set_max_entries(o->skel->maps.lost, o->n_cpus);
 	o->skel->rodata->hz = kernel_hz();
 	o->skel->rodata->record_stacks = c->stacks && !*c->no_stacks;
+	o->skel->rodata->may_thin = c->may_thin;
+	memcpy(o->skel->bss->thin_below, c->thin_below, sizeof(c->thin_below));
 }
 
 /* Refuse the row whose program libbpf complained of. -1 if it is none of ours. */
@@ -342,6 +344,20 @@ static int open_best(struct rec_object *o, struct rec_choice *c, uint32_t groups
 	if (r < 0)
 		rec_object_close(o);
 	return r;
+}
+
+void rec_object_thin(struct rec_object *o, enum tape_group group, uint32_t below)
+{
+	__atomic_store_n(&o->skel->bss->thin_below[group], below, __ATOMIC_RELAXED);
+}
+
+void rec_object_left_out(const struct rec_object *o, uint64_t ret[TAPE_N_GROUPS])
+{
+	memset(ret, 0, TAPE_N_GROUPS * sizeof(*ret));
+	for (unsigned cpu = 0; cpu < o->n_cpus; cpu++) {
+		for (int g = 0; g < TAPE_N_GROUPS; g++)
+			ret[g] += __atomic_load_n(&o->lost[cpu].left_out[g], __ATOMIC_RELAXED);
+	}
 }
 
 int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,

@@ -111,6 +111,7 @@ void rec_session_figures(struct rec_session *s, struct rec_figures *ret)
 	ret->n_files = s->part;
 	ret->n_pauses = s->n_pauses;
 	ret->n_unwritten = s->n_unwritten;
+	rec_object_left_out(&s->object, ret->left_out);
 	ret->lost = s->loss.total;
 	ret->stragglers = s->stragglers_before + st.n_stragglers;
 	ret->bytes = s->bytes_before + (s->writer ? tape_writer_offset(s->writer) : 0);
@@ -138,6 +139,16 @@ const char *rec_session_trouble(const struct rec_session *s)
 	if (s->n_pauses)
 		return s->pause_error.text;
 	return *s->snapshot.trouble ? s->snapshot.trouble : s->sampler.trouble;
+}
+
+bool rec_session_over_budget(const struct rec_session *s)
+{
+	return s->budget.changed;
+}
+
+bool rec_session_disk_low(const struct rec_session *s)
+{
+	return s->disk_low;
 }
 
 bool rec_session_reader_gone(const struct rec_session *s)
