@@ -28,7 +28,7 @@ static void free_flows(struct map *m)
 
 void select_fini(struct select *s)
 {
-	pcapf_free(s->filter);
+	filter_free(s->filter);
 	map_fini(&s->owned);
 	map_fini(&s->matched);
 	free_flows(&s->unbound);

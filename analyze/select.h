@@ -21,11 +21,11 @@ struct select_opts {
 	struct opt_u32 pid;
 };
 
-struct pcapf;
+struct filter;
 
 struct select {
 	struct select_opts opts;
-	struct pcapf *filter;
+	struct filter *filter;
 	uint64_t cookie;    /* --conn; 0: any */
 	bool by_owner;	    /* --pid or --comm */
 	struct map owned;   /* cookies that belong to that owner */

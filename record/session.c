@@ -156,7 +156,7 @@ int rec_list(struct rec_choice *ret, const struct rec_options *opts, bool *ret_t
 		return -1;
 	if (!*ret_tried)
 		return 0;
-	r = rec_object_open(&o, ret, (1u << TAPE_N_GROUPS) - 1, 128u << 10, true, err);
+	r = rec_object_open(&o, ret, &opts->gate, (1u << TAPE_N_GROUPS) - 1, 128u << 10, true, err);
 	if (!r)
 		rec_object_close(&o);
 	return r;

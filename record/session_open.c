@@ -27,7 +27,8 @@ static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *a
 	struct rec_session *s = ctx;
 	int r;
 
-	rec_identity_complete(record, ahead);
+	if (!rec_identity_complete(record, ahead) && s->options->gate.flows)
+		return 0; /* its connection was not wanted, or is not known */
 	if (!s->choice.has_cookies)
 		rec_generation_see(&s->generation, record);
 	r = rec_symbols_see(&s->symbols, record, s->writer, &s->werr);
@@ -139,6 +140,8 @@ static int start_file(struct rec_session *s, struct rec_error *err)
 	rec_meta_add(&meta, "identity", "%s",
 		     s->choice.has_cookies ? "socket cookies"
 					   : "numbers given by the recorder (Linux before 5.12)");
+	if (rec_gate_guesses(&s->options->gate))
+		rec_meta_add(&meta, "filter.starts", "guessed");
 	rec_meta_sysctls(&meta);
 	s->clock = rec_clock_read();
 	r = tape_writer_open(&s->writer, s->out.fd, &opts, &s->werr);
@@ -179,8 +182,8 @@ static int attach(struct rec_session *s, struct rec_error *err)
 	bool any = false;
 
 	s->start_ns = rec_now_ns();
-	if (rec_object_open(&s->object, &s->choice, o->groups, o->bulk_bytes, !o->no_snapshot,
-			    err) < 0)
+	if (rec_object_open(&s->object, &s->choice, &o->gate, o->groups, o->bulk_bytes,
+			    !o->no_snapshot, err) < 0)
 		return -1;
 	for (size_t i = 0; i < rec_n_probes; i++)
 		any |= s->choice.state[i] == REC_PROBE_ATTACHED;
