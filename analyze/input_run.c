@@ -287,8 +287,10 @@ static void bind_job(struct run *run)
 
 	memset(in->by_type, NO_BIND, sizeof(in->by_type));
 	if (job->on_raw)
-		run->want = (struct bind_tables){
-			.want_flows = true, .want_socks = true, .want_tasks = true};
+		run->want = (struct bind_tables){.want_flows = true,
+						 .want_socks = true,
+						 .want_tasks = true,
+						 .want_packets = select_is_active(&in->select)};
 	for (unsigned i = 0; i < job->n_binds; i++) {
 		struct bind *b = &job->binds[i];
 
