@@ -290,7 +290,8 @@ static void bind_job(struct run *run)
 		run->want = (struct bind_tables){.want_flows = true,
 						 .want_socks = true,
 						 .want_tasks = true,
-						 .want_packets = job->raw_packets};
+						 .want_packets = job->raw_packets ||
+								 select_is_active(&in->select)};
 	for (unsigned i = 0; i < job->n_binds; i++) {
 		struct bind *b = &job->binds[i];
 

@@ -114,6 +114,11 @@ static int set_output(struct rec_options *o, const char *value, struct rec_error
 	return 0;
 }
 
+static int set_filter(struct rec_options *o, const char *value, struct rec_error *err)
+{
+	return rec_gate_init(&o->gate, value, err);
+}
+
 static int set_duration(struct rec_options *o, const char *value, struct rec_error *err)
 {
 	char *end;
@@ -233,6 +238,9 @@ static const struct option_row rows[] = {
 		"default HOST-YYYYmmddTHHMMSSZ.tcptape", set_output, 0},
 	{'e', "events", "LIST", "event groups, as conn,rtt or all; +x and -x change the default\n"
 		"set", set_events, 0},
+	{'f', "filter", "EXPR", "only connections that match EXPR, in the language of tcpdump: host,\n"
+		"net, port, portrange, ip, ip6, src, dst, and, or, not, addresses in\n"
+		"numbers; tcptape's -f takes the same. Not counters and nic", set_filter, 0},
 	{'d', "duration", "SECONDS", "record only so long; fractions are allowed; COMMAND is then\n"
 		"waited for, and may be ended by a signal, which is passed on", set_duration, 0},
 	{0, "buffer", "SIZE", "kernel memory for rtt, rx, tx and io, as 64M; half as much more for\n"

@@ -13,6 +13,7 @@
 #include "events.h" /* groups.h needs its types */
 #include "groups.h"
 #include "fail.h"
+#include "gate.h"
 
 #define REC_MAX_GIVEN 64
 
@@ -34,6 +35,7 @@ struct rec_options {
 	uint64_t min_free_bytes;	  /* on the disk of the output; 0: no bound */
 	int level;			  /* zstd; 0: the writer's default */
 	const char *note;		  /* NULL: none */
+	struct rec_gate gate;		  /* what -f lets through */
 	bool no_snapshot, stacks, syscalls, force, list, help, version;
 	char **command; /* NULL-terminated argv of COMMAND, NULL: none */
 	struct rec_given given[REC_MAX_GIVEN];

@@ -180,7 +180,7 @@ int rec_list(struct rec_choice *ret, struct rec_privilege *ret_privilege,
 	rec_session_purposes(ret_privilege, &all, ret);
 	if (!*ret_tried)
 		return 0;
-	r = rec_object_open(&o, ret, all.groups, 128u << 10, true, err);
+	r = rec_object_open(&o, ret, &opts->gate, all.groups, 128u << 10, true, err);
 	if (r < 0)
 		return r;
 	if (o.netfilter.any)

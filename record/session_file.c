@@ -34,6 +34,8 @@ int rec_file_prepare(struct rec_session *s, struct rec_error *err)
 	rec_meta_add(m, "identity", "%s",
 		     s->choice.has_cookies ? "socket cookies"
 					   : "numbers given by the recorder (Linux before 5.12)");
+	if (rec_gate_guesses(&s->options->gate))
+		rec_meta_add(m, "filter.starts", "guessed");
 	rec_meta_sysctls(m);
 	return 0;
 }

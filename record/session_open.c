@@ -28,7 +28,8 @@ static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *a
 	struct rec_session *s = ctx;
 	int r;
 
-	rec_identity_complete(record, ahead);
+	if (!rec_identity_complete(record, ahead) && s->options->gate.flows)
+		return 0; /* its connection was not wanted, or is not known */
 	if (!s->choice.has_cookies)
 		rec_generation_see(&s->generation, record);
 	if (!s->writer) { /* the disk is full: it will be in no file */
@@ -155,8 +156,8 @@ static int attach(struct rec_session *s, struct rec_error *err)
 	s->choice.may_thin = o->max_rate || o->sample > 1;
 	for (int g = 0; g < TAPE_N_GROUPS; g++)
 		s->choice.thin_below[g] = rec_budget_floor(&s->budget, (enum tape_group)g);
-	if (rec_object_open(&s->object, &s->choice, o->groups, o->bulk_bytes, !o->no_snapshot,
-			    err) < 0)
+	if (rec_object_open(&s->object, &s->choice, &o->gate, o->groups, o->bulk_bytes,
+			    !o->no_snapshot, err) < 0)
 		return -1;
 	for (size_t i = 0; i < rec_n_probes; i++)
 		any |= s->choice.state[i] == REC_PROBE_ATTACHED;
