@@ -103,6 +103,7 @@ static void text_end(struct text *t, const uint8_t *addr, uint16_t port)
 static void print_text(struct dump *d, const struct event *e)
 {
 	struct text *t = out_line(d->run->out);
+	char cookie[COOKIE_TEXT_LEN];
 	size_t start = t->len;
 
 	text_seconds(t, (int64_t)(e->ts_ns - input_start(d->run->in)));
@@ -122,7 +123,7 @@ static void print_text(struct dump *d, const struct event *e)
 	text_pad(t, start, 16);
 	text_putc(t, ' ');
 	start = t->len;
-	text_fmt(t, e->sock && e->sock->cookie ? "0x%" PRIx64 : "-", e->sock ? e->sock->cookie : 0);
+	text_puts(t, e->sock && e->sock->cookie ? cookie_text(e->sock->cookie, cookie) : "-");
 	text_pad(t, start, 8);
 	text_putc(t, ' ');
 	start = t->len;

@@ -13,10 +13,10 @@
 #include "cmd.h"
 
 static const struct cmd *const commands[] = {
-	&cmd_info,	 &cmd_dump,	&cmd_rtt,    &cmd_connlat, &cmd_states,
-	&cmd_events,	 &cmd_life,	&cmd_drops,  &cmd_inerrs,  &cmd_retrans,
-	&cmd_resets,	 &cmd_listen,	&cmd_nic,    &cmd_top,	   &cmd_delay,
-	&cmd_turnaround, &cmd_timeline, &cmd_verify, &cmd_repair,  &cmd_compare,
+	&cmd_info, &cmd_dump,  &cmd_rtt,    &cmd_connlat,    &cmd_states,   &cmd_events,
+	&cmd_life, &cmd_drops, &cmd_inerrs, &cmd_retrans,    &cmd_resets,   &cmd_listen,
+	&cmd_nic,  &cmd_top,   &cmd_delay,  &cmd_turnaround, &cmd_timeline, &cmd_compare,
+	&cmd_cut,  &cmd_merge, &cmd_verify, &cmd_repair,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -212,7 +212,7 @@ static void outlive_first_interrupt(void)
 static int run_file(const struct cmd *cmd, const char *path, struct common *common, struct out *out,
 		    struct fail *fail)
 {
-	struct cmd_run run = {.out = out, .path = path, .fail = fail};
+	struct cmd_run run = {.out = out, .path = path, .input = &common->input, .fail = fail};
 	int rc;
 
 	if (cmd->opens_itself)

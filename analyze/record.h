@@ -19,7 +19,7 @@ struct record_field {
 	const struct tape_field *f;
 	struct tape_column col;
 	bool have; /* col is there */
-	bool is_hex, is_errno, has_asked_names;
+	bool is_cookie, is_hex, is_errno, has_asked_names;
 	struct names names;
 };
 

@@ -6,11 +6,32 @@
 
 #include "pcapf.h"
 
+/* A connection's number as it is printed: 42, 0x2a, of a merged trace 1:0x2a (text.h). */
+static bool parse_cookie(const char *s, uint64_t *ret)
+{
+	const char *colon = strchr(s, ':');
+	char host[4] = "";
+	uint64_t h = 0;
+
+	if (colon) {
+		if (colon - s > 3)
+			return false;
+		memcpy(host, s, (size_t)(colon - s));
+		s = colon + 1;
+		if (!opt_number(host, 255, &h))
+			return false;
+	}
+	if (!opt_number(s, UINT64_MAX >> (colon ? 8 : 0), ret))
+		return false;
+	*ret |= h << 56;
+	return *ret != 0;
+}
+
 int select_init(struct select *s, const struct select_opts *opts, struct fail *fail)
 {
 	*s = (struct select){.opts = *opts};
 	s->by_owner = opts->pid.given || opts->comm;
-	if (opts->conn && (!opt_number(opts->conn, UINT64_MAX, &s->cookie) || !s->cookie))
+	if (opts->conn && !parse_cookie(opts->conn, &s->cookie))
 		return fail_set(fail, STATUS_USAGE,
 				"--conn takes a connection's number as it is printed (0x2a or 42), "
 				"not '%s'",

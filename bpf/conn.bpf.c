@@ -9,11 +9,14 @@
  */
 static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, int new_state)
 {
+	const struct ev_flow none = {}; /* before Linux 5.12: one by one */
 	struct ev_flow flow __attribute__((aligned(8)));
 	uint64_t key = (uint64_t)sk;
 	uint8_t one = 1;
 	bool wanted;
 
+	if (thins(TAPE_GROUP_conn) && !keeps_sock(TAPE_GROUP_conn, &none, cookie_of(sk)))
+		return false;
 	if (!filter_flows)
 		return true;
 	fill_flow(&flow, sk, tp);
@@ -32,6 +35,15 @@ static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, i
 	return wanted;
 }
 
+/* It has nothing yet that the rest of the connection could be known by. */
+static __always_inline bool wants_birth(void)
+{
+	if (!thins(TAPE_GROUP_conn))
+		return true;
+	count_left_out(TAPE_GROUP_conn);
+	return false;
+}
+
 /*
  * Every change of sk_state. A child is born as LISTEN -> SYN_RECV in inet_csk_clone_lock, while its
  * tuple is still the listener's and its cookie is not yet set: asking for the cookie would make one
@@ -47,7 +59,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	if (!is_tcp(sk))
 		return 0;
 	tp = tcp_of(sk);
-	if (!born && !wants_change(sk, tp, new_state))
+	if (born ? !wants_birth() : !wants_change(sk, tp, new_state))
 		return 0;
 	e = RESERVE(control, conn, tcp_state);
 	if (!e)
@@ -147,7 +159,7 @@ static __always_inline int accepted(struct sock *listener, struct sock *child)
 {
 	struct ev_tcp_accept *e;
 
-	if (!child || !is_tcp(child) || !wants_sock(TAPE_GROUP_conn, child, tcp_of(child)))
+	if (!child || !is_tcp(child) || !wants_sk(TAPE_GROUP_conn, child))
 		return 0;
 	e = RESERVE(control, conn, tcp_accept);
 	if (!e)
