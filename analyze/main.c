@@ -118,8 +118,8 @@ static int print_help(void)
 	text_puts(&t, "usage: tcptape COMMAND [options] FILE...\n"
 		      "Answers questions about TCP from a trace that tcptape-record wrote.\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		text_fmt(&t, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-	text_puts(&t, "  record     runs tcptape-record, where it is installed\n"
+		text_fmt(&t, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
+	text_puts(&t, "  record      runs tcptape-record, where it is installed\n"
 		      "\ntcptape COMMAND --help tells the options of a command; --version.\n"
 		      "Exit status: 0 done, 1 the file is damaged or no trace, 2 usage, 3 the "
 		      "trace lacks\n"
