@@ -13,9 +13,10 @@
 #include "cmd.h"
 
 static const struct cmd *const commands[] = {
-	&cmd_info,  &cmd_dump,	 &cmd_rtt,     &cmd_connlat, &cmd_states, &cmd_events, &cmd_life,
-	&cmd_drops, &cmd_inerrs, &cmd_retrans, &cmd_resets,  &cmd_listen, &cmd_nic,    &cmd_top,
-	&cmd_delay, &cmd_verify, &cmd_repair,  &cmd_compare, &cmd_cut,	  &cmd_merge,
+	&cmd_info,  &cmd_dump,	&cmd_rtt,    &cmd_connlat,    &cmd_states,  &cmd_events,
+	&cmd_life,  &cmd_drops, &cmd_inerrs, &cmd_retrans,    &cmd_resets,  &cmd_listen,
+	&cmd_nic,   &cmd_top,	&cmd_delay,  &cmd_turnaround, &cmd_compare, &cmd_cut,
+	&cmd_merge, &cmd_pack,	&cmd_verify, &cmd_repair,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -113,8 +114,8 @@ static int print_help(void)
 	text_puts(&t, "usage: tcptape COMMAND [options] FILE...\n"
 		      "Answers questions about TCP from a trace that tcptape-record wrote.\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		text_fmt(&t, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
-	text_puts(&t, "  record    runs tcptape-record, where it is installed\n"
+		text_fmt(&t, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	text_puts(&t, "  record     runs tcptape-record, where it is installed\n"
 		      "\ntcptape COMMAND --help tells the options of a command; --version.\n"
 		      "Exit status: 0 done, 1 the file is damaged or no trace, 2 usage, 3 the "
 		      "trace lacks\n"
@@ -207,7 +208,7 @@ static void outlive_first_interrupt(void)
 static int run_file(const struct cmd *cmd, const char *path, struct common *common, struct out *out,
 		    struct fail *fail)
 {
-	struct cmd_run run = {.out = out, .path = path, .input = &common->input, .fail = fail};
+	struct cmd_run run = {.out = out, .path = path, .input_opts = &common->input, .fail = fail};
 	int rc;
 
 	if (cmd->opens_itself)
@@ -242,7 +243,7 @@ static int run_at_once(const struct cmd *cmd, int n_files, char **files, struct 
 			      .fail = &fail,
 			      .paths = files,
 			      .n_paths = n_files,
-			      .input = &common->input};
+			      .input_opts = &common->input};
 
 	common->input.local_ports = cmd->local_ports;
 	if (cmd->run(&run) && !out_flush(out))

@@ -147,7 +147,7 @@ static __always_inline int accepted(struct sock *listener, struct sock *child)
 {
 	struct ev_tcp_accept *e;
 
-	if (!child || !is_tcp(child) || !wants_sock(TAPE_GROUP_conn, child, tcp_of(child)))
+	if (!child || !is_tcp(child) || !wants_sk(TAPE_GROUP_conn, child))
 		return 0;
 	e = RESERVE(control, conn, tcp_accept);
 	if (!e)

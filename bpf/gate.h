@@ -57,7 +57,13 @@ static __always_inline bool wants_sock(enum tape_group group, struct sock *sk, s
 	return matches(&flow, sk);
 }
 
-/* The same in kprobes. */
+/* The same where tp is not at hand. */
+static __always_inline bool wants_sk(enum tape_group group, struct sock *sk)
+{
+	return !filter_flows || wants_sock(group, sk, tcp_of(sk));
+}
+
+/* In kprobes. */
 static __always_inline bool wants_sock_probed(enum tape_group group, struct sock *sk,
 					      struct tcp_sock *tp)
 {

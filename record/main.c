@@ -69,13 +69,29 @@ static void list_event(const struct rec_event *e, const struct rec_choice *c, bo
 		       *lacks ? "; this hook does not see: " : "", lacks);
 }
 
+static void list_need(const struct rec_privilege *p, const struct rec_need *need)
+{
+	const char *status = "not needed";
+
+	if (rec_privilege_lacks(p, need))
+		status = "missing";
+	else if (rec_privilege_keeps(p, need))
+		status = "kept while recording";
+	else if ((need->start & p->purposes) && (p->have >> need->cap & 1))
+		status = "given up when attached";
+	else if (need->start & p->purposes)
+		status = "missing";
+	printf("%-20s %-22s  for: %s\n", need->name, status, need->gives);
+}
+
 static int list(const struct rec_options *o)
 {
 	struct rec_choice c;
+	struct rec_privilege p;
 	struct rec_error err;
 	bool tried;
 
-	if (rec_list(&c, o, &tried, &err) < 0)
+	if (rec_list(&c, &p, o, &tried, &err) < 0)
 		return complain(&err, EXIT_FAILED);
 	printf("%-17s %-8s %-28s %s\n", "EVENT", "GROUP", "HOOK", "STATUS");
 	for (size_t i = 0; i < rec_n_events; i++)
@@ -85,6 +101,9 @@ static int list(const struct rec_options *o)
 	if (!tried)
 		printf("Judged by the kernel's type information only; as root, each probe is "
 		       "tried.\n");
+	printf("\n%-20s STATUS, if all groups are recorded\n", "CAPABILITY");
+	for (size_t i = 0; i < rec_n_needs; i++)
+		list_need(&p, &rec_needs[i]);
 	return printed();
 }
 
@@ -117,6 +136,25 @@ static void print_absent(const struct rec_options *o, const struct rec_choice *c
 		rec_choice_reasons(c, e->name, why, sizeof(why));
 		if (*why)
 			fprintf(stderr, "  not recorded: %s (%s: %s)\n", e->lacks, e->name, why);
+	}
+}
+
+static void print_privileges(const struct rec_privilege *p)
+{
+	bool any = false;
+
+	fprintf(stderr, "  privileges: user %u", (unsigned)p->uid);
+	for (size_t i = 0; i < rec_n_needs; i++) {
+		if (!rec_privilege_keeps(p, &rec_needs[i]))
+			continue;
+		fprintf(stderr, "%s%s", any ? " " : ", ", rec_needs[i].name);
+		any = true;
+	}
+	fprintf(stderr, "%s%s\n", any ? "" : ", no capabilities", p->confined ? ", seccomp" : "");
+	for (size_t i = 0; i < rec_n_needs; i++) {
+		if (rec_privilege_lacks(p, &rec_needs[i]))
+			fprintf(stderr, "  without %s not recorded: %s\n", rec_needs[i].name,
+				rec_needs[i].gives);
 	}
 }
 
@@ -161,6 +199,7 @@ static void summary(struct rec_session *s, const struct rec_options *o)
 			"  files have gaps, as they tell themselves: %u times nothing could be "
 			"written; of these events %llu are in none\n",
 			f.n_pauses, (unsigned long long)f.n_unwritten);
+	print_privileges(rec_session_privilege(s));
 	if (*trouble)
 		fprintf(stderr, "  %s\n", trouble);
 	if (o->stacks && *rec_session_choice(s)->no_stacks)
@@ -231,7 +270,7 @@ int main(int argc, char **argv)
 {
 	struct rec_options o;
 	struct rec_error err;
-	static char help[8192];
+	static char help[16384];
 
 	if (rec_options_parse(&o, argc, argv, &err) < 0)
 		return complain(&err, EXIT_USAGE);

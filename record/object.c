@@ -22,10 +22,11 @@
 #define ATTACH_NETFILTER 45
 
 /*
- * libbpf says which program failed to load only in its messages, and its callback has no context
- * pointer, so this is the one piece of state outside a struct.
+ * libbpf says which program failed to load, and why, only in its messages, and its callback has no
+ * context pointer, so this is the one piece of state outside a struct.
  */
 static char failed_program[64];
+static bool modules_refused;
 
 static int on_message(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -34,6 +35,7 @@ static int on_message(enum libbpf_print_level level, const char *fmt, va_list ap
 	vsnprintf(line, sizeof(line), fmt, ap);
 	if (level == LIBBPF_WARN && !*failed_program)
 		sscanf(line, "libbpf: prog '%63[^']'", failed_program);
+	modules_refused |= !!strstr(line, "failed to iterate BTF objects");
 	return 0;
 }
 
@@ -290,7 +292,12 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	if (enough_files(o, err) < 0)
 		return -1;
 	*failed_program = '\0';
+	modules_refused = false;
 	r = tape_bpf__load(o->skel);
+	if (r && modules_refused) /* bpf_cast_to_kern_ctx and bpf_rdonly_cast are not in its core */
+		return rec_fail(err,
+				"CAP_SYS_ADMIN is missing: on Linux 5.11 to 6.1 libbpf looks for "
+				"functions in modules too, which takes it");
 	if (r && !rec_fail_is_fatal(-r) && !refuse_failed(o, c, -r))
 		return 1;
 	if (r == -EPERM && !c->has_cookies) /* before 5.12, and tiny programs were let in */

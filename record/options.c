@@ -9,6 +9,7 @@
 
 #include "options.h"
 #include "options_parts.h"
+#include "privilege.h"
 
 #define DEFAULT_BULK (8u << 20)
 #define DEFAULT_INTERVAL 1000000000u /* ns */
@@ -326,6 +327,24 @@ static void help_row(char *buf, size_t len, const struct option_row *row)
 	append(buf, len, "  %-24s  %s\n", left, help);
 }
 
+static void help_needs(char *buf, size_t len)
+{
+	append(buf, len,
+	       "\n\ncapabilities (* cannot do without; + kept while it records, as far as it "
+	       "needs them):\n");
+	for (size_t i = 0; i < rec_n_needs; i++) {
+		const struct rec_need *need = &rec_needs[i];
+
+		append(buf, len, "  %s%s%s%*s %s\n", need->name, need->required ? "*" : "",
+		       need->later ? "+" : "",
+		       22 - (int)strlen(need->name) - need->required - !!need->later, "",
+		       need->gives);
+	}
+	append(buf, len,
+	       "When attached, it goes on as the user who called sudo, else as nobody; the system\n"
+	       "calls that are left to it only read what the kernel shows, and write the file.\n");
+}
+
 void rec_options_help(char *buf, size_t len)
 {
 	*buf = '\0';
@@ -333,17 +352,15 @@ void rec_options_help(char *buf, size_t len)
 	       "usage: tcptape-record [options] [-- COMMAND ARG...]\n\n"
 	       "Records what the kernel's TCP does into one file, for tcptape to analyze, until\n"
 	       "SIGINT or SIGTERM, for a duration, or while COMMAND runs. Needs root, or the\n"
-	       "capabilities CAP_BPF and CAP_PERFMON; CAP_NET_ADMIN too for hooks that --list "
-	       "calls\n"
-	       "netfilter or cgroup_skb, CAP_SYS_ADMIN for other network "
-	       "namespaces.\n\noptions:\n");
+	       "capabilities below.\n\noptions:\n");
 	for (size_t i = 0; i < N_ROWS; i++)
 		help_row(buf, len, &rows[i]);
 	append(buf, len, "\nevent groups (* default):");
 	for (int i = 0; i < TAPE_N_GROUPS; i++)
 		append(buf, len, " %s%s", groups[i].name, groups[i].is_default ? "*" : "");
+	help_needs(buf, len);
 	append(buf, len,
-	       "\n\nexit status: 0 recorded; 1 failed; 2 usage; 3 recorded, but a group named in "
+	       "\nexit status: 0 recorded; 1 failed; 2 usage; 3 recorded, but a group named in "
 	       "-e\n"
 	       "has no hook on this kernel; with COMMAND its own, 126 or 127 if it cannot be run "
 	       "(as in a shell;\n"

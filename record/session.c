@@ -155,18 +155,27 @@ int rec_session_command_status(struct rec_session *s, bool *ret_ran)
 	return rec_command_ended(&s->command, true) ? s->command.status : -1;
 }
 
-int rec_list(struct rec_choice *ret, const struct rec_options *opts, bool *ret_tried,
-	     struct rec_error *err)
+int rec_list(struct rec_choice *ret, struct rec_privilege *ret_privilege,
+	     const struct rec_options *opts, bool *ret_tried, struct rec_error *err)
 {
+	struct rec_options all = *opts;
 	struct rec_object o;
 	int r;
 
+	all.groups = (1u << TAPE_N_GROUPS) - 1;
+	rec_privilege_init(ret_privilege);
 	if (rec_session_check(ret, opts, ret_tried, NULL, err) < 0)
 		return -1;
+	rec_session_purposes(ret_privilege, &all, ret);
 	if (!*ret_tried)
 		return 0;
-	r = rec_object_open(&o, ret, (1u << TAPE_N_GROUPS) - 1, 128u << 10, true, err);
-	if (!r)
-		rec_object_close(&o);
-	return r;
+	r = rec_object_open(&o, ret, all.groups, 128u << 10, true, err);
+	if (r < 0)
+		return r;
+	if (o.netfilter.any)
+		ret_privilege->purposes |= REC_DOES_LINK;
+	if (rec_privilege_bpf_is_old(o.nic_fd))
+		ret_privilege->purposes |= REC_DOES_OLD_BPF;
+	rec_object_close(&o);
+	return 0;
 }

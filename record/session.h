@@ -11,6 +11,7 @@
 
 #include "fail.h"
 #include "options.h"
+#include "privilege.h"
 #include "probes.h"
 
 struct rec_session;
@@ -50,6 +51,7 @@ void rec_session_free(struct rec_session *s); /* NULL allowed */
 
 void rec_session_figures(struct rec_session *s, struct rec_figures *ret);
 const struct rec_choice *rec_session_choice(const struct rec_session *s);
+const struct rec_privilege *rec_session_privilege(const struct rec_session *s);
 const char *rec_session_path(const struct rec_session *s);    /* of the output; "" for a stream */
 const char *rec_session_trouble(const struct rec_session *s); /* a warning, "" none */
 bool rec_session_reader_gone(const struct rec_session *s);    /* the pipe was closed */
@@ -61,7 +63,7 @@ bool rec_session_reader_gone(const struct rec_session *s);    /* the pipe was cl
 int rec_session_command_status(struct rec_session *s, bool *ret_ran);
 
 /* What `--list` shows: try to load and attach everything, then let go. */
-int rec_list(struct rec_choice *ret, const struct rec_options *opts, bool *ret_tried,
-	     struct rec_error *err);
+int rec_list(struct rec_choice *ret, struct rec_privilege *ret_privilege,
+	     const struct rec_options *opts, bool *ret_tried, struct rec_error *err);
 
 #endif

@@ -58,12 +58,11 @@ static void map_groups(struct rec_session *s)
 	}
 }
 
-static int need_privilege(struct rec_error *err)
+static int refused(struct rec_error *err)
 {
-	return rec_fail(err, "the kernel does not let this user load BPF programs; run it with "
-			     "sudo, or give it CAP_BPF and CAP_PERFMON (and, for the list of "
-			     "sockets and their owners, CAP_SYS_ADMIN, CAP_SYS_PTRACE and "
-			     "CAP_DAC_READ_SEARCH)");
+	return rec_fail(err, "the kernel refuses to load BPF programs, though CAP_BPF and "
+			     "CAP_PERFMON are there: they count only outside of user namespaces, "
+			     "and a security module may forbid it");
 }
 
 static int open_rings(struct rec_session *s, struct rec_error *err)
@@ -189,10 +188,13 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 	sigset_t signals;
 	bool tried;
 
-	if (rec_session_check(&s->choice, o, &tried, &s->names, err) < 0)
+	rec_privilege_init(&s->privilege);
+	if (rec_privilege_check(&s->privilege, err) < 0 ||
+	    rec_session_check(&s->choice, o, &tried, &s->names, err) < 0)
 		return -1;
 	if (!tried)
-		return need_privilege(err);
+		return refused(err);
+	rec_session_purposes(&s->privilege, o, &s->choice);
 	if (open_output(s, err) < 0)
 		return -1;
 	block_signals(&signals, rec_file_is_part(s));

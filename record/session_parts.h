@@ -14,6 +14,7 @@
 #include "object.h"
 #include "output.h"
 #include "places.h"
+#include "privilege.h"
 #include "ring.h"
 #include "rotate.h"
 #include "sampler.h"
@@ -25,6 +26,7 @@
 struct rec_session {
 	const struct rec_options *options;
 	struct rec_choice choice;
+	struct rec_privilege privilege;
 	struct rec_output out;
 	struct rec_command command;
 	bool command_started;
@@ -132,6 +134,13 @@ int rec_session_writer_failed(struct rec_session *s, struct rec_error *err);
  * next one ends the wait: false.
  */
 bool rec_session_await_command(struct rec_session *s);
+
+/* What this recording does, as far as it is known before the programs are loaded. */
+void rec_session_purposes(struct rec_privilege *p, const struct rec_options *o,
+			  const struct rec_choice *c);
+
+/* Give up what is not needed any more: root, capabilities, system calls. */
+int rec_session_confine(struct rec_session *s, struct rec_error *err);
 
 uint64_t rec_session_n_events(const struct rec_session *s);
 uint64_t rec_own_cpu_ns(void);

@@ -304,6 +304,8 @@ int rec_session_run(struct rec_session *s, rec_tick_fn *tick, void *ctx, struct 
 			return -1;
 		}
 	}
+	if (rec_session_confine(s, err) < 0)
+		return -1;
 	if (record(s, tick, ctx) < 0) {
 		rec_session_writer_failed(s, err);
 		rec_object_detach(&s->object);

@@ -45,6 +45,9 @@ static const char *const lines[][2] = {
 	{"delay --out --slowest 5", "delay --out --hist --data -4"},
 	{"verify", "verify"},
 	{"repair -o -", "repair --force -o /dev/null"},
+	{"cut --force -o /dev/null", "cut --force -o - -e conn,rtt -f port\t8080"},
+	{"pack --force -o /dev/null", "pack -o -"},
+	{"merge --force -o /dev/null", "merge --force -o - /dev/stdin"},
 };
 
 static const struct cmd *find(const char *name)
@@ -73,8 +76,8 @@ static void forget_options(const struct cmd *cmd)
 static void run_line(const char *line, unsigned how)
 {
 	char copy[128], *words[MAX_WORDS + 8], *save = NULL, *word;
-	static char file[] = "-", json[] = "--json", csv[] = "--csv", from[] = "--from=+1ms",
-		    to[] = "--to=+1s";
+	static char file[] = "-", file_name[] = "/dev/stdin", json[] = "--json", csv[] = "--csv",
+		    from[] = "--from=+1ms", to[] = "--to=+1s";
 	const struct cmd *cmd;
 	int n = 0;
 
@@ -94,7 +97,13 @@ static void run_line(const char *line, unsigned how)
 		words[n++] = from;
 		words[n++] = to;
 	}
-	words[n++] = file;
+	if (!strcmp(words[1], "merge")) {
+		if (how & PIPE)
+			return forget_options(cmd);
+		words[n++] = file_name;
+	} else {
+		words[n++] = file;
+	}
 	words[n] = NULL;
 	if (tcptape_main(n, words) == STATUS_USAGE)
 		abort(); /* an option of `lines` is gone: nothing would be tried */
