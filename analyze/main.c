@@ -16,7 +16,7 @@ static const struct cmd *const commands[] = {
 	&cmd_info, &cmd_dump,  &cmd_rtt,    &cmd_connlat,    &cmd_states,   &cmd_events,
 	&cmd_life, &cmd_drops, &cmd_inerrs, &cmd_retrans,    &cmd_resets,   &cmd_listen,
 	&cmd_nic,  &cmd_top,   &cmd_delay,  &cmd_turnaround, &cmd_timeline, &cmd_compare,
-	&cmd_cut,  &cmd_merge, &cmd_verify, &cmd_repair,
+	&cmd_cut,  &cmd_merge, &cmd_pack,   &cmd_verify,     &cmd_repair,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -212,7 +212,7 @@ static void outlive_first_interrupt(void)
 static int run_file(const struct cmd *cmd, const char *path, struct common *common, struct out *out,
 		    struct fail *fail)
 {
-	struct cmd_run run = {.out = out, .path = path, .input = &common->input, .fail = fail};
+	struct cmd_run run = {.out = out, .path = path, .input_opts = &common->input, .fail = fail};
 	int rc;
 
 	if (cmd->opens_itself)
@@ -247,7 +247,7 @@ static int run_at_once(const struct cmd *cmd, int n_files, char **files, struct 
 			      .fail = &fail,
 			      .paths = files,
 			      .n_paths = n_files,
-			      .input = &common->input};
+			      .input_opts = &common->input};
 
 	common->input.local_ports = cmd->local_ports;
 	if (cmd->run(&run) && !out_flush(out))

@@ -27,12 +27,13 @@ struct tape_writer {
 	struct tape_blocks out;
 	struct counts counts;
 	uint32_t chunk_events;
+	size_t chunk_bytes;
 	struct tape_build *events, *snapshot;
 	uint64_t n_stragglers_open;
-	uint64_t n_added; /* events handed in */
-	struct tape_absent absent;
 	void (*on_row)(void *ctx, const struct ev_head *row);
 	void *ctx;
+	uint64_t n_added; /* events handed in */
+	struct tape_absent absent;
 	struct mark marks[2]; /* before a chunk; at least END_ROOM apart, the older first */
 };
 
@@ -65,6 +66,7 @@ int tape_writer_open(struct tape_writer **ret, int fd, const struct tape_writer_
 	w->on_row = opts->on_row;
 	w->ctx = opts->ctx;
 	w->chunk_events = opts->chunk_events ? opts->chunk_events : DEFAULT_CHUNK_EVENTS;
+	w->chunk_bytes = opts->chunk_bytes ? opts->chunk_bytes : MAX_CHUNK_BYTES;
 	if (w->chunk_events > TAPE_MAX_EVENTS)
 		w->chunk_events = TAPE_MAX_EVENTS;
 	rc = tape_build_new(&w->events, opts->pointers, opts->level, err);
@@ -252,7 +254,7 @@ int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_er
 
 static bool is_full(const struct tape_writer *w, const struct tape_build *b)
 {
-	return tape_build_count(b) >= w->chunk_events || tape_build_bytes(b) >= MAX_CHUNK_BYTES;
+	return tape_build_count(b) >= w->chunk_events || tape_build_bytes(b) >= w->chunk_bytes;
 }
 
 int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tape_error *err)
@@ -269,6 +271,11 @@ int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tap
 		return is_full(w, w->snapshot) ? flush_snapshot(w, err) : 0;
 	w->n_stragglers_open += e->ts_ns < w->out.floor_ns;
 	return is_full(w, w->events) ? tape_writer_flush(w, 0, err) : 0;
+}
+
+size_t tape_writer_open_bytes(const struct tape_writer *w)
+{
+	return tape_build_bytes(w->events);
 }
 
 uint64_t tape_writer_open_since(const struct tape_writer *w)

@@ -26,14 +26,15 @@ struct tape_writer_opts {
 	uint64_t start_ns;
 	int level;	       /* zstd level; 0: the default, 3 */
 	uint32_t chunk_events; /* a chunk closes at so many events; 0: 65536 */
+	size_t chunk_bytes;    /* of records; 0: 8 MiB, which bounds the writer's memory */
 	bool pointers;	       /* keep POINTER fields */
 	const char *names; /* extra lines of the schema ("name\tUNIT\tVALUE\tTEXT\n"), or NULL */
-	/* Instead of the built-in schema and names: the text of one that tape_rows_fits. */
-	const char *schema;
-	size_t schema_len;
 	/* Sees each row of group snapshot that is added; NULL: nobody. */
 	void (*on_row)(void *ctx, const struct ev_head *row);
 	void *ctx;
+	/* Instead of the built-in schema and names: the text of one that tape_rows_fits. */
+	const char *schema;
+	size_t schema_len;
 };
 
 struct tape_meta { /* one line of metadata; keys may repeat */
@@ -92,6 +93,9 @@ int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_er
  * event).
  */
 int tape_writer_flush(struct tape_writer *w, uint64_t floor_ns, struct tape_error *err);
+
+/* Bytes of records in the open chunk. */
+size_t tape_writer_open_bytes(const struct tape_writer *w);
 
 /* ts_ns of the first event of the open chunk, 0 if there is none: to close it in time. */
 uint64_t tape_writer_open_since(const struct tape_writer *w);
