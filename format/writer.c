@@ -38,6 +38,8 @@ struct tape_writer {
 	size_t schema_len;
 	uint64_t schema_at;
 	struct tape_index index;
+	int (*put)(void *ctx, struct tape_block_head *h, const void *type_head,
+		   const void *payload);
 	void (*on_row)(void *ctx, const struct ev_head *row);
 	void *ctx;
 	uint64_t n_added, last_ns; /* events handed in; time of the last one written */
@@ -60,7 +62,8 @@ static int put_block(struct tape_writer *w, enum tape_block type, unsigned flags
 	if (hdr_len > UINT16_MAX || payload_len > TAPE_MAX_PAYLOAD)
 		return tape_fail(err, TAPE_E_LIMIT, w->stats.bytes,
 				 "a block of type %d is too long", type);
-	if (tape_block_write(w->fd, &h, type_head, payload) < 0)
+	if (w->put ? w->put(w->ctx, &h, type_head, payload) < 0
+		   : tape_block_write(w->fd, &h, type_head, payload) < 0)
 		return tape_fail_errno(err, w->stats.bytes, "write");
 	w->stats.bytes += tape_block_len(&h);
 	w->seq++;
@@ -120,6 +123,7 @@ int tape_writer_open(struct tape_writer **ret, int fd, const struct tape_writer_
 		return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for a writer");
 	w->fd = fd;
 	w->file_id = opts->file_id;
+	w->put = opts->put;
 	w->on_row = opts->on_row;
 	w->ctx = opts->ctx;
 	w->chunk_events = opts->chunk_events ? opts->chunk_events : DEFAULT_CHUNK_EVENTS;
@@ -391,6 +395,79 @@ bool tape_writer_give_up(struct tape_writer *w, bool chunks, uint64_t *ret_event
 	*ret_events = w->n_added - w->stats.n_events;
 	*ret_last_ns = w->last_ns;
 	return true;
+}
+
+/* ---- blocks of another writer ---- */
+
+static void unpack_head(const struct tape_block_view *b, struct tape_chunk_head *h)
+{
+	struct tape_in in = tape_in(b->type_head, b->h.hdr_len);
+
+	h->ts_min = tape_in_u64(&in);
+	h->ts_max = tape_in_u64(&in);
+	h->ts_floor = tape_in_u64(&in);
+	tape_in_u64(&in); /* first_event and lost: our own */
+	tape_in_u64(&in);
+	h->n_events = tape_in_u32(&in);
+	h->n_stragglers = tape_in_u32(&in);
+	h->n_records = tape_in_u16(&in);
+	h->n_columns = tape_in_u16(&in);
+	h->flags = tape_in_u32(&in);
+}
+
+static int take_chunk(struct tape_writer *w, const struct tape_block_view *b,
+		      struct tape_error *err)
+{
+	bool snapshot = b->h.type == TAPE_BLOCK_SNAPSHOT;
+	struct tape_chunk_head h = {.first_event = w->stats.n_events, .lost = w->stats.lost};
+	uint64_t offset = w->stats.bytes;
+	uint8_t *head = malloc(b->h.hdr_len);
+	int rc;
+
+	if (!head)
+		return tape_fail(err, TAPE_E_NOMEM, offset, "no memory for a chunk");
+	unpack_head(b, &h);
+	if (snapshot)
+		h.ts_floor = w->floor;
+	else if (!w->stats.n_events)
+		h.n_stragglers = 0; /* there was no promise before it */
+	memcpy(head, b->type_head, b->h.hdr_len);
+	tape_chunk_head_pack(&h, head);
+	set_mark(w);
+	rc = put_block(w, b->h.type, 0, head, b->h.hdr_len, b->payload, b->h.payload_len, err);
+	if (!rc)
+		tape_index_add(&w->index, b->h.type, offset, w->stats.bytes - offset, &h, head,
+			       b->h.hdr_len);
+	free(head);
+	if (rc || snapshot)
+		return rc;
+	w->floor = h.ts_floor;
+	w->last_ns = h.ts_max > w->last_ns ? h.ts_max : w->last_ns;
+	w->n_added += h.n_events;
+	w->stats.n_events += h.n_events;
+	w->stats.n_stragglers += h.n_stragglers;
+	w->stats.n_chunks++;
+	return 0;
+}
+
+int tape_writer_take(struct tape_writer *w, const struct tape_block_view *b, struct tape_error *err)
+{
+	int rc = tape_writer_flush(w, 0, err);
+
+	if (rc)
+		return rc;
+	switch (b->h.type) {
+	case TAPE_BLOCK_CHUNK:
+	case TAPE_BLOCK_SNAPSHOT: return take_chunk(w, b, err);
+	case TAPE_BLOCK_LOSS:
+		for (size_t at = 16; at < b->h.payload_len; at += TAPE_LOSS_LEN)
+			w->stats.lost += tape_le(b->payload + at, 8);
+		break;
+	case TAPE_BLOCK_CLOCK: break;
+	default: return 0;
+	}
+	return put_block(w, b->h.type, TAPE_BLOCK_ANCILLARY, b->type_head, b->h.hdr_len, b->payload,
+			 b->h.payload_len, err);
 }
 
 /* ---- the end ---- */
