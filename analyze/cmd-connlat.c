@@ -42,7 +42,7 @@ static const struct out_col columns[] = {
 	{"DPORT", "rport", 5, false},
 	{"LAT(ms)", "lat_ms", 9, false},
 	{"SYNRETR", "syn_retransmits", 7, false},
-	{"RESULT", NULL, 0, false},
+	{"RESULT", NULL, 11, false},
 	{NULL, "outcome", 0, false},
 	{NULL, "error", 0, false},
 	{NULL, "conn", 0, false},

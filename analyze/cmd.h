@@ -15,7 +15,12 @@ struct cmd_run {
 	struct input *in;
 	struct out *out;
 	const char *path;
+	const struct input_opts *input_opts; /* to open an input with, as `in` was */
 	struct fail *fail;
+	/* of a command that takes all files at once, and opens them */
+	char **paths;
+	int n_paths;
+	bool found; /* exit status 1, though nothing failed */
 };
 
 struct cmd {
@@ -28,6 +33,10 @@ struct cmd {
 	bool many_files;
 	bool plain_input;  /* without the options that choose: it looks at the file as it is */
 	bool opens_itself; /* run finds no input: it reads files that are no good traces */
+	bool at_once;	   /* one run for all files, which it opens */
+	int *n_before;	   /* how many operands stand before "--", -1 without one; NULL: it ends the
+			    * options only */
+	bool takes_conn;   /* an operand may stand before the file: it is --conn */
 	bool local_ports;  /* shows starts of connects: look for their local ports first */
 
 	/* Optional: checks the options before a file is opened; may take operands off the end. */
@@ -37,6 +46,6 @@ struct cmd {
 
 extern const struct cmd cmd_info, cmd_dump, cmd_rtt, cmd_connlat, cmd_states, cmd_events, cmd_life,
 	cmd_drops, cmd_inerrs, cmd_retrans, cmd_resets, cmd_listen, cmd_nic, cmd_top, cmd_delay,
-	cmd_verify, cmd_repair;
+	cmd_turnaround, cmd_timeline, cmd_compare, cmd_cut, cmd_verify, cmd_repair;
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What tcptape delay is made of: the layers of one direction, the table of segments, the slowest of
- * them, and the distribution of their times.
+ * What tcptape delay is made of: the layers of one direction, the table of segments, and the
+ * distribution of their times.
  */
 #ifndef ANA_DELAY_H
 #define ANA_DELAY_H
@@ -61,24 +61,6 @@ struct delay_table {
 void delay_table_begin(struct delay_table *t);
 /* owner: whose connection it is; NULL: not known. */
 void delay_table_row(struct delay_table *t, const struct segment *s, const struct task *owner);
-
-/* ---- the slowest (delay_slowest.c) ---- */
-
-struct delay_slow {
-	struct segment segment;
-	struct task owner; /* pid 0: not known */
-};
-
-struct delay_slowest {
-	struct delay_slow *v; /* a heap, the fastest of them first */
-	size_t n, max;
-};
-
-int delay_slowest_init(struct delay_slowest *d, size_t max); /* -1: no memory */
-void delay_slowest_fini(struct delay_slowest *d);
-void delay_slowest_add(struct delay_slowest *d, const struct segment *s, const struct task *owner);
-/* The slowest first; nothing can be added any more. */
-void delay_slowest_sort(struct delay_slowest *d);
 
 /* ---- the distribution (delay_dist.c) ---- */
 

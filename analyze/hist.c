@@ -85,6 +85,52 @@ uint64_t hist_percentile(const struct hist *h, double part)
 	return h->n ? h->max : 0;
 }
 
+void hist_merge(struct hist *h, const struct hist *b)
+{
+	for (unsigned slot = 0; slot < HIST_SLOTS; slot++) {
+		h->slots[slot] += b->slots[slot];
+		if (!b->fine[slot])
+			continue;
+		if (!h->fine[slot])
+			h->fine[slot] = calloc(HIST_FINE, sizeof(h->fine[slot][0]));
+		if (!h->fine[slot]) {
+			h->failed = true;
+			return;
+		}
+		for (unsigned k = 0; k < HIST_FINE; k++)
+			h->fine[slot][k] += b->fine[slot][k];
+	}
+	h->n += b->n;
+	h->sum += b->sum;
+	h->min = b->min < h->min ? b->min : h->min;
+	h->max = b->max > h->max ? b->max : h->max;
+}
+
+double hist_quantile(const struct hist *h, const struct hist *without, double part)
+{
+	double want = part * (double)(h->n - (without ? without->n : 0)), seen = 0, last = 0;
+
+	for (unsigned slot = 0; slot < HIST_SLOTS; slot++) {
+		unsigned shift = fine_shift(slot);
+
+		for (unsigned k = 0; h->fine[slot] && k < HIST_FINE; k++) {
+			uint64_t n = h->fine[slot][k], low;
+
+			if (without && without->fine[slot])
+				n -= without->fine[slot][k];
+			if (!n)
+				continue;
+			low = slot <= HIST_FINE_BITS ? k : (uint64_t)(HIST_FINE + k) << shift;
+			last = (double)low + (double)(1ULL << shift);
+			if (seen + (double)n >= want)
+				return (double)low +
+				       (double)(1ULL << shift) * (want - seen) / (double)n;
+			seen += (double)n;
+		}
+	}
+	return last;
+}
+
 void hist_draw(const struct hist *h, const char *unit, struct text *t)
 {
 	static const char stars[STARS + 1] = "****************************************";

@@ -65,6 +65,15 @@ double hist_mean(const struct hist *h);
 /* The value that part (0 to 1) of all are not above. Needs with_fine; 0 for an empty histogram. */
 uint64_t hist_percentile(const struct hist *h, double part);
 
+/* Add what b counted; with_fine as b has it. */
+void hist_merge(struct hist *h, const struct hist *b);
+
+/*
+ * As hist_percentile, but between the values of a step in proportion, a value v standing for all of
+ * [v, v + 1); of what h has and `without` (a part of it; NULL: nothing) has not.
+ */
+double hist_quantile(const struct hist *h, const struct hist *without, double part);
+
 /* "buckets": those that are not empty, as low, high, count. */
 void hist_json(const struct hist *h, struct json *j);
 

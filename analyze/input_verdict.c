@@ -72,6 +72,7 @@ int input_finish(struct input *in, const char *group, struct fail *fail)
 	const struct tape_meta *meta = tape_reader_meta(in->reader, &n);
 	const char *sample = meta_get(meta, n, "option.sample");
 	const char *lacks = meta_get(meta, n, "repair.lacks");
+	const char *derived_lacks = meta_get(meta, n, "derived.lacks");
 
 	tape_reader_end(in->reader, &end);
 	note_losses(in, group);
@@ -87,6 +88,8 @@ int input_finish(struct input *in, const char *group, struct fail *fail)
 				  "are; tcptape states shows the MPTCP sockets above them too");
 	if (lacks)
 		out_note(in->out, "this trace was repaired, and lacks %s", lacks);
+	if (derived_lacks)
+		out_note(in->out, "this trace was made of another, and lacks %s", derived_lacks);
 	if (!end.closed)
 		note_not_closed(in, end.truncated);
 	return check_damage(in, fail);

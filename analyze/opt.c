@@ -129,19 +129,18 @@ static int take_letters(const struct opt_table *tables, size_t n_tables, struct 
 }
 
 int opt_parse(const struct opt_table *tables, size_t n_tables, int argc, char **argv,
-	      struct fail *fail)
+	      int *ret_before, struct fail *fail)
 {
 	struct args args = {argv, argc, 1};
-	int n_operands = 0;
-	bool ended = false;
+	int n_operands = 0, before = -1;
 
 	for (; args.at < argc; args.at++) {
 		const char *a = argv[args.at];
 		int rc = 0;
 
-		if (!ended && !strcmp(a, "--"))
-			ended = true;
-		else if (ended || a[0] != '-' || !a[1])
+		if (before < 0 && !strcmp(a, "--"))
+			before = n_operands;
+		else if (before >= 0 || a[0] != '-' || !a[1])
 			argv[n_operands++] = argv[args.at];
 		else if (a[1] == '-')
 			rc = take_long(tables, n_tables, &args, fail);
@@ -150,6 +149,8 @@ int opt_parse(const struct opt_table *tables, size_t n_tables, int argc, char **
 		if (rc)
 			return rc;
 	}
+	if (ret_before)
+		*ret_before = before;
 	return n_operands;
 }
 

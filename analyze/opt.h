@@ -50,10 +50,11 @@ struct opt_table {
 
 /*
  * Parse argv[1..]: options may stand among the operands, "--" ends them. The operands are moved to
- * the front of argv; returns how many there are, -1 on bad usage.
+ * the front of argv; returns how many there are, -1 on bad usage. *ret_before, if not NULL: how
+ * many of them stood before "--", -1 if there was none.
  */
 int opt_parse(const struct opt_table *tables, size_t n_tables, int argc, char **argv,
-	      struct fail *fail);
+	      int *ret_before, struct fail *fail);
 
 /* The help lines of the tables. */
 void opt_help(const struct opt_table *tables, size_t n_tables, struct text *t);

@@ -348,6 +348,15 @@ static void text_record(const struct record_set *d, struct text *t, const struct
 	}
 }
 
+void record_value(const struct record_set *s, struct text *t, const struct record *r,
+		  unsigned field, uint32_t k)
+{
+	if (r->fields[field].have)
+		text_value(s, t, &r->fields[field], k, 0);
+	else
+		text_putc(t, '-');
+}
+
 void record_json(const struct record_set *s, struct json *j, const struct record *r, uint32_t k)
 {
 	json_record(s, j, r, k, false, 0);

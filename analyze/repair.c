@@ -20,6 +20,15 @@ static int failed(struct repair *r, const struct tape_error *err)
 	return fail_tape(r->fail, r->path, err);
 }
 
+/* What writing returned. */
+static int written(struct repair *r, int rc, const struct tape_error *err)
+{
+	if (!rc)
+		return 0;
+	return fail_set(r->fail, STATUS_FOUND, "writing %s: %s", r->file->path,
+			err->code == TAPE_E_IO ? strerror(err->sys_errno) : err->text);
+}
+
 static void found(struct repair *r, uint64_t offset, uint64_t bytes, const char *text)
 {
 	struct repair_find *f;
@@ -150,19 +159,12 @@ static int find_front(struct repair *r)
 	return 0;
 }
 
-static int put_file(struct repair *r)
+static int put_file(struct repair *r, struct tape_error *err)
 {
-	uint8_t head[TAPE_FILE_HEAD_LEN];
-	struct tape_out o = tape_out(head, sizeof(head));
-
 	if (r->file_head)
-		return blockout_put(&r->out, TAPE_BLOCK_FILE, 0, r->file_head, r->file_head_len,
-				    r->file_name, r->file_name_len);
-	tape_out_le(&o, TAPE_VERSION_MAJOR, 2);
-	tape_out_le(&o, TAPE_VERSION_MINOR, 2);
-	tape_out_le(&o, 0, 4); /* processors: not known */
-	tape_out_le(&o, r->start_ns, 8);
-	return blockout_put(&r->out, TAPE_BLOCK_FILE, 0, head, sizeof(head), NULL, 0);
+		return tape_blocks_put(&r->out, TAPE_BLOCK_FILE, 0, r->file_head, r->file_head_len,
+				       r->file_name, r->file_name_len, err);
+	return tape_blocks_file(&r->out, 0, r->start_ns, "", err);
 }
 
 static int put_front(struct repair *r)
@@ -174,12 +176,17 @@ static int put_front(struct repair *r)
 		{"repair.of", slash ? slash + 1 : r->path},
 		{"repair.file_id", id},
 	};
+	struct tape_error err;
+	int rc;
 
 	snprintf(id, sizeof(id), "%016" PRIx64, r->file_id);
-	if (put_file(r) || blockout_schema(&r->out, r->schema_flags, r->schema, r->schema_len) ||
-	    blockout_meta(&r->out, meta, sizeof(meta) / sizeof(meta[0])))
-		return -1;
-	return 0;
+	rc = put_file(r, &err);
+	if (!rc)
+		rc = tape_blocks_schema_as_is(&r->out, r->schema_flags, r->schema, r->schema_len,
+					      &err);
+	if (!rc)
+		rc = tape_blocks_meta(&r->out, meta, sizeof(meta) / sizeof(meta[0]), &err);
+	return written(r, rc, &err);
 }
 
 /* META has ceilings, and our last lines come behind those of the trace: they take their room first.
@@ -210,12 +217,13 @@ static int put_loss(struct repair *r, uint64_t to_ns, uint64_t count, unsigned r
 				 .count = count,
 				 .cpu = TAPE_CPU_UNKNOWN,
 				 .reason = (uint8_t)reason};
+	struct tape_error err;
 
 	if (!count || r->out.lost == UINT64_MAX)
 		return 0;
 	if (loss.to_ns < loss.from_ns)
 		loss.to_ns = loss.from_ns;
-	return blockout_loss(&r->out, &loss);
+	return written(r, tape_blocks_loss(&r->out, &loss, 1, &err), &err);
 }
 
 /*
@@ -289,8 +297,10 @@ static int take_fact(struct repair *r, const struct tape_block_view *v)
 		if (v->h.type == TAPE_BLOCK_META)
 			flags |= v->h.flags & TAPE_BLOCK_ZSTD;
 	}
-	return blockout_put(&r->out, v->h.type, flags, v->type_head, v->h.hdr_len, v->payload,
-			    v->h.payload_len);
+	return written(r,
+		       tape_blocks_put(&r->out, v->h.type, flags, v->type_head, v->h.hdr_len,
+				       v->payload, v->h.payload_len, &err),
+		       &err);
 }
 
 /* The header of a chunk is good even where the rest is not. */
@@ -309,6 +319,7 @@ static void know(struct repair *r, const struct tape_chunk_head *h, bool snapsho
 static int put_chunk(struct repair *r, const struct tape_block_view *v, struct repair_chunk *c)
 {
 	uint64_t first = c->h.first_event;
+	struct tape_error err;
 
 	if (r->is_ring && !is_snapshot(v) && !r->n_chunks) {
 		r->at = first;
@@ -318,8 +329,12 @@ static int put_chunk(struct repair *r, const struct tape_block_view *v, struct r
 	    tell_missing(r, first, c->h.lost, c->h.n_stragglers ? c->h.ts_max : c->h.ts_min))
 		return -1;
 	c->h.n_stragglers = is_snapshot(v) ? 0 : repair_chunk_stragglers(c, r->out.floor_ns);
-	if (blockout_chunk(&r->out, v->h.type, &c->h, c->head, c->head_len, v->payload,
-			   v->h.payload_len))
+	tape_blocks_place(&r->out, v->h.type, &c->h);
+	tape_chunk_head_pack(&c->h, c->head);
+	if (written(r,
+		    tape_blocks_chunk(&r->out, v->h.type, &c->h, c->head, c->head_len, v->payload,
+				      v->h.payload_len, &err),
+		    &err))
 		return -1;
 	if (is_snapshot(v)) {
 		r->n_snapshots++;
@@ -425,6 +440,7 @@ static int put_finds(struct repair *r)
 {
 	struct tape_meta meta[MAX_LINES];
 	char text[MAX_LINES][384];
+	struct tape_error err;
 	size_t n = 0;
 
 	for (; n < r->n_finds && n < REPAIR_MAX_FINDS; n++) {
@@ -442,18 +458,19 @@ static int put_finds(struct repair *r)
 	if (!r->closed)
 		meta[n++] = (struct tape_meta){
 			"repair.lacks", "the end: the recording was not closed, or it is damaged"};
-	return n ? blockout_meta(&r->out, meta, n) : 0;
+	return n ? written(r, tape_blocks_meta(&r->out, meta, n, &err), &err) : 0;
 }
 
 static int put_end(struct repair *r)
 {
 	uint64_t end_ns = r->end_ns > r->known_ns ? r->end_ns : r->known_ns;
+	struct tape_error err;
 
 	if (end_ns < r->out.floor_ns && !r->closed)
 		end_ns = r->out.floor_ns; /* up to there it is complete */
 	if (tell_missing(r, r->known, r->told_lost, end_ns) || put_finds(r))
 		return -1;
-	return blockout_end(&r->out, end_ns);
+	return written(r, tape_blocks_end(&r->out, end_ns, &err), &err);
 }
 
 int repair_run(struct repair *r, const char *path, const char *from, bool is_ring,
@@ -462,10 +479,10 @@ int repair_run(struct repair *r, const char *path, const char *from, bool is_rin
 	struct tape_error err;
 	uint64_t file_id;
 
-	*r = (struct repair){.path = path, .fail = fail, .is_ring = is_ring};
+	*r = (struct repair){.path = path, .fail = fail, .file = file, .is_ring = is_ring};
 	if (getrandom(&file_id, sizeof(file_id), 0) != sizeof(file_id))
 		return fail_set(fail, STATUS_FOUND, "no random number for a file id");
-	blockout_init(&r->out, file, file_id, fail);
+	tape_blocks_init(&r->out, file->fd, file_id);
 	if (tape_reader_open_blocks(&r->in, from, &err) || tape_chunk_new(&r->chunk, &err))
 		return failed(r, &err);
 	if (find_front(r) || put_front(r) || reserve(r) || take_all(r))
@@ -475,7 +492,7 @@ int repair_run(struct repair *r, const char *path, const char *from, bool is_rin
 
 void repair_fini(struct repair *r)
 {
-	blockout_fini(&r->out);
+	tape_blocks_fini(&r->out);
 	tape_facts_fini(&r->facts);
 	tape_chunk_free(r->chunk);
 	tape_reader_close(r->in);

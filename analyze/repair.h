@@ -7,7 +7,8 @@
 #ifndef ANA_REPAIR_H
 #define ANA_REPAIR_H
 
-#include "blockout.h"
+#include "outfile.h"
+#include "blocks.h"
 #include "../format/facts.h" /* not that of this folder */
 #include "reader.h"
 
@@ -24,7 +25,8 @@ struct repair {
 	struct tape_reader *in;
 	struct tape_facts facts; /* what was taken: it keeps the ceilings */
 	struct tape_chunk *chunk;
-	struct blockout out;
+	struct outfile *file;
+	struct tape_blocks out;
 
 	/* of the damaged trace */
 	uint64_t file_id;

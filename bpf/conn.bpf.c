@@ -4,6 +4,47 @@
 #include "facts.h"
 
 /*
+ * At the start of a connect, and where that fails at once, the local port is not chosen yet: wanted
+ * is what may match.
+ */
+static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, int new_state)
+{
+	const struct ev_flow none = {}; /* before Linux 5.12: one by one */
+	struct ev_flow flow __attribute__((aligned(8)));
+	uint64_t key = (uint64_t)sk;
+	uint8_t one = 1;
+	bool wanted;
+
+	if (thins(TAPE_GROUP_conn) && !keeps_sock(TAPE_GROUP_conn, &none, cookie_of(sk)))
+		return false;
+	if (!filter_flows)
+		return true;
+	fill_flow(&flow, sk, tp);
+	if (new_state == TCP_SYN_SENT) /* inet_sport is still that of the connect before */
+		flow.lport = sk->__sk_common.skc_num;
+	wanted = matches(&flow, sk);
+	if (wanted && new_state == TCP_CLOSE && flow.lport && flow.rport)
+		bpf_map_update_elem(&closed, &key, &one, BPF_ANY);
+	for (uint32_t i = 0; i < TAPE_FILTER_PORTS && !flow.lport && flow.rport && !wanted; i++) {
+		if (i >= filter_n_ports)
+			break;
+		flow.lport = filter_ports[i];
+		wanted = flow_matches(&flow);
+		flow.lport = 0;
+	}
+	return wanted;
+}
+
+/* It has nothing yet that the rest of the connection could be known by. */
+static __always_inline bool wants_birth(void)
+{
+	if (!thins(TAPE_GROUP_conn))
+		return true;
+	count_left_out(TAPE_GROUP_conn);
+	return false;
+}
+
+/*
  * Every change of sk_state. A child is born as LISTEN -> SYN_RECV in inet_csk_clone_lock, while its
  * tuple is still the listener's and its cookie is not yet set: asking for the cookie would make one
  * that the kernel then overwrites. It is left 0, and the recorder completes it (record/identity.c).
@@ -17,10 +58,12 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 
 	if (!is_tcp(sk))
 		return 0;
+	tp = tcp_of(sk);
+	if (born ? !wants_birth() : !wants_change(sk, tp, new_state))
+		return 0;
 	e = RESERVE(control, conn, tcp_state);
 	if (!e)
 		return 0;
-	tp = tcp_of(sk);
 	fill_sock(&e->sock, sk, tp, born ? 0 : cookie_of(sk));
 	if (new_state == TCP_SYN_SENT) /* inet_sport is still that of the connect before */
 		e->sock.flow.lport = sk->__sk_common.skc_num;
@@ -50,7 +93,7 @@ int BPF_PROG(tcp_facts, struct sock *sk, int old_state, int new_state)
 	if (new_state != TCP_ESTABLISHED)
 		return 0;
 	tp = tcp_of(sk);
-	if (!tp)
+	if (!tp || !wants_sock(TAPE_GROUP_conn, sk, tp))
 		return 0;
 	e = RESERVE(control, conn, tcp_facts);
 	if (!e)
@@ -62,54 +105,53 @@ int BPF_PROG(tcp_facts, struct sock *sk, int old_state, int new_state)
 	return 0;
 }
 
-static __always_inline struct ev_connect_error *connect_error(struct sock *sk, int ret)
+/* to: where it should have gone. */
+static __always_inline int connect_error(struct sock *sk, const struct ev_addr *to, uint16_t port,
+					 int ret)
 {
-	struct ev_connect_error *e = RESERVE(control, conn, connect_error);
+	struct tcp_sock *tp = tcp_of(sk);
+	struct ev_connect_error *e;
 
+	if (!wants_asked(TAPE_GROUP_conn, sk, tp, to, port))
+		return 0;
+	e = RESERVE(control, conn, connect_error);
 	if (!e)
-		return NULL;
-	fill_sock(&e->sock, sk, tcp_of(sk), cookie_of(sk));
+		return 0;
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_task(&e->task);
+	copy_addr(&e->daddr, to);
+	e->dport = port;
 	e->err = -ret;
 	e->state = sk->__sk_common.skc_state;
-	return e;
+	SUBMIT(control, e);
+	return 0;
 }
 
 /* connect() that fails before a SYN is sent: no route, no local port. Runs in the caller. */
 SEC("?fexit/tcp_v4_connect")
 int BPF_PROG(connect_error__v4, struct sock *sk, void *uaddr, int len, int ret)
 {
-	struct ev_connect_error *e;
+	struct ev_addr addr __attribute__((aligned(8)));
 	struct sockaddr_in to = {};
 
 	if (!ret)
 		return 0;
 	bpf_probe_read_kernel(&to, sizeof(to), uaddr);
-	e = connect_error(sk, ret);
-	if (!e)
-		return 0;
-	map_v4(&e->daddr, to.sin_addr);
-	e->dport = bpf_ntohs(to.sin_port);
-	SUBMIT(control, e);
-	return 0;
+	map_v4(&addr, to.sin_addr);
+	return connect_error(sk, &addr, bpf_ntohs(to.sin_port), ret);
 }
 
 SEC("?fexit/tcp_v6_connect")
 int BPF_PROG(connect_error__v6, struct sock *sk, void *uaddr, int len, int ret)
 {
-	struct ev_connect_error *e;
+	struct ev_addr addr __attribute__((aligned(8)));
 	struct sockaddr_in6 to = {};
 
 	if (!ret)
 		return 0;
 	bpf_probe_read_kernel(&to, sizeof(to), uaddr);
-	e = connect_error(sk, ret);
-	if (!e)
-		return 0;
-	__builtin_memcpy(e->daddr.b, to.sin6_addr, sizeof(e->daddr.b));
-	e->dport = bpf_ntohs(to.sin6_port);
-	SUBMIT(control, e);
-	return 0;
+	__builtin_memcpy(addr.b, to.sin6_addr, sizeof(addr.b));
+	return connect_error(sk, &addr, bpf_ntohs(to.sin6_port), ret);
 }
 
 /* Runs in the thread that called accept(). child: NULL if accept failed. */
@@ -117,7 +159,7 @@ static __always_inline int accepted(struct sock *listener, struct sock *child)
 {
 	struct ev_tcp_accept *e;
 
-	if (!child || !is_tcp(child))
+	if (!child || !is_tcp(child) || !wants_sk(TAPE_GROUP_conn, child))
 		return 0;
 	e = RESERVE(control, conn, tcp_accept);
 	if (!e)
@@ -152,7 +194,7 @@ int BPF_PROG(tcp_destroy, struct sock *sk)
 	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_tcp_destroy *e;
 
-	if (!tp)
+	if (!tp || !wants_sock(TAPE_GROUP_conn, sk, tp))
 		return 0;
 	e = RESERVE(control, conn, tcp_destroy);
 	if (!e)

@@ -74,7 +74,7 @@ static __always_inline int dropped(void *ctx, struct sk_buff *skb, void *locatio
 		if (sk && !is_full_tcp(sk))
 			sk = NULL;
 	}
-	if (found == NO_HEADERS && !sk)
+	if ((found == NO_HEADERS && !sk) || !wants_packet(TAPE_GROUP_drop, &p.ev.flow, sk))
 		return 0;
 	e = RESERVE_STACK(control, drop, drop);
 	if (!e)
@@ -121,6 +121,8 @@ int BPF_PROG(bad_csum, struct sk_buff *skb)
 	read_packet(&p, skb, LOCAL_IS_SOURCE);
 	if (sk && !is_full_tcp(sk))
 		sk = NULL;
+	if (!wants_packet(TAPE_GROUP_drop, &p.ev.flow, sk))
+		return 0;
 	e = RESERVE(control, drop, bad_csum);
 	if (!e)
 		return 0;

@@ -26,21 +26,26 @@ static __always_inline void FILL(addresses)(struct ev_flow *flow, struct sock *s
  * tp may be NULL (an MPTCP socket). The local port is taken from inet_sport: skc_num is cleared
  * by inet_put_port before the state becomes CLOSE.
  */
+static __always_inline void FILL(flow)(struct ev_flow *flow, struct sock *sk, struct tcp_sock *tp)
+{
+	uint16_t lport = 0;
+
+	FILL(addresses)(flow, sk, GET(sk, __sk_common.skc_family));
+	if (tp)
+		lport = bpf_ntohs(GET(tp, inet_conn.icsk_inet.inet_sport));
+	flow->lport = lport ? lport : GET(sk, __sk_common.skc_num);
+	flow->rport = bpf_ntohs(GET(sk, __sk_common.skc_dport));
+}
+
 static __always_inline void FILL(sock)(struct ev_sock *s, struct sock *sk, struct tcp_sock *tp,
 				       uint64_t cookie)
 {
-	uint16_t family = GET(sk, __sk_common.skc_family), lport = 0;
-
 	s->cookie = cookie;
 	s->skaddr = (uint64_t)sk;
-	FILL(addresses)(&s->flow, sk, family);
-	if (tp)
-		lport = bpf_ntohs(GET(tp, inet_conn.icsk_inet.inet_sport));
-	s->flow.lport = lport ? lport : GET(sk, __sk_common.skc_num);
-	s->flow.rport = bpf_ntohs(GET(sk, __sk_common.skc_dport));
+	FILL(flow)(&s->flow, sk, tp);
 	s->netns = GET2(sk, __sk_common.skc_net.net, ns.inum);
 	s->uid = GET(sk, sk_uid.val);
-	s->family = family;
+	s->family = GET(sk, __sk_common.skc_family);
 	s->protocol = GET(sk, sk_protocol);
 }
 

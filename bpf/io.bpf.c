@@ -25,10 +25,12 @@ static __always_inline int sent(struct sock *sk, int ret, uint16_t call)
 
 	if (!is_stream(sk))
 		return 0;
+	tp = tcp_of(sk);
+	if (!wants_sock(TAPE_GROUP_io, sk, tp))
+		return 0;
 	e = RESERVE(bulk, io, io_send);
 	if (!e)
 		return 0;
-	tp = tcp_of(sk);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_task(&e->task);
 	e->bytes = ret > 0 ? ret : 0;
@@ -47,10 +49,12 @@ static __always_inline int received(struct sock *sk, int ret, uint32_t flags, ui
 
 	if (!is_stream(sk))
 		return 0;
+	tp = tcp_of(sk);
+	if (!wants_sock(TAPE_GROUP_io, sk, tp))
+		return 0;
 	e = RESERVE(bulk, io, io_recv);
 	if (!e)
 		return 0;
-	tp = tcp_of(sk);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_task(&e->task);
 	e->bytes = ret > 0 ? ret : 0;
@@ -150,13 +154,17 @@ int BPF_PROG(io_recv__zerocopy_2, struct sock *sk, struct tcp_zerocopy_receive *
 static __always_inline int waits(struct sock *sk, uint16_t direction, uint16_t edge, int ret)
 {
 	struct ev_io_wait *e;
+	struct tcp_sock *tp;
 
 	if (!is_stream(sk))
+		return 0;
+	tp = tcp_of(sk);
+	if (!wants_sock(TAPE_GROUP_io, sk, tp))
 		return 0;
 	e = RESERVE(bulk, io, io_wait);
 	if (!e)
 		return 0;
-	fill_sock(&e->sock, sk, tcp_of(sk), cookie_of(sk));
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_task(&e->task);
 	e->direction = direction;
 	e->edge = edge;

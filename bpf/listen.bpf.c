@@ -25,6 +25,8 @@ int listen_queue(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 	sk = &tp->inet_conn.icsk_inet.sk;
+	if (!wants_sock(TAPE_GROUP_listen, sk, tp))
+		return 0;
 	e.head.ts_ns = bpf_ktime_get_ns();
 	e.head.cpu = bpf_get_smp_processor_id();
 	e.head.type = EV_listen_queue;
@@ -41,12 +43,14 @@ int listen_queue(struct bpf_iter__tcp *ctx)
 
 static __always_inline int child(struct sock *sk, uint32_t kind)
 {
-	struct ev_listen_child *e = RESERVE(control, listen, listen_child);
-	struct tcp_sock *tp;
+	struct tcp_sock *tp = tcp_of(sk);
+	struct ev_listen_child *e;
 
+	if (!wants_sock(TAPE_GROUP_listen, sk, tp))
+		return 0;
+	e = RESERVE(control, listen, listen_child);
 	if (!e)
 		return 0;
-	tp = tcp_of(sk);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	e->backlog = sk->sk_ack_backlog;
 	e->max_backlog = sk->sk_max_ack_backlog;
@@ -59,9 +63,12 @@ static __always_inline int child(struct sock *sk, uint32_t kind)
 /* In a kprobe pointers have no type, and bpf_get_socket_cookie is not there. */
 static __always_inline int child_probed(struct sock *sk, uint32_t kind)
 {
-	struct ev_listen_child *e = RESERVE(control, listen, listen_child);
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
+	struct ev_listen_child *e;
 
+	if (!wants_sock_probed(TAPE_GROUP_listen, sk, tp))
+		return 0;
+	e = RESERVE(control, listen, listen_child);
 	if (!e)
 		return 0;
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));

@@ -327,6 +327,8 @@ static __always_inline uint16_t gso_segs_of(const unsigned char *head, uint32_t 
 #define GET_ADDR(to, p, member) BPF_CORE_READ_INTO(to, p, member)
 #include "fill.h"
 
+#include "gate.h"
+
 /*
  * Direct loads: three helpers for the same take 100 ns more on the development machine. The task as
  * a typed pointer came with Linux 5.11, one release before cookies in these programs.

@@ -72,6 +72,14 @@ static __always_inline void take_no_sock(struct ev_reset *e, uint32_t netns)
 	e->netns = netns;
 }
 
+static __always_inline bool wants_segment(const struct segment *s, struct sock *sk,
+					  struct sk_buff *skb)
+{
+	if (!skb)
+		return !sk || wants_sk(TAPE_GROUP_reset, sk);
+	return wants_packet(TAPE_GROUP_reset, &s->flow, sk);
+}
+
 /* sk, skb: either may be NULL, not both. */
 static __always_inline int sent(void *ctx, struct sock *sk, struct sk_buff *skb, uint16_t reason)
 {
@@ -83,6 +91,8 @@ static __always_inline int sent(void *ctx, struct sock *sk, struct sk_buff *skb,
 		if (s.tcp_flags & FLAG_RST) /* the functions begin with this check */
 			return 0;
 	}
+	if (!wants_segment(&s, sk, skb))
+		return 0;
 	e = RESERVE_STACK(control, reset, reset);
 	if (!e)
 		return 0;
@@ -141,8 +151,11 @@ int BPF_PROG(reset__active, struct sock *sk)
 SEC("?tp_btf/tcp_receive_reset")
 int BPF_PROG(reset__received, struct sock *sk)
 {
-	struct ev_reset *e = RESERVE_STACK(control, reset, reset);
+	struct ev_reset *e;
 
+	if (!wants_sk(TAPE_GROUP_reset, sk))
+		return 0;
+	e = RESERVE_STACK(control, reset, reset);
 	if (!e)
 		return 0;
 	take_sock(e, sk);

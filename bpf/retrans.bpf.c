@@ -19,7 +19,7 @@ static __always_inline int resent(struct sock *sk, struct sk_buff *skb, int err)
 	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_retransmit *e;
 
-	if (!tp)
+	if (!tp || !wants_sock(TAPE_GROUP_retrans, sk, tp))
 		return 0;
 	e = RESERVE(control, retrans, retransmit);
 	if (!e)
@@ -66,8 +66,11 @@ int BPF_PROG(retransmit__3, struct sock *sk, struct sk_buff *skb, int err)
 SEC("?tp_btf/tcp_retransmit_synack")
 int BPF_PROG(synack_retransmit, struct sock *sk, struct request_sock *req)
 {
-	struct ev_synack_retransmit *e = RESERVE(control, retrans, synack_retransmit);
+	struct ev_synack_retransmit *e;
 
+	if (!wants_sock(TAPE_GROUP_retrans, (struct sock *)req, NULL))
+		return 0;
+	e = RESERVE(control, retrans, synack_retransmit);
 	if (!e)
 		return 0;
 	fill_short(&e->sock, (struct sock *)req, cookie_of(req), sk->sk_uid.val);
@@ -91,7 +94,7 @@ int BPF_PROG(loss_probe__fentry, struct sock *sk)
 	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_loss_probe *e;
 
-	if (!tp)
+	if (!tp || !wants_sock(TAPE_GROUP_retrans, sk, tp))
 		return 0;
 	e = RESERVE(control, retrans, loss_probe);
 	if (!e)
@@ -107,8 +110,11 @@ SEC("?kprobe/tcp_send_loss_probe")
 int BPF_KPROBE(loss_probe__kprobe, struct sock *sk)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
-	struct ev_loss_probe *e = RESERVE(control, retrans, loss_probe);
+	struct ev_loss_probe *e;
 
+	if (!wants_sock_probed(TAPE_GROUP_retrans, sk, tp))
+		return 0;
+	e = RESERVE(control, retrans, loss_probe);
 	if (!e)
 		return 0;
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));

@@ -18,7 +18,7 @@ int BPF_PROG(rtt__fexit, struct sock *sk, int flag, long seq_rtt_us, long sack_r
 	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_rtt *e;
 
-	if (!tp)
+	if (!tp || !wants_sock(TAPE_GROUP_rtt, sk, tp))
 		return 0;
 	e = RESERVE(bulk, rtt, rtt);
 	if (!e)
@@ -57,8 +57,11 @@ SEC("?kprobe/tcp_ack_update_rtt")
 int BPF_KPROBE(rtt__kprobe, struct sock *sk, int flag, long seq_rtt_us, long sack_rtt_us)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
-	struct ev_rtt *e = RESERVE(bulk, rtt, rtt);
+	struct ev_rtt *e;
 
+	if (!wants_sock_probed(TAPE_GROUP_rtt, sk, tp))
+		return 0;
+	e = RESERVE(bulk, rtt, rtt);
 	if (!e)
 		return 0;
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
@@ -96,7 +99,8 @@ int BPF_PROG(rtt__probe, struct sock *sk, struct sk_buff *skb)
 	uint32_t ack = ack_of(skb);
 	struct ev_rtt *e;
 
-	if (!tp || (int32_t)(ack - tp->snd_una) <= 0 || (int32_t)(ack - tp->snd_nxt) > 0)
+	if (!tp || (int32_t)(ack - tp->snd_una) <= 0 || (int32_t)(ack - tp->snd_nxt) > 0 ||
+	    !wants_sock(TAPE_GROUP_rtt, sk, tp))
 		return 0;
 	e = RESERVE(bulk, rtt, rtt);
 	if (!e)

@@ -28,7 +28,8 @@ static __always_inline int on_wire(struct packet *p, enum found found, uint32_t 
 {
 	struct ev_rx *e;
 
-	if (found != FOUND || !(p->ev.headers & HAVE_TCP))
+	if (found != FOUND || !(p->ev.headers & HAVE_TCP) ||
+	    !wants_packet(TAPE_GROUP_rx, &p->ev.flow, NULL))
 		return 0;
 	finish_packet(p);
 	e = RESERVE(bulk, rx, rx);
@@ -150,7 +151,7 @@ static __always_inline int at_socket(struct sock *sk, struct sk_buff *skb, enum 
 	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_rx *e;
 
-	if (!tp)
+	if (!tp || !wants_sock(TAPE_GROUP_rx, sk, tp))
 		return 0;
 	e = RESERVE(bulk, rx, rx);
 	if (!e)
@@ -165,8 +166,11 @@ static __always_inline int at_socket(struct sock *sk, struct sk_buff *skb, enum 
 static __always_inline int at_socket_probed(struct sock *sk, struct sk_buff *skb, enum layer layer)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
-	struct ev_rx *e = RESERVE(bulk, rx, rx);
+	struct ev_rx *e;
 
+	if (!wants_sock_probed(TAPE_GROUP_rx, sk, tp))
+		return 0;
+	e = RESERVE(bulk, rx, rx);
 	if (!e)
 		return 0;
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
@@ -182,7 +186,7 @@ static __always_inline int at_socket_only(struct sock *sk, enum layer layer)
 	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_rx *e;
 
-	if (!tp || sk->__sk_common.skc_state == TCP_LISTEN)
+	if (!tp || sk->__sk_common.skc_state == TCP_LISTEN || !wants_sock(TAPE_GROUP_rx, sk, tp))
 		return 0;
 	e = RESERVE(bulk, rx, rx);
 	if (!e)
@@ -266,7 +270,8 @@ int BPF_PROG(rx_copy, struct sk_buff *skb, int len)
 	struct sock *sk = skb->sk;
 	struct ev_rx_copy *e;
 
-	if (!sk || !is_full_tcp(sk) || sk->sk_protocol != IPPROTO_TCP)
+	if (!sk || !is_full_tcp(sk) || sk->sk_protocol != IPPROTO_TCP ||
+	    !wants_sock(TAPE_GROUP_rx, sk, NULL))
 		return 0;
 	e = RESERVE(bulk, rx, rx_copy);
 	if (!e)
@@ -321,7 +326,7 @@ int rx__tcp_cgroup(struct __sk_buff *ctx)
 	    !(p.ev.headers & HAVE_TCP))
 		return PASS;
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
+	if (!tp || !wants_packet(TAPE_GROUP_rx, &p.ev.flow, (struct sock *)tp))
 		return PASS;
 	finish_packet(&p);
 	e = RESERVE(bulk, rx, rx);

@@ -25,6 +25,8 @@ int snap_sock(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 	sk = &tp->inet_conn.icsk_inet.sk;
+	if (!wants_sock(TAPE_GROUP_conn, sk, tp))
+		return 0;
 	e.head.ts_ns = bpf_ktime_get_ns();
 	e.head.cpu = bpf_get_smp_processor_id();
 	e.head.type = EV_snap_sock;

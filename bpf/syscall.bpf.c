@@ -82,7 +82,8 @@ static __always_inline int accept_returned(int64_t fd)
 		return 0;
 	child = sock_of_fd(fd);
 	listener = sock_of_fd((uint32_t)PT_REGS_PARM1_CORE_SYSCALL(call_regs()));
-	if (!child || !listener)
+	if (!child || !listener ||
+	    !wants_sock_probed(TAPE_GROUP_conn, child, (struct tcp_sock *)child))
 		return 0;
 	e = RESERVE(control, conn, tcp_accept);
 	if (!e)
@@ -111,19 +112,19 @@ static __always_inline bool may_come_by_icmp(int64_t err)
 	       err == EOPNOTSUPP;
 }
 
-static __always_inline void read_address(struct ev_connect_error *e, const void *user)
+/* Returns the port. */
+static __always_inline uint16_t read_address(struct ev_addr *addr, const void *user)
 {
 	struct sockaddr_in6 to = {};
 
-	__builtin_memset(&e->daddr, 0, sizeof(e->daddr));
-	e->dport = 0;
+	__builtin_memset(addr, 0, sizeof(*addr));
 	if (bpf_probe_read_user(&to, sizeof(struct sockaddr_in), user))
-		return;
-	e->dport = bpf_ntohs(to.sin6_port); /* at the same place in both */
+		return 0;
 	if (to.sin6_family == AF_INET)
-		map_v4(&e->daddr, ((struct sockaddr_in *)&to)->sin_addr);
+		map_v4(addr, ((struct sockaddr_in *)&to)->sin_addr);
 	else if (to.sin6_family == AF_INET6 && !bpf_probe_read_user(&to, sizeof(to), user))
-		__builtin_memcpy(e->daddr.b, to.sin6_addr, sizeof(e->daddr.b));
+		__builtin_memcpy(addr->b, to.sin6_addr, sizeof(addr->b));
+	return bpf_ntohs(to.sin6_port); /* at the same place in both */
 }
 
 /*
@@ -133,10 +134,12 @@ static __always_inline void read_address(struct ev_connect_error *e, const void 
  */
 static __always_inline int connect_returned(int64_t ret)
 {
+	struct ev_addr to __attribute__((aligned(8)));
 	struct ev_connect_error *e;
 	struct pt_regs *regs;
 	struct tcp_sock *tp;
 	struct sock *sk;
+	uint16_t port;
 
 	if (ret >= 0 || is_no_local_error(-ret))
 		return 0;
@@ -145,12 +148,16 @@ static __always_inline int connect_returned(int64_t ret)
 	tp = (struct tcp_sock *)sk;
 	if (!sk || (may_come_by_icmp(-ret) && BPF_CORE_READ(tp, write_seq)))
 		return 0;
+	port = read_address(&to, (const void *)PT_REGS_PARM2_CORE_SYSCALL(regs));
+	if (!wants_asked_probed(TAPE_GROUP_conn, sk, &to, port))
+		return 0;
 	e = RESERVE(control, conn, connect_error);
 	if (!e)
 		return 0;
 	fill_sock_untyped(&e->sock, sk);
 	fill_task(&e->task);
-	read_address(e, (const void *)PT_REGS_PARM2_CORE_SYSCALL(regs));
+	copy_addr(&e->daddr, &to);
+	e->dport = port;
 	e->err = -ret;
 	e->state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	SUBMIT(control, e);

@@ -23,7 +23,7 @@ static __always_inline int wrote(struct sock *sk, uint64_t size)
 	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_tx_write *e;
 
-	if (!tp)
+	if (!tp || !wants_sock(TAPE_GROUP_tx, sk, tp))
 		return 0;
 	e = RESERVE(bulk, tx, tx_write);
 	if (!e)
@@ -46,9 +46,12 @@ int BPF_PROG(tx_write__fentry, struct sock *sk, struct msghdr *msg, unsigned lon
 SEC("?kprobe/tcp_sendmsg")
 int BPF_KPROBE(tx_write__kprobe, struct sock *sk, struct msghdr *msg, unsigned long size)
 {
-	struct ev_tx_write *e = RESERVE(bulk, tx, tx_write);
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
+	struct ev_tx_write *e;
 
+	if (!wants_sock_probed(TAPE_GROUP_tx, sk, tp))
+		return 0;
+	e = RESERVE(bulk, tx, tx_write);
 	if (!e)
 		return 0;
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
@@ -91,7 +94,7 @@ int BPF_PROG(tx__tcp, struct sock *sk, struct sk_buff *skb, int clone_it, uint32
 	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_tx *e;
 
-	if (!tp)
+	if (!tp || !wants_sock(TAPE_GROUP_tx, sk, tp))
 		return 0;
 	e = RESERVE(bulk, tx, tx);
 	if (!e)
@@ -108,8 +111,11 @@ int BPF_KPROBE(tx__tcp_kprobe, struct sock *sk, struct sk_buff *skb, int clone_i
 	       uint32_t rcv_nxt)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
-	struct ev_tx *e = RESERVE(bulk, tx, tx);
+	struct ev_tx *e;
 
+	if (!wants_sock_probed(TAPE_GROUP_tx, sk, tp))
+		return 0;
+	e = RESERVE(bulk, tx, tx);
 	if (!e)
 		return 0;
 	start_tx(e, LAYER_TCP);
@@ -146,7 +152,7 @@ static __always_inline int to_ip(struct sock *sk, struct sk_buff *skb)
 	struct ev_packet p __attribute__((aligned(8))) = {};
 	struct ev_tx *e;
 
-	if (!tp || !take_tcp_only(&p, skb->data, skb->len))
+	if (!tp || !wants_sock(TAPE_GROUP_tx, sk, tp) || !take_tcp_only(&p, skb->data, skb->len))
 		return 0;
 	p.segs = gso_segs_of(skb->head, skb->end, p.payload);
 	e = RESERVE(bulk, tx, tx);
@@ -170,6 +176,7 @@ static __always_inline int to_ip_probed(struct sock *sk, struct sk_buff *skb)
 	struct ev_tx *e;
 
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
+	    !wants_sock_probed(TAPE_GROUP_tx, sk, tp) ||
 	    !take_tcp_only(&p, BPF_CORE_READ(skb, data), BPF_CORE_READ(skb, len)))
 		return 0;
 	p.segs = gso_segs_of(BPF_CORE_READ(skb, head), BPF_CORE_READ(skb, end), p.payload);
@@ -236,12 +243,21 @@ static __always_inline int at(struct sk_buff *skb, struct net_device *dev, enum 
 	struct sock *sk = skb->sk;
 	struct packet p = {};
 	struct ev_tx *e;
+	bool wanted;
 
-	if (read_packet(&p, skb, LOCAL_IS_SOURCE) != FOUND || !(p.ev.headers & HAVE_TCP))
+	if (read_packet(&p, skb, LOCAL_IS_SOURCE) != FOUND || !(p.ev.headers & HAVE_TCP)) {
+		if (layer == LAYER_DRIVER)
+			note_to_driver(false);
 		return 0;
-	finish_packet(&p);
+	}
 	if (sk && !is_full_tcp(sk))
 		sk = NULL;
+	wanted = wants_packet(TAPE_GROUP_tx, &p.ev.flow, sk);
+	if (layer == LAYER_DRIVER)
+		note_to_driver(wanted);
+	if (!wanted)
+		return 0;
+	finish_packet(&p);
 	e = RESERVE(bulk, tx, tx);
 	if (!e)
 		return 0;
@@ -271,9 +287,11 @@ static __always_inline int at_probed(struct sk_buff *skb, enum layer layer)
 
 	if (read_packet_probed(&p, skb, LOCAL_IS_SOURCE) != FOUND || !(p.ev.headers & HAVE_TCP))
 		return 0;
-	finish_packet(&p);
 	if (sk && !is_full_tcp_probed(sk))
 		sk = NULL;
+	if (!wants_packet_probed(TAPE_GROUP_tx, &p.ev.flow, sk))
+		return 0;
+	finish_packet(&p);
 	e = RESERVE(bulk, tx, tx);
 	if (!e)
 		return 0;
@@ -333,8 +351,11 @@ int BPF_PROG(tx__driver, struct sk_buff *skb, struct net_device *dev)
 SEC("?tp_btf/net_dev_xmit")
 int BPF_PROG(tx__sent, struct sk_buff *skb, int rc, struct net_device *dev)
 {
-	struct ev_tx *e = RESERVE(bulk, tx, tx);
+	struct ev_tx *e;
 
+	if (!wants_sent())
+		return 0;
+	e = RESERVE(bulk, tx, tx);
 	if (!e)
 		return 0;
 	start_tx(e, LAYER_SENT);

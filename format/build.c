@@ -138,6 +138,7 @@ void tape_build_free(struct tape_build *b)
 	free(b->body.p);
 	free(b->head.p);
 	free(b->payload.p);
+	free(b->cuts.p);
 	free(b->rows);
 	ZSTD_freeCCtx(b->zstd);
 	ZSTD_freeCCtx(b->zstd_small);
@@ -235,6 +236,11 @@ int tape_build_add(struct tape_build *b, const struct ev_head *e, struct tape_er
 	if (e->ts_ns > b->ts_max)
 		b->ts_max = e->ts_ns;
 	return 0;
+}
+
+void tape_build_omit(struct tape_build *b, const struct tape_absent *a)
+{
+	b->omit = *a;
 }
 
 uint32_t tape_build_count(const struct tape_build *b)

@@ -78,9 +78,11 @@ struct tape_build {
 	size_t bytes;
 	/* encoding */
 	struct buffer values, body, head, payload;
+	struct buffer cuts;		    /* size_t: where blocks of zstd end in body */
 	struct buffer of, plus, keys, last; /* what a column is predicted from */
 	unsigned n_columns;
 	bool single;
+	struct tape_absent omit;
 };
 
 static inline bool reserve(struct buffer *b, size_t more)

@@ -292,6 +292,8 @@ int tape_chunk_parse(struct tape_chunk *c, const struct tape_schema *schema, boo
 	c->snapshot = snapshot;
 	c->offset = offset;
 	c->stored_len = TAPE_BLOCK_HEAD_LEN + type_head_len + payload_len;
+	c->type_head = type_head;
+	c->type_head_len = type_head_len;
 	c->payload = payload;
 	c->payload_len = payload_len;
 	c->single = NULL;
@@ -336,6 +338,15 @@ size_t tape_chunk_stored_len(const struct tape_chunk *c)
 size_t tape_chunk_memory(const struct tape_chunk *c)
 {
 	return c->memory;
+}
+
+void tape_chunk_stored(const struct tape_chunk *c, const void **type_head, size_t *type_head_len,
+		       const void **payload, size_t *payload_len)
+{
+	*type_head = c->type_head;
+	*type_head_len = c->type_head_len;
+	*payload = c->payload;
+	*payload_len = c->payload_len;
 }
 
 bool tape_chunk_has_payload(const struct tape_chunk *c)

@@ -38,8 +38,8 @@ struct tape_chunk {
 	bool snapshot;
 	uint64_t offset;
 	size_t stored_len, memory;
-	const uint8_t *payload; /* NULL: header only */
-	size_t payload_len;
+	const uint8_t *type_head, *payload; /* payload NULL: header only */
+	size_t type_head_len, payload_len;
 	const uint8_t *single; /* content of the one frame, once it was decompressed */
 	int single_rc;	       /* NOT_DECODED, or what that returned: it is tried once */
 	struct count *counts;

@@ -124,10 +124,14 @@ static int on_schema(struct tape_facts *f, const struct tape_block_view *v, stru
 	if (rc)
 		return rc;
 	rc = tape_schema_parse(text, len, &f->schema, err);
-	if (!rc)
-		f->texts_len -= len;
-	free(text);
-	return rc;
+	if (rc) {
+		free(text);
+		return rc;
+	}
+	f->texts_len -= len;
+	f->schema_text = text;
+	f->schema_len = len;
+	return 0;
 }
 
 /* Undo the escapes of a value in place (writer.c, put_meta_line). */
@@ -285,4 +289,5 @@ void tape_facts_fini(struct tape_facts *f)
 	free(f->clocks.p);
 	free(f->losses.p);
 	tape_schema_free(f->schema);
+	free(f->schema_text);
 }

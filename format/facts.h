@@ -19,6 +19,8 @@ struct tape_facts {
 	bool ended;
 	struct tape_file_info info;
 	struct tape_schema *schema;
+	char *schema_text; /* that it was made of */
+	size_t schema_len;
 	struct tape_list meta, clocks, losses;
 	struct tape_list texts; /* char *, what meta points into */
 	size_t texts_len;	/* of all of them, and of schemas that were no good */

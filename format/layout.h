@@ -62,6 +62,7 @@ enum tape_loss_reason {
 	TAPE_LOSS_UNRECORDED = 4, /* the recorder could not write it (disk full, damaged record) */
 	TAPE_LOSS_DAMAGED = 5,	  /* it stood in a damaged part of the file (tcptape repair) */
 	TAPE_LOSS_UNTOLD = 6,	  /* lost when recorded; the record of why was damaged */
+	TAPE_LOSS_BUDGET = 7, /* of a connection left out, as there were too many events (rate) */
 };
 
 /*
@@ -116,7 +117,7 @@ enum tape_loss_reason {
 #define TAPE_MAX_CHUNK_RAW (32u << 20)	/* all column bodies of a chunk, decompressed */
 #define TAPE_MAX_CHUNK_ROWS (64u << 20) /* all decoded columns of a chunk */
 #define TAPE_MAX_STR 4096		/* one string value */
-#define TAPE_MAX_EVENTS_PER_BYTE 64	/* n_events / bytes of the block: no bomb of constants */
+#define TAPE_MAX_EVENTS_PER_BYTE 4	/* n_events / bytes of the block: no bomb of constants */
 #define TAPE_MAX_ROWS_PER_EVENT 4	/* of one table: an event refers to few sockets */
 #define TAPE_MAX_CLOCKS (1u << 20)
 #define TAPE_MAX_LOSSES (1u << 20)

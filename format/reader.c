@@ -334,6 +334,12 @@ const struct tape_schema *tape_reader_schema(const struct tape_reader *r)
 	return r->facts.schema;
 }
 
+const char *tape_reader_schema_text(const struct tape_reader *r, size_t *ret_len)
+{
+	*ret_len = r->facts.schema_len;
+	return r->facts.schema_text;
+}
+
 bool tape_reader_seekable(const struct tape_reader *r)
 {
 	return r->src.seekable;

@@ -245,24 +245,67 @@ static const uint16_t type_widths[] = {
 	[TAPE_I32] = 4, [TAPE_I64] = 8, [TAPE_ADDR] = 16, [TAPE_COMM] = 16,
 	[TAPE_STR] = 0, [TAPE_REF] = 4, [TAPE_DREF] = 4,
 };
-static const char *const hint_words[] = {
-	[TAPE_PLAIN] = "plain", [TAPE_DELTA] = "delta",	    [TAPE_KEYED] = "keyed",
-	[TAPE_IS_REF] = "ref",	[TAPE_POINTER] = "pointer", [TAPE_ROW] = "row",
-	[TAPE_LAST] = "last",	[TAPE_CROSS] = "cross",	    [TAPE_NEXT] = "next",
-	[TAPE_SAME] = "same",	[TAPE_SMOOTH] = "smooth",
-};
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/*
+ * Of the meanings of events.def a file carries the first clause, and those that begin with a number
+ * (what a bit or a special value means): all would be half of what it costs before its first event.
+ */
+static void write_clauses(FILE *f, const char *s)
+{
+	bool keep = true;
+
+	for (const char *p = s; *p; p++) {
+		if (p[0] == ' ' && p[1] == '(')
+			p = strchr(p, ')') + 1;
+		if (!*p)
+			return;
+		if ((p[0] == ';' || p[0] == ',') && p[1] == ' ')
+			keep = is_digit(p[2]) || p[2] == '-';
+		if (keep)
+			fputc(*p, f);
+	}
+}
+
+static void write_meaning(FILE *f, const struct tape_schema *s, const char *meaning)
+{
+	fputc('\t', f);
+	if (s == &builtin)
+		write_clauses(f, meaning);
+	else
+		fputs(meaning, f);
+	fputc('\n', f);
+}
 
 static void write_record(FILE *f, const struct tape_schema *s, const struct tape_record *rec)
 {
-	fprintf(f, "record\t%u\t%s\t%s\t%s\n", rec->id, rec->name, rec->is_table ? "-" : rec->group,
-		rec->meaning);
+	fprintf(f, "record\t%u\t%s\t%s", rec->id, rec->name, rec->is_table ? "-" : rec->group);
+	write_meaning(f, s, rec->meaning);
 	for (unsigned i = 0; i < rec->n_fields; i++) {
 		const struct tape_field *fl = &rec->fields[i];
 		const struct tape_record *to = fl->table ? tape_schema_record(s, fl->table) : NULL;
 
-		fprintf(f, "field\t%s%s\t%s\t%s\t%s\t%s\n", type_words[fl->type],
-			to ? to->name : "", fl->name, hint_words[fl->hint], fl->unit, fl->meaning);
+		fprintf(f, "field\t%s%s\t%s\t%s\t%s", type_words[fl->type], to ? to->name : "",
+			fl->name, fl->hint == TAPE_POINTER ? "pointer" : "-", fl->unit);
+		write_meaning(f, s, fl->meaning);
 	}
+}
+
+/* Values that follow each other share a line. */
+static void write_names(FILE *f, const struct tape_name *all, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct tape_name *a = &all[i];
+
+		if (!i || strcmp(a->unit, a[-1].unit) || a->value != a[-1].value + 1 || !a->value)
+			fprintf(f, "%sname\t%s\t%" PRIu64, i ? "\n" : "", a->unit, a->value);
+		fprintf(f, "\t%s", a->name);
+	}
+	if (n)
+		fputc('\n', f);
 }
 
 int tape_schema_write(const struct tape_schema *s, const char *extra, char **ret_text,
@@ -276,9 +319,7 @@ int tape_schema_write(const struct tape_schema *s, const char *extra, char **ret
 	fprintf(f, "tape-schema\t%d\n", TAPE_VERSION_MAJOR);
 	for (size_t i = 0; i < s->n_records; i++)
 		write_record(f, s, &s->records[i]);
-	for (size_t i = 0; i < s->n_names; i++)
-		fprintf(f, "name\t%s\t%" PRIu64 "\t%s\n", s->names[i].unit, s->names[i].value,
-			s->names[i].name);
+	write_names(f, s->names, s->n_names);
 	if (extra)
 		fputs(extra, f);
 	bad = ferror(f);
@@ -305,6 +346,7 @@ struct parser {
 };
 
 #define MAX_WORDS 6
+#define NAMES_FROM 4 /* words of a line of names; those behind it are names too */
 
 static int bad_line(struct parser *p, const char *what)
 {
@@ -414,37 +456,48 @@ static int parse_field(struct parser *p, char **word, unsigned n_words)
 	rc = parse_type(p, word[1], fl);
 	if (rc)
 		return rc;
-	for (unsigned h = 0; h < N_ROWS(hint_words); h++)
-		if (!strcmp(word[3], hint_words[h]))
-			fl->hint = (enum tape_hint)h;
+	fl->hint = strcmp(word[3], "pointer") ? TAPE_PLAIN : TAPE_POINTER;
 	rec->n_fields++;
 	p->n_fields++;
 	return 0;
 }
 
-static int parse_name(struct parser *p, char **word, unsigned n_words)
+/* Each further word names the next value; an empty one names nothing. */
+static int parse_names(struct parser *p, char **word, unsigned n_words)
 {
 	struct tape_schema *s = &p->out->schema;
 	uint64_t value;
+	char *tab;
 
 	if (n_words < 4 || !parse_number(word[2], UINT64_MAX, &value))
 		return bad_line(p, "expected name, unit, value, text");
-	if (s->n_names == TAPE_MAX_NAMES)
-		return tape_fail(p->err, TAPE_E_LIMIT, 0, "schema: more than %d named values",
-				 TAPE_MAX_NAMES);
-	p->out->names[s->n_names++] = (struct tape_name){word[1], word[3], value};
-	return 0;
+	for (char *text = word[3];; text = tab + 1, value++) {
+		tab = strchr(text, '\t');
+		if (tab)
+			*tab = '\0';
+		if (*text && s->n_names == TAPE_MAX_NAMES)
+			return tape_fail(p->err, TAPE_E_LIMIT, 0,
+					 "schema: more than %d named values", TAPE_MAX_NAMES);
+		if (*text)
+			p->out->names[s->n_names++] = (struct tape_name){word[1], text, value};
+		if (!tab)
+			return 0;
+		if (value == UINT64_MAX)
+			return bad_line(p, "a name behind the largest value");
+	}
 }
 
-/* Cut a line at its tabs; words beyond MAX_WORDS are of a newer version and ignored. */
+/* Cut a line at its tabs, one of names not behind the first of them; words beyond MAX_WORDS are of
+ * a newer version and ignored. */
 static unsigned split(char *line, char **word)
 {
+	bool of_names = !strncmp(line, "name\t", 5);
 	unsigned n = 0;
 
 	for (char *tab; n < MAX_WORDS; line = tab + 1) {
 		word[n++] = line;
 		tab = strchr(line, '\t');
-		if (!tab)
+		if (!tab || (of_names && n == NAMES_FROM))
 			break;
 		*tab = '\0';
 	}
@@ -463,7 +516,7 @@ static int parse_line(struct parser *p, char *line)
 	if (!strcmp(word[0], "field"))
 		return parse_field(p, word, n);
 	if (!strcmp(word[0], "name"))
-		return parse_name(p, word, n);
+		return parse_names(p, word, n);
 	return 0; /* a newer kind of line */
 }
 
@@ -478,6 +531,16 @@ static size_t count_lines(const char *text, const char *start)
 	return n;
 }
 
+/* No more than there are names; a text of tabs alone needs no room for them all. */
+static size_t room_for_names(const char *text)
+{
+	size_t n = 0;
+
+	for (const char *p = text; n < TAPE_MAX_NAMES && (p = strchr(p, '\t')); p++)
+		n++;
+	return n;
+}
+
 static bool parsed_alloc(struct parsed *out, const char *text, size_t len)
 {
 	out->text = malloc(len + 1);
@@ -487,7 +550,7 @@ static bool parsed_alloc(struct parsed *out, const char *text, size_t len)
 	out->text[len] = '\0';
 	out->records = calloc(TAPE_MAX_RECORDS, sizeof(*out->records));
 	out->fields = calloc(count_lines(out->text, "field\t") + 1, sizeof(*out->fields));
-	out->names = calloc(count_lines(out->text, "name\t") + 1, sizeof(*out->names));
+	out->names = calloc(room_for_names(out->text) + 1, sizeof(*out->names));
 	out->schema.records = out->records;
 	out->schema.names = out->names;
 	return out->records && out->fields && out->names;

@@ -59,9 +59,9 @@ struct tape_guess_hint {
 struct tape_field {
 	const char *name, *unit, *meaning;
 	enum tape_type type;
-	enum tape_hint hint;
-	uint16_t table; /* id of the table that a REF or DREF points into, else 0 */
-	uint16_t width; /* bytes of one decoded value: 1, 2, 4, 8 or 16; 0 string or unknown */
+	enum tape_hint hint; /* of a file: POINTER or PLAIN; what its columns are, they say */
+	uint16_t table;	     /* id of the table that a REF or DREF points into, else 0 */
+	uint16_t width;	     /* bytes of one decoded value: 1, 2, 4, 8 or 16; 0 string or unknown */
 	struct tape_guess_hint guess;
 };
 
@@ -113,8 +113,9 @@ int tape_record_field(const struct tape_record *rec, const char *name);
 const char *tape_schema_name(const struct tape_schema *s, const char *unit, uint64_t value);
 
 /*
- * The text form that files carry (docs/format.md, SCHEMA). The caller frees *ret_text with free().
- * extra: whole lines to append (names that only the running kernel knows), may be NULL.
+ * The text form that files carry (docs/format.md, SCHEMA), with meanings in short where the schema
+ * is this build's. The caller frees *ret_text with free(). extra: whole lines to append (names that
+ * only the running kernel knows), may be NULL.
  */
 int tape_schema_write(const struct tape_schema *s, const char *extra, char **ret_text,
 		      size_t *ret_len, struct tape_error *err);

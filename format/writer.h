@@ -38,6 +38,9 @@ struct tape_writer_opts {
 	/* Sees each row of group snapshot that is added; NULL: nobody. */
 	void (*on_row)(void *ctx, const struct ev_head *row);
 	void *ctx;
+	/* Instead of the built-in schema and names: the text of one that tape_rows_fits. */
+	const char *schema;
+	size_t schema_len;
 };
 
 struct tape_meta { /* one line of metadata; keys may repeat */
@@ -75,6 +78,20 @@ int tape_writer_clock(struct tape_writer *w, const struct tape_clock *clock,
  * straggler. Writes the chunk when it is full. An unknown type or a wrong size is TAPE_E_CORRUPT.
  */
 int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tape_error *err);
+
+/*
+ * Events from now on have no value in these fields (tape_rows_absent): no column is written. Writes
+ * what is open if that is another set than before.
+ */
+struct tape_absent;
+int tape_writer_absent(struct tape_writer *w, const struct tape_absent *a, struct tape_error *err);
+
+/*
+ * Write what is open, then that chunk, which is of a trace with the same schema: its bytes as they
+ * are, but for what its header says of its place.
+ */
+struct tape_chunk;
+int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_error *err);
 
 /*
  * Write what is open: the snapshot rows, then the events. floor_ns: the caller promises that

@@ -69,13 +69,29 @@ static void list_event(const struct rec_event *e, const struct rec_choice *c, bo
 		       *lacks ? "; this hook does not see: " : "", lacks);
 }
 
+static void list_need(const struct rec_privilege *p, const struct rec_need *need)
+{
+	const char *status = "not needed";
+
+	if (rec_privilege_lacks(p, need))
+		status = "missing";
+	else if (rec_privilege_keeps(p, need))
+		status = "kept while recording";
+	else if ((need->start & p->purposes) && (p->have >> need->cap & 1))
+		status = "given up when attached";
+	else if (need->start & p->purposes)
+		status = "missing";
+	printf("%-20s %-22s  for: %s\n", need->name, status, need->gives);
+}
+
 static int list(const struct rec_options *o)
 {
 	struct rec_choice c;
+	struct rec_privilege p;
 	struct rec_error err;
 	bool tried;
 
-	if (rec_list(&c, o, &tried, &err) < 0)
+	if (rec_list(&c, &p, o, &tried, &err) < 0)
 		return complain(&err, EXIT_FAILED);
 	printf("%-17s %-8s %-28s %s\n", "EVENT", "GROUP", "HOOK", "STATUS");
 	for (size_t i = 0; i < rec_n_events; i++)
@@ -85,6 +101,9 @@ static int list(const struct rec_options *o)
 	if (!tried)
 		printf("Judged by the kernel's type information only; as root, each probe is "
 		       "tried.\n");
+	printf("\n%-20s STATUS, if all groups are recorded\n", "CAPABILITY");
+	for (size_t i = 0; i < rec_n_needs; i++)
+		list_need(&p, &rec_needs[i]);
 	return printed();
 }
 
@@ -126,6 +145,59 @@ static void print_absent(const struct rec_options *o, const struct rec_choice *c
 	}
 }
 
+static void print_privileges(const struct rec_privilege *p)
+{
+	bool any = false;
+
+	fprintf(stderr, "  privileges: user %u", (unsigned)p->uid);
+	for (size_t i = 0; i < rec_n_needs; i++) {
+		if (!rec_privilege_keeps(p, &rec_needs[i]))
+			continue;
+		fprintf(stderr, "%s%s", any ? " " : ", ", rec_needs[i].name);
+		any = true;
+	}
+	fprintf(stderr, "%s%s\n", any ? "" : ", no capabilities", p->confined ? ", seccomp" : "");
+	for (size_t i = 0; i < rec_n_needs; i++) {
+		if (rec_privilege_lacks(p, &rec_needs[i]))
+			fprintf(stderr, "  without %s not recorded: %s\n", rec_needs[i].name,
+				rec_needs[i].gives);
+	}
+}
+
+/* Connections of which nothing was recorded: as was asked for, or to keep to the budget. */
+static void print_left_out(const struct rec_session *s, const struct rec_options *o,
+			   const struct rec_figures *f)
+{
+	bool any = false;
+
+	for (int g = 0; g < TAPE_N_GROUPS; g++) {
+		if (!f->left_out[g])
+			continue;
+		fprintf(stderr, "%s %s %llu",
+			any ? "," : "  left out, by connection:", rec_group_name(g),
+			(unsigned long long)f->left_out[g]);
+		any = true;
+	}
+	if (!any)
+		return;
+	fprintf(stderr, " events");
+	if (o->sample > 1)
+		fprintf(stderr, "; --sample %u", o->sample);
+	if (rec_session_over_budget(s))
+		fprintf(stderr, "; more than --max-rate %u a second; 'tcptape info' shows when",
+			o->max_rate);
+	fprintf(stderr, "\n");
+}
+
+static int disk_low(const struct rec_options *o, int status)
+{
+	fprintf(stderr,
+		"tcptape-record: recording stopped: less than %llu MB are free on the disk "
+		"(--min-free); what was recorded is complete\n",
+		(unsigned long long)o->min_free_bytes >> 20);
+	return status;
+}
+
 static void summary(struct rec_session *s, const struct rec_options *o)
 {
 	const char *path = rec_session_path(s), *trouble = rec_session_trouble(s);
@@ -160,6 +232,7 @@ static void summary(struct rec_session *s, const struct rec_options *o)
 		fprintf(stderr, "; probes %.0f ns/run, %llu runs",
 			per((double)f.bpf_ns, (double)f.bpf_runs), (unsigned long long)f.bpf_runs);
 	fprintf(stderr, "\n");
+	print_left_out(s, o, &f);
 	if (!o->no_snapshot)
 		fprintf(stderr, "  sockets at the start: %zu\n", f.n_socks);
 	if (f.n_pauses)
@@ -167,6 +240,7 @@ static void summary(struct rec_session *s, const struct rec_options *o)
 			"  files have gaps, as they tell themselves: %u times nothing could be "
 			"written; of these events %llu are in none\n",
 			f.n_pauses, (unsigned long long)f.n_unwritten);
+	print_privileges(rec_session_privilege(s));
 	if (*trouble)
 		fprintf(stderr, "  %s\n", trouble);
 	if (o->stacks && *rec_session_choice(s)->no_stacks)
@@ -222,6 +296,8 @@ static int record(const struct rec_options *o)
 		complain(&err, status);
 	else
 		summary(s, o);
+	if (!status && rec_session_disk_low(s))
+		status = disk_low(o, ours);
 	if (!status)
 		status = named_without_hook(s, o);
 	command = rec_session_command_status(s, &ran);
@@ -240,7 +316,7 @@ int main(int argc, char **argv)
 {
 	struct rec_options o;
 	struct rec_error err;
-	static char help[8192];
+	static char help[16384];
 
 	if (rec_options_parse(&o, argc, argv, &err) < 0)
 		return complain(&err, EXIT_USAGE);

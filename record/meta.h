@@ -56,6 +56,8 @@ void rec_meta_host(struct rec_meta *m);
 void rec_meta_options(struct rec_meta *m, const struct rec_options *o);
 void rec_meta_probes(struct rec_meta *m, const struct rec_options *o, const struct rec_object *obj,
 		     const struct rec_choice *c, const struct rec_loss *l);
+/* Events that were left out, by group; no line if there are none. */
+void rec_meta_left_out(struct rec_meta *m, const uint64_t left_out[TAPE_N_GROUPS]);
 void rec_meta_sysctls(struct rec_meta *m);
 
 #endif

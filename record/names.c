@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <bpf/btf.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ static void add_enum(FILE *f, const struct btf *btf, const struct naming *n)
 	const struct btf_type *t = id < 0 ? NULL : btf__type_by_id(btf, (unsigned)id);
 	const struct btf_enum *e = t ? btf_enum(t) : NULL;
 	size_t len = strlen(n->prefix);
+	int64_t last = -2; /* values that follow each other share a line */
 
 	for (unsigned i = 0; t && i < btf_vlen(t); i++) {
 		const char *name = btf__name_by_offset(btf, e[i].name_off);
@@ -37,9 +39,16 @@ static void add_enum(FILE *f, const struct btf *btf, const struct naming *n)
 			continue;
 		if (!strncmp(name, n->prefix, len))
 			name += len;
-		if (is_value(name))
-			fprintf(f, "name\t%s\t%u\t%s\n", n->unit, (unsigned)e[i].val, name);
+		if (!is_value(name))
+			continue;
+		if ((uint32_t)e[i].val != last + 1)
+			fprintf(f, "%sname\t%s\t%u", last < 0 ? "" : "\n", n->unit,
+				(unsigned)e[i].val);
+		fprintf(f, "\t%s", name);
+		last = (uint32_t)e[i].val;
 	}
+	if (last >= 0)
+		fputc('\n', f);
 }
 
 char *rec_names_of(const struct rec_kernel *k)

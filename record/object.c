@@ -22,10 +22,11 @@
 #define ATTACH_NETFILTER 45
 
 /*
- * libbpf says which program failed to load only in its messages, and its callback has no context
- * pointer, so this is the one piece of state outside a struct.
+ * libbpf says which program failed to load, and why, only in its messages, and its callback has no
+ * context pointer, so this is the one piece of state outside a struct.
  */
 static char failed_program[64];
+static bool modules_refused;
 
 static int on_message(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -34,6 +35,7 @@ static int on_message(enum libbpf_print_level level, const char *fmt, va_list ap
 	vsnprintf(line, sizeof(line), fmt, ap);
 	if (level == LIBBPF_WARN && !*failed_program)
 		sscanf(line, "libbpf: prog '%63[^']'", failed_program);
+	modules_refused |= !!strstr(line, "failed to iterate BTF objects");
 	return 0;
 }
 
@@ -89,6 +91,8 @@ static void set_sizes(struct rec_object *o, const struct rec_choice *c, uint64_t
 	bpf_map__set_max_entries(o->skel->maps.lost, o->n_cpus);
 	o->skel->rodata->hz = kernel_hz();
 	o->skel->rodata->record_stacks = c->stacks && !*c->no_stacks;
+	o->skel->rodata->may_thin = c->may_thin;
+	memcpy(o->skel->bss->thin_below, c->thin_below, sizeof(c->thin_below));
 }
 
 /* Refuse the row whose program libbpf complained of. -1 if it is none of ours. */
@@ -290,7 +294,12 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	if (enough_files(o, err) < 0)
 		return -1;
 	*failed_program = '\0';
+	modules_refused = false;
 	r = tape_bpf__load(o->skel);
+	if (r && modules_refused) /* bpf_cast_to_kern_ctx and bpf_rdonly_cast are not in its core */
+		return rec_fail(err,
+				"CAP_SYS_ADMIN is missing: on Linux 5.11 to 6.1 libbpf looks for "
+				"functions in modules too, which takes it");
 	if (r && !rec_fail_is_fatal(-r) && !refuse_failed(o, c, -r))
 		return 1;
 	if (r == -EPERM && !c->has_cookies) /* before 5.12, and tiny programs were let in */
@@ -335,6 +344,20 @@ static int open_best(struct rec_object *o, struct rec_choice *c, uint32_t groups
 	if (r < 0)
 		rec_object_close(o);
 	return r;
+}
+
+void rec_object_thin(struct rec_object *o, enum tape_group group, uint32_t below)
+{
+	__atomic_store_n(&o->skel->bss->thin_below[group], below, __ATOMIC_RELAXED);
+}
+
+void rec_object_left_out(const struct rec_object *o, uint64_t ret[TAPE_N_GROUPS])
+{
+	memset(ret, 0, TAPE_N_GROUPS * sizeof(*ret));
+	for (unsigned cpu = 0; cpu < o->n_cpus; cpu++) {
+		for (int g = 0; g < TAPE_N_GROUPS; g++)
+			ret[g] += __atomic_load_n(&o->lost[cpu].left_out[g], __ATOMIC_RELAXED);
+	}
 }
 
 int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,

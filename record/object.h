@@ -32,6 +32,12 @@ struct rec_object {
 	char iter_why[160];		   /* why iter is NULL */
 };
 
+/* Connections of that group whose number is below are left out from now on (bpf/thin.h). */
+void rec_object_thin(struct rec_object *o, enum tape_group group, uint32_t below);
+
+/* Events of such connections since the programs were loaded, by group. */
+void rec_object_left_out(const struct rec_object *o, uint64_t ret[TAPE_N_GROUPS]);
+
 /*
  * Load and attach the best probe of each event of the groups. Rows that fail are refused in c and
  * the next ones tried. -1 only if nothing can be loaded at all.

@@ -113,6 +113,7 @@ void rec_session_figures(struct rec_session *s, struct rec_figures *ret)
 	ret->n_files = s->part;
 	ret->n_pauses = s->n_pauses;
 	ret->n_unwritten = s->n_unwritten;
+	rec_object_left_out(&s->object, ret->left_out);
 	ret->lost = s->loss.total;
 	if (rec_session_ring_is_on(s))
 		ret->stragglers = 0; /* of what was recorded, not of what was written */
@@ -157,6 +158,16 @@ void rec_session_on_news(struct rec_session *s, void (*news)(void *ctx, const ch
 	s->news_ctx = ctx;
 }
 
+bool rec_session_over_budget(const struct rec_session *s)
+{
+	return s->budget.changed;
+}
+
+bool rec_session_disk_low(const struct rec_session *s)
+{
+	return s->disk_low;
+}
+
 bool rec_session_reader_gone(const struct rec_session *s)
 {
 	return s->reader_gone;
@@ -172,18 +183,27 @@ int rec_session_command_status(struct rec_session *s, bool *ret_ran)
 	return rec_command_ended(&s->command, true) ? s->command.status : -1;
 }
 
-int rec_list(struct rec_choice *ret, const struct rec_options *opts, bool *ret_tried,
-	     struct rec_error *err)
+int rec_list(struct rec_choice *ret, struct rec_privilege *ret_privilege,
+	     const struct rec_options *opts, bool *ret_tried, struct rec_error *err)
 {
+	struct rec_options all = *opts;
 	struct rec_object o;
 	int r;
 
+	all.groups = (1u << TAPE_N_GROUPS) - 1;
+	rec_privilege_init(ret_privilege);
 	if (rec_session_check(ret, opts, ret_tried, NULL, err) < 0)
 		return -1;
+	rec_session_purposes(ret_privilege, &all, ret);
 	if (!*ret_tried)
 		return 0;
-	r = rec_object_open(&o, ret, (1u << TAPE_N_GROUPS) - 1, 128u << 10, true, err);
-	if (!r)
-		rec_object_close(&o);
-	return r;
+	r = rec_object_open(&o, ret, all.groups, 128u << 10, true, err);
+	if (r < 0)
+		return r;
+	if (o.netfilter.any)
+		ret_privilege->purposes |= REC_DOES_LINK;
+	if (rec_privilege_bpf_is_old(o.nic_fd))
+		ret_privilege->purposes |= REC_DOES_OLD_BPF;
+	rec_object_close(&o);
+	return 0;
 }

@@ -11,6 +11,7 @@
 
 #include "fail.h"
 #include "options.h"
+#include "privilege.h"
 #include "probes.h"
 
 struct rec_session;
@@ -19,7 +20,8 @@ struct rec_session;
 #define REC_COMMAND_LEFT (-2)
 
 struct rec_figures {
-	uint64_t events[TAPE_N_GROUPS]; /* written, by group */
+	uint64_t events[TAPE_N_GROUPS];	  /* written, by group */
+	uint64_t left_out[TAPE_N_GROUPS]; /* events of connections that were left out */
 	uint64_t n_events, lost, stragglers, bytes;
 	uint64_t elapsed_ns, cpu_ns; /* since recording started */
 	uint64_t bpf_ns, bpf_runs;   /* 0 unless kernel.bpf_stats_enabled */
@@ -54,8 +56,11 @@ void rec_session_free(struct rec_session *s); /* NULL allowed */
 
 void rec_session_figures(struct rec_session *s, struct rec_figures *ret);
 const struct rec_choice *rec_session_choice(const struct rec_session *s);
+const struct rec_privilege *rec_session_privilege(const struct rec_session *s);
 const char *rec_session_path(const struct rec_session *s);    /* of the output; "" for a stream */
 const char *rec_session_trouble(const struct rec_session *s); /* a warning, "" none */
+bool rec_session_over_budget(const struct rec_session *s);    /* it was, at some time */
+bool rec_session_disk_low(const struct rec_session *s);	      /* so it stopped (--min-free) */
 bool rec_session_reader_gone(const struct rec_session *s);    /* the pipe was closed */
 
 /*
@@ -65,7 +70,7 @@ bool rec_session_reader_gone(const struct rec_session *s);    /* the pipe was cl
 int rec_session_command_status(struct rec_session *s, bool *ret_ran);
 
 /* What `--list` shows: try to load and attach everything, then let go. */
-int rec_list(struct rec_choice *ret, const struct rec_options *opts, bool *ret_tried,
-	     struct rec_error *err);
+int rec_list(struct rec_choice *ret, struct rec_privilege *ret_privilege,
+	     const struct rec_options *opts, bool *ret_tried, struct rec_error *err);
 
 #endif

@@ -15,6 +15,13 @@
 #define HOLD_NS 10000000ull
 #define QUEUE_BYTES (1u << 20) /* a ring; 10 ms of more than half a million events a second */
 #define MIN_QUEUE_BYTES (256u << 10)
+#define RATE_QUEUE_BYTES (16u << 10)
+
+static void count_event(struct rec_session *s, uint8_t group, uint64_t ts_ns)
+{
+	s->events[group]++;
+	rec_budget_see(&s->budget, (enum tape_group)group, ts_ns);
+}
 
 static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *ahead)
 {
@@ -40,8 +47,9 @@ static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *a
 		s->n_refused++;
 		return 0;
 	}
-	if (record->type < EV_SNAPSHOT_FIRST || record->type > EV_SNAPSHOT_LAST)
-		s->events[s->group_of[record->type & 255]]++;
+	if (record->type != EV_rate &&
+	    (record->type < EV_SNAPSHOT_FIRST || record->type > EV_SNAPSHOT_LAST))
+		count_event(s, s->group_of[record->type & 255], record->ts_ns);
 	return r;
 }
 
@@ -59,12 +67,11 @@ static void map_groups(struct rec_session *s)
 	}
 }
 
-static int need_privilege(struct rec_error *err)
+static int refused(struct rec_error *err)
 {
-	return rec_fail(err, "the kernel does not let this user load BPF programs; run it with "
-			     "sudo, or give it CAP_BPF and CAP_PERFMON (and, for the list of "
-			     "sockets and their owners, CAP_SYS_ADMIN, CAP_SYS_PTRACE and "
-			     "CAP_DAC_READ_SEARCH)");
+	return rec_fail(err, "the kernel refuses to load BPF programs, though CAP_BPF and "
+			     "CAP_PERFMON are there: they count only outside of user namespaces, "
+			     "and a security module may forbid it");
 }
 
 static int open_rings(struct rec_session *s, struct rec_error *err)
@@ -84,7 +91,8 @@ static int open_rings(struct rec_session *s, struct rec_error *err)
 		if (rec_drain_add(&s->drain, &s->rings[i].source, queue_bytes) < 0)
 			return rec_fail(err, "no memory for the hold-back buffer");
 	}
-	if (rec_drain_add(&s->drain, &s->sampler.series.source, QUEUE_BYTES) < 0)
+	if (rec_drain_add(&s->drain, &s->sampler.series.source, QUEUE_BYTES) < 0 ||
+	    rec_drain_add(&s->drain, &s->budget.source, RATE_QUEUE_BYTES) < 0)
 		return rec_fail(err, "no memory for the hold-back buffer");
 	return 0;
 }
@@ -144,6 +152,10 @@ static int attach(struct rec_session *s, struct rec_error *err)
 	bool any = false;
 
 	s->start_ns = rec_now_ns();
+	rec_budget_init(&s->budget, o->max_rate, o->sample, o->groups, s->start_ns);
+	s->choice.may_thin = o->max_rate || o->sample > 1;
+	for (int g = 0; g < TAPE_N_GROUPS; g++)
+		s->choice.thin_below[g] = rec_budget_floor(&s->budget, (enum tape_group)g);
 	if (rec_object_open(&s->object, &s->choice, o->groups, o->bulk_bytes, !o->no_snapshot,
 			    err) < 0)
 		return -1;
@@ -192,10 +204,13 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 	sigset_t signals;
 	bool tried;
 
-	if (rec_session_check(&s->choice, o, &tried, &s->names, err) < 0)
+	rec_privilege_init(&s->privilege);
+	if (rec_privilege_check(&s->privilege, err) < 0 ||
+	    rec_session_check(&s->choice, o, &tried, &s->names, err) < 0)
 		return -1;
 	if (!tried)
-		return need_privilege(err);
+		return refused(err);
+	rec_session_purposes(&s->privilege, o, &s->choice);
 	if (open_output(s, err) < 0)
 		return -1;
 	block_signals(&signals, rec_file_is_part(s));
@@ -207,6 +222,13 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 	map_groups(s);
 	if (attach(s, err) < 0 || open_generation(s, err) < 0 || watch_all(s, &signals, err) < 0)
 		return -1;
+	if (rec_output_room(&s->out) < o->min_free_bytes)
+		return rec_fail(
+			err,
+			"%s: only %llu MB are free on its disk, and recording would stop at "
+			"%llu MB (--min-free)",
+			s->out.path, (unsigned long long)rec_output_room(&s->out) >> 20,
+			(unsigned long long)o->min_free_bytes >> 20);
 	/* a COMMAND that cannot run leaves no file, and the old one as it was */
 	if (rec_output_begin(&s->out, o->command != NULL, err) < 0 || rec_file_prepare(s, err) < 0)
 		return -1;

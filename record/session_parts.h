@@ -5,6 +5,7 @@
 #ifndef REC_SESSION_PARTS_H
 #define REC_SESSION_PARTS_H
 
+#include "budget.h"
 #include "command.h"
 #include "drain.h"
 #include "flight.h"
@@ -15,6 +16,7 @@
 #include "object.h"
 #include "output.h"
 #include "places.h"
+#include "privilege.h"
 #include "ring.h"
 #include "rotate.h"
 #include "sampler.h"
@@ -27,12 +29,14 @@
 struct rec_session {
 	const struct rec_options *options;
 	struct rec_choice choice;
+	struct rec_privilege privilege;
 	struct rec_output out;
 	struct rec_command command;
 	bool command_started;
 	struct rec_object object;
 	struct rec_ring rings[REC_MAX_RINGS];
 	struct rec_sampler sampler;
+	struct rec_budget budget;
 	struct rec_drain drain;
 	struct rec_loss loss;
 	struct rec_generation generation; /* used if the kernel tells no cookies */
@@ -47,7 +51,7 @@ struct rec_session {
 	struct tape_error werr;
 	struct tape_clock clock; /* the last one written */
 	int signal_fd, epoll_fd;
-	bool stop, interrupted, reader_gone;
+	bool stop, interrupted, reader_gone, disk_low;
 	bool passed_on;	    /* a signal, to COMMAND, or it had it from the terminal */
 	const char *reason; /* of the stop, for META */
 	uint64_t start_ns, drain_at, tick_at, cpu_start_ns;
@@ -188,6 +192,13 @@ int rec_session_writer_failed(struct rec_session *s, struct rec_error *err);
  * next one ends the wait: false.
  */
 bool rec_session_await_command(struct rec_session *s);
+
+/* What this recording does, as far as it is known before the programs are loaded. */
+void rec_session_purposes(struct rec_privilege *p, const struct rec_options *o,
+			  const struct rec_choice *c);
+
+/* Give up what is not needed any more: root, capabilities, system calls. */
+int rec_session_confine(struct rec_session *s, struct rec_error *err);
 
 uint64_t rec_session_n_events(const struct rec_session *s);
 uint64_t rec_own_cpu_ns(void);

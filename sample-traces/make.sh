@@ -12,10 +12,11 @@ build=$(cd "${1:-$here/../build}" && pwd)
 tests=$here/../tests
 TCPTAPE=$build/analyze/tcptape TCPTAPE_RECORD=$build/record/tcptape-record
 LOAD=$build/tests/load LINK=$build/tests/link SEGMENT=$build/tests/segment MOVE=$build/tests/move
-export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT MOVE
+EXCHANGE=$build/tests/exchange
+export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT MOVE EXCHANGE
 [ $# = 0 ] || shift
 [ $# -gt 0 ] || set -- listener-never-accepts listen-overflow client-closes-first server-closes-first http-20ms ipv6 \
-	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop tbf-hold late-reader nat
+	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop tbf-hold late-reader nat turnaround
 
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

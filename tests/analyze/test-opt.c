@@ -43,7 +43,7 @@ static int parse(const char *const args[MAX_ARGS])
 	for (; args[argc - 1]; argc++)
 		argv[argc] = (char *)args[argc - 1];
 	argv[argc] = NULL;
-	return opt_parse(tables, 3, argc, argv, &fail);
+	return opt_parse(tables, 3, argc, argv, NULL, &fail);
 }
 
 START_TEST(test_opt__all_kinds)

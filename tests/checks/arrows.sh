@@ -14,7 +14,7 @@ cd "$1" && grep -Ho '^#include "[^"]*"' format/*.[ch] bpf/*.[ch] record/*.[ch] a
 		while (("ls format/* bpf/* record/* analyze/*" | getline f) > 0) file[f]
 		n = split("arena error layout events|schema|cursor|codec frame|predict|" \
 			"block source chunk chunk_parts undo build build_parts intern encode index|" \
-			"writer|reader reader_parts facts walk pass rows", layer, "|")
+			"blocks writer|reader reader_parts facts walk pass rows", layer, "|")
 		for (i = 1; i <= n; i++) {
 			k = split(layer[i], names, " ")
 			for (j = 1; j <= k; j++) rank[names[j]] = i

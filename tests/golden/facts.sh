@@ -148,4 +148,17 @@ is "$t: answers, likewise" "$(tcptape $t delay --in --data | columns notes socke
 3 10.9.0.2 8080 56684 8080 41016
 3 10.9.0.77 80 50840 8081 50840"
 
+t=turnaround
+turns() { tcptape $t turnaround "$@" | columns turn_ms; }
+is "$t: exchanges of the server, of the client" "$(turns --server | count) $(turns --client | count)" "31 31"
+for ms in 1 5 20; do # 10 each, and one of the client that does not wait; its others overlap
+	is "$t: answers after $ms ms, at the server" \
+		"$(turns --server | awk -v m=$ms '$1 >= m && $1 < m + 0.2' | count)" $((10 + (ms == 5)))
+	is "$t: the same 4 to 5 ms later, at the client" \
+		"$(turns --client | awk -v m=$ms '$1 >= m + 4 && $1 < m + 5' | count)" $((10 + (ms == 5)))
+done
+"$TCPTAPE" turnaround "$traces/$t.tcptape" 2>"$tmp/notes" >"$tmp/rows"
+contains "$t: the requests that did not wait, at both ends" "$tmp/notes" '8 exchanges are left out.*overlap'
+contains "$t: one way" "$tmp/notes" '2 connections moved bytes one way only'
+
 finish

@@ -100,7 +100,7 @@ between "how long one lasts, s" "$("$TCPTAPE" info --json "$1" | sed -n 's/.*"du
 # ---- a full disk, and room again ----
 mkdir "$tmp/mnt"
 if mount -t tmpfs -o size=3M tmpfs "$tmp/mnt" 2>/dev/null; then
-	start parts "$TCPTAPE_RECORD" -e conn --rotate 1 -o "$tmp/mnt/full"
+	start parts "$TCPTAPE_RECORD" -e conn --rotate 1 --min-free 0 -o "$tmp/mnt/full"
 	parts=$(cat "$tmp/parts.pid")
 	wait_for 60 test -s "$tmp/mnt/full-000001" || :
 	"$LOAD" client -n 100 127.0.0.1 17143 >>"$tmp/client"

@@ -6,7 +6,7 @@ FILENAME == ".proofs" {
 	next
 }
 $1 == "kernel" { version[FILENAME] = $2; next }
-$1 == "EVENT" || NF < 4 { next }
+$1 == "EVENT" || $1 ~ /^CAP/ || NF < 4 { next }
 {
 	event = $1
 	if (!(event in group)) {
