@@ -321,6 +321,20 @@ static unsigned find_workers(void)
 	return n < 1 ? 1 : n > MAX_WORKERS ? MAX_WORKERS : (unsigned)n;
 }
 
+/* What META says of recordings that make several files. */
+static int look_at_kind(struct input *in, struct fail *fail)
+{
+	const char *kind = input_meta(in, "recording.kind");
+
+	in->rows_are_late = kind && !strcmp(kind, "ring");
+	if (!input_meta(in, "ring.size") || input_meta(in, "repair.by"))
+		return 0;
+	return fail_set(fail, STATUS_FOUND,
+			"%s: the file of a ring, as a recorder that was killed has left it, or "
+			"that still runs; 'tcptape repair -o OUT' makes a trace of it",
+			in->path);
+}
+
 int input_open(struct input **ret, const char *path, const struct input_opts *opts, struct out *out,
 	       struct fail *fail)
 {
@@ -338,6 +352,8 @@ int input_open(struct input **ret, const char *path, const struct input_opts *op
 	if (rc)
 		rc = fail_tape(fail, path, &err);
 	else
+		rc = look_at_kind(in, fail);
+	if (!rc)
 		rc = prepare(in, opts, fail);
 	if (rc) {
 		input_close(in);

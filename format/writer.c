@@ -6,6 +6,7 @@
 
 #include "blocks.h"
 #include "chunk.h"
+#include "cursor.h"
 #include "layout.h"
 
 #define DEFAULT_CHUNK_EVENTS 65536u
@@ -63,6 +64,8 @@ int tape_writer_open(struct tape_writer **ret, int fd, const struct tape_writer_
 	if (!w)
 		return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for a writer");
 	tape_blocks_init(&w->out, fd, opts->file_id);
+	w->out.put = opts->put;
+	w->out.ctx = opts->ctx;
 	w->on_row = opts->on_row;
 	w->ctx = opts->ctx;
 	w->chunk_events = opts->chunk_events ? opts->chunk_events : DEFAULT_CHUNK_EVENTS;
@@ -320,6 +323,73 @@ bool tape_writer_give_up(struct tape_writer *w, bool chunks, uint64_t *ret_event
 	*ret_events = w->n_added - w->out.n_events;
 	*ret_last_ns = w->counts.last_ns;
 	return true;
+}
+
+/* ---- blocks of another writer ---- */
+
+static void unpack_head(const struct tape_block_view *b, struct tape_chunk_head *h)
+{
+	struct tape_in in = tape_in(b->type_head, b->h.hdr_len);
+
+	h->ts_min = tape_in_u64(&in);
+	h->ts_max = tape_in_u64(&in);
+	h->ts_floor = tape_in_u64(&in);
+	tape_in_u64(&in); /* first_event and lost: our own */
+	tape_in_u64(&in);
+	h->n_events = tape_in_u32(&in);
+	h->n_stragglers = tape_in_u32(&in);
+	h->n_records = tape_in_u16(&in);
+	h->n_columns = tape_in_u16(&in);
+	h->flags = tape_in_u32(&in);
+}
+
+static int take_chunk(struct tape_writer *w, const struct tape_block_view *b,
+		      struct tape_error *err)
+{
+	struct tape_chunk_head h;
+	uint8_t *head = malloc(b->h.hdr_len);
+	int rc;
+
+	if (!head)
+		return tape_fail(err, TAPE_E_NOMEM, w->out.bytes, "no memory for a chunk");
+	unpack_head(b, &h);
+	if (!w->out.n_events)
+		h.n_stragglers = 0; /* there was no promise before it */
+	tape_blocks_place(&w->out, b->h.type, &h);
+	memcpy(head, b->type_head, b->h.hdr_len);
+	tape_chunk_head_pack(&h, head);
+	rc = tape_blocks_chunk(&w->out, b->h.type, &h, head, b->h.hdr_len, b->payload,
+			       b->h.payload_len, err);
+	free(head);
+	if (rc)
+		return rc;
+	w->counts.n_chunks++;
+	w->counts.n_stragglers += h.n_stragglers;
+	if (b->h.type == TAPE_BLOCK_SNAPSHOT)
+		w->counts.n_snapshot += h.n_events;
+	else
+		w->n_added += h.n_events;
+	return 0;
+}
+
+int tape_writer_take(struct tape_writer *w, const struct tape_block_view *b, struct tape_error *err)
+{
+	int rc = tape_writer_flush(w, 0, err);
+
+	if (rc)
+		return rc;
+	switch (b->h.type) {
+	case TAPE_BLOCK_CHUNK:
+	case TAPE_BLOCK_SNAPSHOT: return take_chunk(w, b, err);
+	case TAPE_BLOCK_LOSS:
+		for (size_t at = 16; at < b->h.payload_len; at += TAPE_LOSS_LEN)
+			w->out.lost += tape_le(b->payload + at, 8);
+		break;
+	case TAPE_BLOCK_CLOCK: break;
+	default: return 0;
+	}
+	return tape_blocks_put(&w->out, b->h.type, TAPE_BLOCK_ANCILLARY, b->type_head, b->h.hdr_len,
+			       b->payload, b->h.payload_len, err);
 }
 
 /* ---- the end ---- */

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "block.h"
 #include "error.h"
 #include "events.h"
 
@@ -29,6 +30,12 @@ struct tape_writer_opts {
 	size_t chunk_bytes;    /* of records; 0: 8 MiB, which bounds the writer's memory */
 	bool pointers;	       /* keep POINTER fields */
 	const char *names; /* extra lines of the schema ("name\tUNIT\tVALUE\tTEXT\n"), or NULL */
+	/*
+	 * Gets each block instead of fd; tape_block_pack has still to be called on its head. 0, or
+	 * -1 and errno.
+	 */
+	int (*put)(void *ctx, struct tape_block_head *h, const void *type_head,
+		   const void *payload);
 	/* Sees each row of group snapshot that is added; NULL: nobody. */
 	void (*on_row)(void *ctx, const struct ev_head *row);
 	void *ctx;
@@ -102,6 +109,14 @@ uint64_t tape_writer_open_since(const struct tape_writer *w);
 
 /* Events were lost: flushes, then writes a LOSS block. */
 int tape_writer_loss(struct tape_writer *w, const struct tape_loss *loss, size_t n,
+		     struct tape_error *err);
+
+/*
+ * Append a CHUNK, SNAPSHOT, CLOCK or LOSS block that another writer with the same schema has made:
+ * its sums become those of this file. Such blocks come in their order; what was added by other
+ * calls is flushed before. Others are left out.
+ */
+int tape_writer_take(struct tape_writer *w, const struct tape_block_view *b,
 		     struct tape_error *err);
 
 /* Flush, INDEX, END. The writer is not usable afterwards except for stats and free. */
