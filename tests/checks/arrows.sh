@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # arrows.sh SOURCE: may this file include that one? Only downwards: in format/ by the order below,
-# bpf -> format/events.*, filter -> nothing, record -> format, filter and bpf's groups and skeletons, analyze -> format, filter.
-cd "$1" && grep -Ho '^#include "[^"]*"' format/*.[ch] filter/*.[ch] bpf/*.[ch] record/*.[ch] analyze/*.[ch] 2>/dev/null |
-	sed 's/:#include "\(.*\)"/ \1/' | awk '
+# bpf -> format/events.*, format/filter -> nothing, record -> format, its filter and bpf's groups and skeletons, analyze -> format, filter.
+cd "$1" && grep -Ho '^#include "[^"]*"' format/*.[ch] format/filter/*.[ch] bpf/*.[ch] record/*.[ch] \
+	analyze/*.[ch] 2>/dev/null | sed 's|^format/filter/|filter/|; s/:#include "\(.*\)"/ \1/' | awk '
 	function base(p) { sub(".*/", "", p); return p }
 	function folder(name, i) {
 		for (i = 1; i <= 5; i++) if (("" top[i] "/" name) in file) return top[i]
@@ -11,7 +11,7 @@ cd "$1" && grep -Ho '^#include "[^"]*"' format/*.[ch] filter/*.[ch] bpf/*.[ch] r
 	}
 	BEGIN {
 		split("format filter bpf record analyze", top, " ")
-		while (("ls format/* filter/* bpf/* record/* analyze/*" | getline f) > 0) file[f]
+		while (("ls format/*.[ch] format/filter/*.[ch] bpf/* record/* analyze/* | sed s:^format/filter:filter:" | getline f) > 0) file[f]
 		n = split("arena error layout events|schema|cursor|codec frame|predict|" \
 			"block source chunk chunk_parts undo build build_parts intern encode index|" \
 			"blocks writer|reader reader_parts facts walk pass rows", layer, "|")

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * libpcap's program (classic BPF, on a packet) -> instructions of the kernel's BPF, on a flow. It
  * is copied for each version of IP and, where the ends are told apart, for each direction: so each

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* The inside of a filter, shared by filter/ only. */
 #ifndef FILTER_PARTS_H
 #define FILTER_PARTS_H

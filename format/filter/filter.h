@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Filters in tcpdump's language, matched on connections: compiled by libpcap, run on headers made
  * from the addresses and ports, in both directions (one of them must match). What a connection does
