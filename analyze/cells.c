@@ -20,21 +20,20 @@ void cell_known(struct out *o, bool known, uint64_t v)
 
 void json_cookie(struct json *j, const char *key, uint64_t cookie)
 {
-	char text[24];
+	char text[COOKIE_TEXT_LEN];
 
-	json_str(j, key, text, (size_t)snprintf(text, sizeof(text), "0x%" PRIx64, cookie));
+	cookie_text(cookie, text);
+	json_str(j, key, text, strlen(text));
 }
 
 void cell_cookie(struct out *o, uint64_t cookie)
 {
-	char text[24];
+	char text[COOKIE_TEXT_LEN];
 
-	if (!cookie) {
+	if (cookie)
+		out_str(o, cookie_text(cookie, text));
+	else
 		out_none(o);
-		return;
-	}
-	snprintf(text, sizeof(text), "0x%" PRIx64, cookie);
-	out_str(o, text);
 }
 
 void cell_addr(struct out *o, const uint8_t *addr)

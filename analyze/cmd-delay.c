@@ -8,6 +8,7 @@
 
 #include "delay.h"
 #include "segment_read.h"
+#include "slowest.h"
 
 #define MAX_SLOWEST 100000
 #define KEYS (BY_OF_SOCKETS | BY_BIT(BY_TID) | BY_BIT(BY_INTERFACE))
@@ -16,6 +17,7 @@ static struct {
 	bool in, out, timestamp, data, all, percentiles, hist;
 	struct opt_u32 sport, dport, slowest;
 	const char *by;
+	struct opt_fixed interval;
 	struct cells_filter filter;
 } opts;
 
@@ -37,6 +39,8 @@ static const struct opt_row rows[] = {
 	 "percentiles are off by less than 1 % of the value"},
 	{0, "hist", NULL, OPT_FLAG, AT(hist), "instead: a histogram for each layer"},
 	{0, "by", "KEY", OPT_STR, AT(by), "one for each tid, interface, " BY_OF_SOCKETS_HELP},
+	INTERVAL_ROW(opts, "one for each interval: of the segments whose way ended in it; one\n"
+			   "that is complete late (a lost event) counts in the next"),
 	{'t', "timestamp", NULL, OPT_FLAG, AT(timestamp),
 	 "the time of day, not seconds since the start of the trace"},
 };
@@ -44,11 +48,35 @@ static const struct opt_row rows[] = {
 struct delay {
 	struct segment_read read;
 	struct delay_table table;
-	struct delay_slowest slowest;
+	struct slowest slowest;	 /* of struct slow */
 	struct delay_dist *dist; /* NULL: not asked for */
 	enum seg_dir dir;
 	uint64_t n_passed;
 };
+
+struct slow {
+	struct segment segment;
+	struct task owner; /* pid 0: not known */
+};
+
+/* Of two that took equally long the earlier one counts as slower. */
+static bool is_faster(const void *a, const void *b)
+{
+	const struct segment *x = &((const struct slow *)a)->segment;
+	const struct segment *y = &((const struct slow *)b)->segment;
+	uint64_t v = x->end_ns - x->start_ns, w = y->end_ns - y->start_ns;
+
+	return v != w ? v < w : x->start_ns > y->start_ns;
+}
+
+static void add_slow(struct delay *d, const struct segment *s, const struct task *owner)
+{
+	struct slow slow = {.segment = *s};
+
+	if (owner)
+		slow.owner = *owner;
+	slowest_add(&d->slowest, &slow);
+}
 
 static bool has_port(const struct segment *s, const struct opt_u32 *port, bool source)
 {
@@ -72,12 +100,13 @@ static int on_segment(void *ctx, const struct segment *s, const struct conn *con
 		return 0;
 	}
 	if (d->dist) {
+		delay_dist_pass(d->dist, s->end_ns);
 		delay_dist_add(d->dist, s, conn);
 		return 0;
 	}
 	owner = conn_task(conn, &room);
 	if (opts.slowest.given)
-		delay_slowest_add(&d->slowest, s, owner);
+		add_slow(d, s, owner);
 	else
 		delay_table_row(&d->table, s, owner);
 	return 0;
@@ -94,8 +123,10 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 	if (opts.percentiles + opts.hist + opts.slowest.given > 1)
 		return fail_set(fail, STATUS_USAGE,
 				"--percentiles, --hist and --slowest exclude each other");
-	if (opts.by && !opts.percentiles && !opts.hist)
-		return fail_set(fail, STATUS_USAGE, "--by goes with --percentiles or --hist");
+	if ((opts.by || opts.interval.given) && !opts.percentiles && !opts.hist)
+		return fail_set(fail, STATUS_USAGE, "--by and -i go with --percentiles or --hist");
+	if (interval_check(&opts.interval, fail))
+		return -1;
 	if (by_parse(opts.by, KEYS, &by, fail))
 		return -1;
 	if (opts.slowest.given && (!opts.slowest.v || opts.slowest.v > MAX_SLOWEST))
@@ -105,8 +136,12 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 
 static int begin(struct delay *d, struct cmd_run *run)
 {
-	struct delay_dist_opts dist = {
-		.dir = d->dir, .picture = opts.hist, .by = BY_ALL, .who = &d->read.who};
+	struct delay_dist_opts dist = {.dir = d->dir,
+				       .picture = opts.hist,
+				       .by = BY_ALL,
+				       .who = &d->read.who,
+				       .in = run->in,
+				       .interval = opts.interval};
 
 	d->read.dirs[d->dir] = true;
 	d->read.on = on_segment;
@@ -120,7 +155,8 @@ static int begin(struct delay *d, struct cmd_run *run)
 		d->dist = delay_dist_new(&dist, run->out);
 		return d->dist ? 0 : fail_nomem(run->fail);
 	}
-	if (opts.slowest.given && delay_slowest_init(&d->slowest, opts.slowest.v))
+	if (opts.slowest.given &&
+	    slowest_init(&d->slowest, opts.slowest.v, sizeof(struct slow), is_faster))
 		return fail_nomem(run->fail);
 	d->table = (struct delay_table){.out = run->out,
 					.in = run->in,
@@ -133,9 +169,12 @@ static int begin(struct delay *d, struct cmd_run *run)
 
 static void print_slowest(struct delay *d)
 {
-	delay_slowest_sort(&d->slowest);
-	for (size_t i = 0; i < d->slowest.n; i++)
-		delay_table_row(&d->table, &d->slowest.v[i].segment, &d->slowest.v[i].owner);
+	slowest_sort(&d->slowest);
+	for (size_t i = 0; i < d->slowest.n; i++) {
+		const struct slow *slow = slowest_at(&d->slowest, i);
+
+		delay_table_row(&d->table, &slow->segment, &slow->owner);
+	}
 }
 
 static int run(struct cmd_run *run)
@@ -160,7 +199,7 @@ static int run(struct cmd_run *run)
 			 "are not shown (-a shows them)",
 			 d->n_passed);
 	delay_dist_free(d->dist);
-	delay_slowest_fini(&d->slowest);
+	slowest_fini(&d->slowest);
 	segment_read_fini(&d->read);
 	free(d);
 	return rc;

@@ -103,6 +103,7 @@ static void text_end(struct text *t, const uint8_t *addr, uint16_t port)
 static void print_text(struct dump *d, const struct event *e)
 {
 	struct text *t = out_line(d->run->out);
+	char cookie[COOKIE_TEXT_LEN];
 	size_t start = t->len;
 
 	text_seconds(t, (int64_t)(e->ts_ns - input_start(d->run->in)));
@@ -122,7 +123,7 @@ static void print_text(struct dump *d, const struct event *e)
 	text_pad(t, start, 16);
 	text_putc(t, ' ');
 	start = t->len;
-	text_fmt(t, e->sock && e->sock->cookie ? "0x%" PRIx64 : "-", e->sock ? e->sock->cookie : 0);
+	text_puts(t, e->sock && e->sock->cookie ? cookie_text(e->sock->cookie, cookie) : "-");
 	text_pad(t, start, 8);
 	text_putc(t, ' ');
 	start = t->len;
@@ -186,11 +187,14 @@ static const struct sock *event_sock(const struct dump *d, const struct record *
 
 static bool wanted(struct dump *d, const struct event *e, const struct bind_tables *tables)
 {
+	const struct wire *w = bind_packet(tables, record_get(e->r, e->r->packet_field, e->k));
 	const struct sock *sock = e->sock;
 	struct sock room;
 	struct flow flow;
 
-	if (bind_flow(tables, record_get(e->r, e->r->flow_field, e->k), &flow))
+	if (w && w->has_flow)
+		sock = input_packet(d->run->in, sock, &w->flow, &room);
+	else if (bind_flow(tables, record_get(e->r, e->r->flow_field, e->k), &flow))
 		sock = input_packet(d->run->in, sock, &flow, &room);
 	return input_wants(d->run->in, e->ts_ns, sock, e->task);
 }

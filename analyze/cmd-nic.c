@@ -10,6 +10,7 @@
 
 #include "cells.h"
 #include "cmd.h"
+#include "interval.h"
 #include "map.h"
 
 #define MAX_QUEUES 65536 /* of each kind below, so that a hostile trace has a bound */
@@ -25,7 +26,7 @@ static struct {
 
 #define AT(member) offsetof(__typeof__(opts), member)
 static const struct opt_row rows[] = {
-	{'i', "interval", "SECONDS", OPT_FIXED, AT(interval), "a table for each interval"},
+	INTERVAL_ROW(opts, "a table for each interval"),
 	{'n', "name", "NAME", OPT_STR, AT(name), "only this interface"},
 	{0, "stats", NULL, OPT_FLAG, AT(stats),
 	 "instead: what the counters of the interfaces and their drivers moved"},
@@ -66,8 +67,8 @@ struct nic {
 	struct item **items; /* QUEUE and STAT, sorted before they are printed */
 	size_t n, cap;
 	size_t n_all;
-	uint64_t from_ns, next_ns; /* of the interval; of the whole without -i */
-	uint64_t longest_us;	   /* between two samples */
+	struct interval interval;
+	uint64_t longest_us; /* between two samples */
 	uint64_t n_left_out;
 	bool failed;
 };
@@ -183,7 +184,7 @@ static void print_queue(struct nic *n, const struct item *i, double seconds)
 	struct out *o = n->run->out;
 	char room[16];
 
-	cell_seconds(o, n->run->in, n->from_ns);
+	cell_seconds(o, n->run->in, n->interval.from_ns);
 	out_str(o, link_name(n, &i->key, room));
 	out_u64(o, i->key.netns);
 	out_str(o, i->key.sub >> 16 ? "rx" : "tx");
@@ -204,7 +205,8 @@ static void print_queue(struct nic *n, const struct item *i, double seconds)
 /* Print what the interval brought, and begin anew. */
 static void print_queues(struct nic *n, uint64_t to_ns)
 {
-	double seconds = to_ns > n->from_ns ? (double)(to_ns - n->from_ns) / NS_PER_S : 1;
+	double seconds =
+		to_ns > n->interval.from_ns ? (double)(to_ns - n->interval.from_ns) / NS_PER_S : 1;
 
 	qsort(n->items, n->n, sizeof(struct item *), by_key);
 	for (size_t k = 0; k < n->n; k++) {
@@ -269,20 +271,14 @@ static int on_name(void *ctx, const struct bind_row *row)
 	return 0;
 }
 
-static uint64_t interval_ns(void)
-{
-	return (uint64_t)(opts.interval.v * NS_PER_S);
-}
-
-/* Print the intervals that are over at ts_ns. */
+/* Print the interval if it is over at ts_ns. */
 static void pass(struct nic *n, uint64_t ts_ns)
 {
-	if (ts_ns < n->next_ns)
+	if (!interval_is_over(&n->interval, ts_ns))
 		return;
 	if (n->n)
-		print_queues(n, n->next_ns);
-	n->from_ns = n->next_ns + (ts_ns - n->next_ns) / interval_ns() * interval_ns();
-	n->next_ns = n->from_ns + interval_ns();
+		print_queues(n, n->interval.next_ns);
+	interval_skip(&n->interval, ts_ns);
 }
 
 static int on_queue(void *ctx, const struct bind_row *row)
@@ -297,8 +293,7 @@ static int on_queue(void *ctx, const struct bind_row *row)
 
 	if (opts.stats)
 		return 0;
-	if (opts.interval.given)
-		pass(n, middle < row->ts_ns ? middle : row->ts_ns);
+	pass(n, middle < row->ts_ns ? middle : row->ts_ns);
 	n->longest_us = us > n->longest_us ? us : n->longest_us;
 	i = find(n, key, true);
 	if (!i)
@@ -324,11 +319,9 @@ static int on_stat(void *ctx, const struct bind_row *row)
 
 static int check(int *n_operands, char **operands, struct fail *fail)
 {
-	if (opts.interval.given && (opts.interval.v < 1e-3 || opts.interval.v > 1e9))
-		return fail_set(fail, STATUS_USAGE, "-i takes seconds, from 0.001");
 	if (opts.interval.given && opts.stats)
 		return fail_set(fail, STATUS_USAGE, "--stats and -i exclude each other");
-	return 0;
+	return interval_check(&opts.interval, fail);
 }
 
 static void finish(struct nic *n)
@@ -339,7 +332,7 @@ static void finish(struct nic *n)
 	if (opts.stats)
 		print_stats(n);
 	else if (n->n)
-		print_queues(n, n->next_ns < last ? n->next_ns : last);
+		print_queues(n, n->interval.next_ns < last ? n->interval.next_ns : last);
 	if (opts.interval.given && n->longest_us > 1.5e6 * opts.interval.v)
 		out_note(n->run->out,
 			 "the recorder sampled up to %.3f s apart, so shorter intervals say "
@@ -352,7 +345,7 @@ static void finish(struct nic *n)
 
 static int run(struct cmd_run *run)
 {
-	struct nic n = {.run = run, .from_ns = input_from(run->in), .next_ns = UINT64_MAX};
+	struct nic n = {.run = run};
 	struct bind binds[] = {
 		{.record = "nic_queue", .fields = queue_fields, .n_fields = Q_N, .on = on_queue},
 		{.record = "nic_stat", .fields = stat_fields, .n_fields = S_N, .on = on_stat},
@@ -364,8 +357,7 @@ static int run(struct cmd_run *run)
 
 	if (input_needs(run->in, "nic", opts.stats ? "nic_stat" : "nic_queue", run->fail))
 		return -1;
-	if (opts.interval.given)
-		n.next_ns = n.from_ns + interval_ns();
+	interval_begin(&n.interval, &opts.interval, input_from(run->in));
 	if (opts.stats)
 		out_table(run->out, stat_columns, N_COLS(stat_columns));
 	else

@@ -10,12 +10,10 @@
 
 #include "by.h"
 #include "cells.h"
-#include "clock.h"
 #include "cmd.h"
-#include "hist.h"
+#include "dist.h"
 #include "names.h"
 
-#define MAX_GROUPS 16384 /* with a histogram each: a hostile trace may have more */
 #define NS_PER_S 1e9
 
 static struct {
@@ -30,7 +28,7 @@ static struct {
 
 #define AT(member) offsetof(__typeof__(opts), member)
 static const struct opt_row rows[] = {
-	{'i', "interval", "SECONDS", OPT_FIXED, AT(interval), "a summary for each interval"},
+	INTERVAL_ROW(opts, "a summary for each interval"),
 	{'d', "duration", "SECONDS", OPT_FIXED, AT(duration), "only the first so many seconds"},
 	{'T', "timestamp", NULL, OPT_FLAG, AT(timestamp), "the time of day with each summary"},
 	{'m', "millisecond", NULL, OPT_FLAG, AT(ms), "milliseconds instead of microseconds"},
@@ -60,69 +58,20 @@ static const struct bind_field rtt_fields[R_N] = {
 	[R_SOURCE] = {"source", BIND_INT},
 };
 
-struct group {
-	struct by_group by;
-	struct hist hist;
-};
-
 struct rtt {
 	struct by_who who; /* first: by_bind() */
 	struct cmd_run *run;
-	struct by_groups groups; /* in the order they were met */
-	struct hist *all;	 /* of the one group, where there is no key */
+	struct dist dist;
+	struct hist *all; /* of the one group, where there is no key */
 	struct names sources;
-	uint64_t next_ns, end_ns; /* of the interval; of -d */
+	uint64_t end_ns; /* of -d */
 	uint64_t n_events, n_values, n_probe;
-	uint64_t probe;		/* the value of source that means: no sample visible */
-	bool has_probe, failed; /* failed: no memory */
-	struct out_col cols[BY_N_COLS + 16];
+	uint64_t probe; /* the value of source that means: no sample visible */
+	bool has_probe;
 };
 
-/* ---- groups ---- */
+/* ---- values ---- */
 
-/* NULL: no memory, or above the bound. */
-static struct hist *find_hist(struct rtt *r, const struct sock *sock)
-{
-	struct task room;
-	struct by_event e = {.sock = sock};
-	struct group *g;
-
-	if (by_needs_conns(opts.key))
-		e.task = conn_task(conn_find(&r->who.conns, sock), &room);
-	g = by_groups_get(&r->groups, &r->who, &e);
-	if (g && !g->hist.unit)
-		hist_init(&g->hist, opts.ms ? 1000 : 1, opts.percentiles);
-	return g ? &g->hist : NULL;
-}
-
-static struct group *group_at(const struct rtt *r, size_t i)
-{
-	return (struct group *)r->groups.list[i];
-}
-
-static void fini(struct rtt *r)
-{
-	for (size_t i = 0; i < r->groups.n; i++)
-		hist_fini(&group_at(r, i)->hist);
-	by_groups_fini(&r->groups);
-	by_who_fini(&r->who);
-	names_fini(&r->sources);
-}
-
-/* ---- printing ---- */
-
-static const struct out_col time_columns[] = {CELLS_TIME_COLS};
-static const struct out_col percentile_columns[] = {
-	{"N", "n", -10, false},	   {"MIN", "min", -9, false},	{"P50", "p50", -9, false},
-	{"P90", "p90", -9, false}, {"P99", "p99", -9, false},	{"P99.9", "p99_9", -9, false},
-	{"MAX", "max", -9, false}, {"MEAN", "mean", -9, false}, {"UNIT", "unit", 0, false},
-};
-static const struct out_col bucket_columns[] = {
-	{NULL, "unit", 0, false},
-	{NULL, "low", 0, false},
-	{NULL, "high", 0, false},
-	{NULL, "count", 0, false},
-};
 static const struct out_col each_columns[] = {
 	{"TIME(s)", "time_s", 12, false},   {"RTT(us)", "rtt_us", -9, false},
 	{"SRTT(us)", "srtt_us", -9, false}, {"COOKIE", "conn", 12, false},
@@ -130,174 +79,24 @@ static const struct out_col each_columns[] = {
 	{"RADDR", "raddr", 15, false},	    {"RPORT", "rport", 5, false},
 	{"SOURCE", "source", 0, false},
 };
-#define N_COLS(cols) (sizeof(cols) / sizeof((cols)[0]))
-
-static const char *unit_name(void)
-{
-	return opts.ms ? "msecs" : "usecs";
-}
-
-static void cells_group(struct rtt *r, const struct group *g, uint64_t at_ns)
-{
-	struct out *o = r->run->out;
-
-	cell_clock(o, r->run->in, at_ns);
-	cell_seconds(o, r->run->in, at_ns);
-	by_cells(o, &r->who, opts.key, &g->by);
-}
-
-static void print_percentiles(struct rtt *r, const struct group *g, uint64_t at_ns)
-{
-	struct out *o = r->run->out;
-
-	cells_group(r, g, at_ns);
-	out_u64(o, g->hist.n);
-	cells_percentiles(o, &g->hist, opts.ms ? 1000 : 1, opts.ms ? 3 : 0, opts.ms ? 3 : 1);
-	out_str(o, unit_name());
-	out_end_row(o);
-}
-
-static void print_picture(struct rtt *r, const struct group *g)
-{
-	struct text *t = out_line(r->run->out);
-
-	if (opts.key != BY_ALL)
-		by_text(t, &r->who, opts.key, &g->by);
-	else if (opts.mean)
-		text_puts(t, "All Addresses = *******");
-	if (opts.mean)
-		text_fmt(t, " [AVG %.1f]", hist_mean(&g->hist) / g->hist.unit);
-	if (opts.key != BY_ALL || opts.mean)
-		text_putc(t, '\n');
-	hist_draw(&g->hist, unit_name(), t);
-	out_end_line(r->run->out);
-}
-
-static void print_json(struct rtt *r, const struct group *g, uint64_t at_ns)
-{
-	struct json *j = out_object(r->run->out);
-
-	json_fixed(j, "time_s", input_seconds(r->run->in, at_ns), 9);
-	by_json(j, &r->who, opts.key, &g->by);
-	json_str(j, "value", opts.raw ? "rtt" : "srtt", opts.raw ? 3 : 4);
-	json_str(j, "unit", unit_name(), strlen(unit_name()));
-	json_u64(j, "n", g->hist.n);
-	json_fixed(j, "mean", hist_mean(&g->hist) / g->hist.unit, 3);
-	json_fixed(j, "min", (double)g->hist.min / g->hist.unit, 3);
-	json_fixed(j, "max", (double)g->hist.max / g->hist.unit, 3);
-	hist_json(&g->hist, j);
-	out_end_object(r->run->out);
-}
-
-static void print_buckets(struct rtt *r, const struct group *g, uint64_t at_ns)
-{
-	struct out *o = r->run->out;
-
-	for (unsigned i = 0; i < HIST_SLOTS; i++) {
-		if (!g->hist.slots[i])
-			continue;
-		cells_group(r, g, at_ns);
-		out_str(o, unit_name());
-		out_u64(o, hist_low(i));
-		out_u64(o, hist_high(i));
-		out_u64(o, g->hist.slots[i]);
-		out_end_row(o);
-	}
-}
-
-/* Groups of other intervals are not kept: there may be many. */
-static bool begin_anew(struct by_group *by)
-{
-	struct group *g = (struct group *)by;
-
-	if (opts.key == BY_ALL)
-		hist_clear(&g->hist);
-	else
-		hist_fini(&g->hist);
-	return opts.key == BY_ALL;
-}
-
-/* All groups, for what came until at_ns; then they begin anew. */
-static void print_groups(struct rtt *r, uint64_t at_ns)
-{
-	struct out *o = r->run->out;
-	char time[16];
-
-	by_groups_sort(&r->groups);
-	if (opts.timestamp && !opts.percentiles && !out_is_json(o) && !out_is_csv(o)) {
-		clock_time_of_day(input_wall(r->run->in, at_ns), time);
-		text_fmt(out_line(o), "%s\n", time);
-	}
-	for (size_t i = 0; i < r->groups.n; i++) {
-		struct group *g = group_at(r, i);
-
-		if (!g->hist.n)
-			continue;
-		if (opts.percentiles)
-			print_percentiles(r, g, at_ns);
-		else if (out_is_json(o))
-			print_json(r, g, at_ns);
-		else if (out_is_csv(o))
-			print_buckets(r, g, at_ns);
-		else
-			print_picture(r, g);
-		r->failed |= g->hist.failed;
-	}
-	by_groups_keep(&r->groups, begin_anew);
-}
-
-static void begin_table(struct rtt *r)
-{
-	struct out *o = r->run->out;
-	unsigned n = N_COLS(time_columns) + BY_N_COLS;
-	const struct out_col *cols = opts.percentiles ? percentile_columns : bucket_columns;
-	unsigned n_cols = opts.percentiles ? N_COLS(percentile_columns) : N_COLS(bucket_columns);
-
-	if (opts.each) {
-		out_table(o, each_columns, N_COLS(each_columns));
-		return;
-	}
-	if (!opts.percentiles && !out_is_csv(o))
-		return;
-	memcpy(r->cols, time_columns, sizeof(time_columns));
-	r->cols[0].hidden = !opts.timestamp;
-	r->cols[1].hidden = !opts.interval.given;
-	by_cols(opts.key, r->cols + N_COLS(time_columns));
-	memcpy(r->cols + n, cols, n_cols * sizeof(*cols));
-	out_table(o, r->cols, n + n_cols);
-}
-
-/* ---- values ---- */
-
-static uint64_t interval_ns(void)
-{
-	return (uint64_t)(opts.interval.v * NS_PER_S);
-}
-
-static bool has_values(const struct rtt *r)
-{
-	for (size_t i = 0; i < r->groups.n; i++)
-		if (group_at(r, i)->hist.n)
-			return true;
-	return false;
-}
-
-/* Nothing before now_ns is still to come: print the interval if it is over. */
-static void pass_interval(struct rtt *r, uint64_t now_ns)
-{
-	uint64_t step = interval_ns();
-
-	if (!opts.interval.given || now_ns < r->next_ns)
-		return;
-	if (has_values(r))
-		print_groups(r, r->next_ns);
-	r->next_ns += (now_ns - r->next_ns) / step * step + step;
-}
+#define N_EACH_COLUMNS (sizeof(each_columns) / sizeof(each_columns[0]))
 
 static int on_chunk(void *ctx, uint64_t floor_ns)
 {
-	pass_interval(ctx, floor_ns);
+	struct rtt *r = ctx;
+
+	dist_pass(&r->dist, floor_ns);
 	return 0;
+}
+
+static struct hist *find_hist(struct rtt *r, const struct sock *sock)
+{
+	struct task room;
+	struct by_event e = {.sock = sock};
+
+	if (by_needs_conns(opts.key))
+		e.task = conn_task(conn_find(&r->who.conns, sock), &room);
+	return dist_hist(&r->dist, &e);
 }
 
 static bool is_wanted(const struct bind_row *row)
@@ -349,7 +148,7 @@ static int on_row(void *ctx, const struct bind_row *row)
 
 	if (row->ts_ns > r->end_ns || !is_wanted(row))
 		return 0;
-	pass_interval(r, row->ts_ns);
+	dist_pass(&r->dist, row->ts_ns);
 	r->n_events++;
 	r->n_probe += r->has_probe && bind_get(row, R_SOURCE, r->probe + 1) == r->probe;
 	if (opts.raw ? rtt < 0 : !srtt) /* no sample; not yet one */
@@ -410,8 +209,8 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 		return fail_set(fail, STATUS_USAGE, "-a takes an IP address, not '%s'", opts.laddr);
 	if (opts.raddr && !flow_addr_parse(opts.raddr, opts.raddr_b))
 		return fail_set(fail, STATUS_USAGE, "-A takes an IP address, not '%s'", opts.raddr);
-	if (opts.interval.given && (opts.interval.v < 1e-6 || opts.interval.v > 1e9))
-		return fail_set(fail, STATUS_USAGE, "-i takes seconds, from 0.000001");
+	if (interval_check(&opts.interval, fail))
+		return -1;
 	if (opts.duration.given && opts.duration.v > 1e9)
 		return fail_set(fail, STATUS_USAGE, "-d takes seconds");
 	return 0;
@@ -424,6 +223,23 @@ static bool needs_rows(void)
 	       opts.filter.v6;
 }
 
+static void begin_output(struct rtt *r)
+{
+	struct dist_opts dist = {.by = opts.key,
+				 .value = opts.raw ? "rtt" : "srtt",
+				 .per_us = 1,
+				 .ms = opts.ms,
+				 .percentiles = opts.percentiles,
+				 .mean = opts.mean,
+				 .time_of_day = opts.timestamp,
+				 .interval = opts.interval};
+
+	if (opts.each)
+		out_table(r->run->out, each_columns, N_EACH_COLUMNS);
+	else
+		dist_begin(&r->dist, r->run, &r->who, &dist);
+}
+
 static int begin(struct rtt *r)
 {
 	const struct tape_schema *s = input_schema(r->run->in);
@@ -431,7 +247,8 @@ static int begin(struct rtt *r)
 	if (input_needs(r->run->in, "rtt", "rtt", r->run->fail) ||
 	    (opts.raw && input_needs_field(r->run->in, "rtt", "rtt_us", r->run->fail)))
 		return -1;
-	if (opts.key == BY_ALL) {
+	begin_output(r);
+	if (opts.key == BY_ALL && !opts.each) {
 		r->all = find_hist(r, NULL);
 		if (!r->all)
 			return fail_nomem(r->run->fail);
@@ -446,16 +263,11 @@ static int begin(struct rtt *r)
 	r->end_ns = UINT64_MAX;
 	if (opts.duration.given)
 		r->end_ns = input_from(r->run->in) + (uint64_t)(opts.duration.v * NS_PER_S);
-	if (opts.interval.given)
-		r->next_ns = input_from(r->run->in) + interval_ns();
-	begin_table(r);
 	return 0;
 }
 
 static int finish(struct rtt *r)
 {
-	uint64_t last = input_last(r->run->in);
-
 	if (opts.raw && !r->n_values && r->n_events && r->n_probe == r->n_events)
 		return fail_set(
 			r->run->fail, STATUS_LACKS,
@@ -463,16 +275,10 @@ static int finish(struct rtt *r)
 			"tcp_probe "
 			"only; record with tcptape-record -e rtt on a kernel with fexit or kprobes",
 			r->run->path);
-	for (size_t i = 0; i < r->groups.n; i++)
-		r->failed |= group_at(r, i)->hist.failed;
-	if (r->failed || r->groups.failed || by_who_failed(&r->who))
+	if (by_who_failed(&r->who))
 		return fail_nomem(r->run->fail);
-	if (has_values(r))
-		print_groups(r, opts.interval.given && r->next_ns < last ? r->next_ns : last);
-	if (r->groups.n_left_out)
-		out_note(r->run->out,
-			 "%" PRIu64 " values of groups beyond the first %d are left out",
-			 r->groups.n_left_out, MAX_GROUPS);
+	if (!opts.each && dist_finish(&r->dist, r->run->fail))
+		return -1;
 	if (!r->n_values)
 		out_note(r->run->out, "no round-trip times among the chosen events");
 	return 0;
@@ -480,10 +286,7 @@ static int finish(struct rtt *r)
 
 static int run(struct cmd_run *run)
 {
-	struct rtt r = {
-		.run = run,
-		.groups = {.key = opts.key, .size = sizeof(struct group), .max = MAX_GROUPS},
-	};
+	struct rtt r = {.run = run};
 	struct bind binds[1 + BY_N_BINDS] = {
 		{.record = "rtt", .fields = rtt_fields, .n_fields = R_N, .on = on_row}};
 	struct input_job job = {.binds = binds,
@@ -494,13 +297,14 @@ static int run(struct cmd_run *run)
 	int rc = begin(&r);
 
 	by_bind(binds + 1);
-	if (opts.key != BY_ALL)
-		job.n_binds += by_needs_conns(opts.key) ? BY_N_BINDS : BY_BIND_CONN;
+	job.n_binds += dist_n_binds(opts.key);
 	if (!rc)
 		rc = input_run(run->in, &job, run->fail);
 	if (!rc)
 		rc = finish(&r);
-	fini(&r);
+	dist_fini(&r.dist);
+	by_who_fini(&r.who);
+	names_fini(&r.sources);
 	return rc;
 }
 

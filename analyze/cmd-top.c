@@ -12,10 +12,10 @@
 #include "by.h"
 #include "cells.h"
 #include "cmd.h"
+#include "interval.h"
 #include "streams.h"
 
 #define KEYS (BY_OF_SOCKETS | BY_BIT(BY_TID))
-#define NS_PER_S 1e9
 #define MAX_ENTRIES (1 << 20) /* of each table here: a hostile trace may ask for more */
 #define MAX_IDLE 100000	      /* intervals that only sleepers are in; more are told as one */
 #define TEXT_ROWS 20	      /* of an interval, unless -r tells */
@@ -30,8 +30,7 @@ static struct {
 
 #define AT(member) offsetof(__typeof__(opts), member)
 static const struct opt_row rows[] = {
-	{'i', "interval", "SECONDS", OPT_FIXED, AT(interval),
-	 "a table for each interval, else one of all"},
+	INTERVAL_ROW(opts, "a table for each interval, else one of all"),
 	{'b', "by", "KEY", OPT_STR, AT(by), "instead add up by tid, " BY_OF_SOCKETS_HELP},
 	{'s', "sort", "COLUMN", OPT_STR, AT(sort),
 	 "most first of: all (bytes both ways, the default), sent, received,\n"
@@ -81,7 +80,7 @@ struct top {
 	struct by_groups items;
 	struct map threads; /* by tid */
 	struct streams streams;
-	uint64_t from_ns, next_ns; /* of the interval; without -i: of all */
+	struct interval interval;
 	bool has_wait, failed;
 	uint64_t n_cut;
 	size_t n_waiting, n_idle;
@@ -178,8 +177,8 @@ static void print(struct top *t, const struct item *i)
 	const struct sums *s = &i->sums;
 	struct out *o = t->run->out;
 
-	cell_clock(o, t->run->in, t->from_ns);
-	cell_seconds(o, t->run->in, t->from_ns);
+	cell_clock(o, t->run->in, t->interval.from_ns);
+	cell_seconds(o, t->run->in, t->interval.from_ns);
 	by_cells(o, &t->who, t->items.key, &i->group);
 	cell_kb(o, s->bytes[RX]);
 	cell_kb(o, s->bytes[TX]);
@@ -233,23 +232,25 @@ static void settle(struct top *t, uint64_t to_ns)
 	}
 }
 
-/* Nothing before ts_ns is still to come: print the intervals that are over. */
+/*
+ * Nothing before ts_ns is still to come: print the intervals that are over. Those that only
+ * sleepers are in are printed too.
+ */
 static void pass(struct top *t, uint64_t ts_ns)
 {
-	uint64_t step = (uint64_t)(opts.interval.v * NS_PER_S), to = input_to(t->run->in), n;
+	uint64_t to = input_to(t->run->in);
 
 	ts_ns = ts_ns < to ? ts_ns : to;
-	while (ts_ns >= t->next_ns && t->next_ns != UINT64_MAX) { /* without -i it is that */
-		settle(t, t->next_ns);
+	while (interval_is_over(&t->interval, ts_ns)) {
+		settle(t, t->interval.next_ns);
 		print_all(t);
 		by_groups_keep(&t->items, is_slept_in);
-		n = (ts_ns - t->next_ns) / step;
-		if (n && t->n_waiting && t->n_idle < MAX_IDLE) {
-			t->n_idle++;
-			n = 0;
+		if (!t->n_waiting || t->n_idle >= MAX_IDLE) {
+			interval_skip(&t->interval, ts_ns);
+			continue;
 		}
-		t->from_ns = t->next_ns + n * step;
-		t->next_ns = t->from_ns < UINT64_MAX - step ? t->from_ns + step : UINT64_MAX;
+		t->n_idle += interval_is_over(&t->interval, ts_ns - t->interval.step_ns);
+		interval_step(&t->interval);
 	}
 }
 
@@ -321,7 +322,7 @@ static int on_wait(void *ctx, const struct bind_row *row)
 	if (!th)
 		return 0;
 	if (!begins && is_new)
-		fall_asleep(t, th, row, t->from_ns);
+		fall_asleep(t, th, row, t->interval.from_ns);
 	if (!begins && th->item)
 		th->item->sums.wait_ns[th->direction] += row->ts_ns - th->since_ns;
 	if (th->item)
@@ -402,9 +403,7 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 		known = !strcmp(opts.sort, sorts[i]);
 	if (!known)
 		return fail_set(fail, STATUS_USAGE, "-s takes all, sent, received or wait");
-	if (opts.interval.given && (opts.interval.v < 1e-3 || opts.interval.v > 1e9))
-		return fail_set(fail, STATUS_USAGE, "-i takes seconds, from 0.001");
-	if (by_parse(opts.by, KEYS, &by, fail))
+	if (by_parse(opts.by, KEYS, &by, fail) || interval_check(&opts.interval, fail))
 		return -1;
 	return cells_filter_check(&opts.filter, fail);
 }
@@ -474,8 +473,6 @@ static int run(struct cmd_run *run)
 {
 	struct top t = {
 		.run = run,
-		.from_ns = input_from(run->in),
-		.next_ns = UINT64_MAX,
 		.items = {.key = BY_CALLER, .size = sizeof(struct item), .max = MAX_ENTRIES},
 	};
 	struct bind binds[BY_N_BINDS + 3] = {
@@ -492,8 +489,7 @@ static int run(struct cmd_run *run)
 		return -1;
 	by_bind(binds + 3);
 	binds[3 + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
-	if (opts.interval.given)
-		t.next_ns = t.from_ns + (uint64_t)(opts.interval.v * NS_PER_S);
+	interval_begin(&t.interval, &opts.interval, input_from(run->in));
 	note_probes(&t);
 	begin_table(&t);
 	rc = input_run(run->in, &job, run->fail);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What tcptape delay is made of: the layers of one direction, the table of segments, the slowest of
- * them, and the distribution of their times.
+ * What tcptape delay is made of: the layers of one direction, the table of segments, and the
+ * distribution of their times.
  */
 #ifndef ANA_DELAY_H
 #define ANA_DELAY_H
 
 #include "by.h"
 #include "cells.h"
+#include "interval.h"
 #include "segment.h"
 
 /* ---- layers (delay_layer.c) ---- */
@@ -62,24 +63,6 @@ void delay_table_begin(struct delay_table *t);
 /* owner: whose connection it is; NULL: not known. */
 void delay_table_row(struct delay_table *t, const struct segment *s, const struct task *owner);
 
-/* ---- the slowest (delay_slowest.c) ---- */
-
-struct delay_slow {
-	struct segment segment;
-	struct task owner; /* pid 0: not known */
-};
-
-struct delay_slowest {
-	struct delay_slow *v; /* a heap, the fastest of them first */
-	size_t n, max;
-};
-
-int delay_slowest_init(struct delay_slowest *d, size_t max); /* -1: no memory */
-void delay_slowest_fini(struct delay_slowest *d);
-void delay_slowest_add(struct delay_slowest *d, const struct segment *s, const struct task *owner);
-/* The slowest first; nothing can be added any more. */
-void delay_slowest_sort(struct delay_slowest *d);
-
 /* ---- the distribution (delay_dist.c) ---- */
 
 struct delay_dist;
@@ -90,12 +73,16 @@ struct delay_dist_opts {
 	enum by_key by;
 	const struct by_who *who; /* stays the caller's */
 	bool picture;		  /* a histogram instead of percentiles */
+	struct input *in;
+	struct opt_fixed interval;
 };
 
 /* NULL: no memory. */
 struct delay_dist *delay_dist_new(const struct delay_dist_opts *opts, struct out *out);
 void delay_dist_free(struct delay_dist *d); /* NULL allowed */
 void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct conn *owner);
+/* A segment whose way ended at ts_ns is next: print the interval if it is over. */
+void delay_dist_pass(struct delay_dist *d, uint64_t ts_ns);
 bool delay_dist_print(struct delay_dist *d); /* false: memory ran out somewhere */
 
 #endif

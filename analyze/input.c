@@ -43,6 +43,11 @@ unsigned input_workers(const struct input *in)
 	return in->n_workers;
 }
 
+uint64_t input_conn(const struct input *in)
+{
+	return in->select.cookie;
+}
+
 const struct tape_schema *input_schema(const struct input *in)
 {
 	return tape_reader_schema(in->reader);
@@ -56,6 +61,16 @@ bool input_is_pipe(const struct input *in)
 uint64_t input_start(const struct input *in)
 {
 	return tape_reader_info(in->reader)->start_ns;
+}
+
+bool input_has_window(const struct input *in)
+{
+	return in->windowed;
+}
+
+bool input_selects(const struct input *in)
+{
+	return select_is_active(&in->select);
 }
 
 uint64_t input_from(const struct input *in)
@@ -233,6 +248,25 @@ static int resolve(struct input *in, const char *option, const char *s, uint64_t
 	return 0;
 }
 
+/*
+ * What tcptape cut made holds more than its window, for what crosses the edges: commands show the
+ * window, and the part of it that was asked for.
+ */
+static void keep_to_cut(struct input *in)
+{
+	const char *from = input_meta(in, "window.from_ns"), *to = input_meta(in, "window.to_ns");
+	uint64_t ns;
+
+	if (from && opt_number(from, UINT64_MAX, &ns)) {
+		in->windowed = true;
+		in->from_ns = ns > in->from_ns ? ns : in->from_ns;
+	}
+	if (to && opt_number(to, UINT64_MAX, &ns)) {
+		in->windowed = true;
+		in->to_ns = ns < in->to_ns ? ns : in->to_ns;
+	}
+}
+
 void input_damaged(struct input *in, const struct tape_error *err)
 {
 	if (!in->n_damage++)
@@ -256,11 +290,16 @@ static int prepare(struct input *in, const struct input_opts *opts, struct fail 
 	    resolve(in, "--from", opts->from, &in->from_ns, fail) ||
 	    resolve(in, "--to", opts->to, &in->to_ns, fail))
 		return -1;
+	if (input_meta(in, "filter.starts") && input_meta(in, "option.filter"))
+		select_recorded(&in->select, input_meta(in, "option.filter"));
 	if (in->from_ns > in->to_ns)
 		return fail_set(fail, STATUS_USAGE, "--from %s is later than --to %s", opts->from,
 				opts->to);
+	if (!opts->whole)
+		keep_to_cut(in);
 	if (!input_is_pipe(in)) {
-		if ((opts->local_ports || in->select.filter || in->select.by_owner) &&
+		if ((opts->local_ports || in->select.filter || in->select.recorded ||
+		     in->select.by_owner) &&
 		    input_first_pass(in, fail))
 			return -1;
 	} else if (in->select.by_owner) {
@@ -282,6 +321,20 @@ static unsigned find_workers(void)
 	return n < 1 ? 1 : n > MAX_WORKERS ? MAX_WORKERS : (unsigned)n;
 }
 
+/* What META says of recordings that make several files. */
+static int look_at_kind(struct input *in, struct fail *fail)
+{
+	const char *kind = input_meta(in, "recording.kind");
+
+	in->rows_are_late = kind && !strcmp(kind, "ring");
+	if (!input_meta(in, "ring.size") || input_meta(in, "repair.by"))
+		return 0;
+	return fail_set(fail, STATUS_FOUND,
+			"%s: the file of a ring, as a recorder that was killed has left it, or "
+			"that still runs; 'tcptape repair -o OUT' makes a trace of it",
+			in->path);
+}
+
 int input_open(struct input **ret, const char *path, const struct input_opts *opts, struct out *out,
 	       struct fail *fail)
 {
@@ -299,6 +352,8 @@ int input_open(struct input **ret, const char *path, const struct input_opts *op
 	if (rc)
 		rc = fail_tape(fail, path, &err);
 	else
+		rc = look_at_kind(in, fail);
+	if (!rc)
 		rc = prepare(in, opts, fail);
 	if (rc) {
 		input_close(in);
@@ -347,6 +402,6 @@ const struct sock *input_packet(struct input *in, const struct sock *sock, const
 	*room = sock ? *sock : (struct sock){0};
 	room->flow = *flow;
 	room->has_flow = true;
-	select_sock(&in->select, room);
+	select_packet(&in->select, room);
 	return room;
 }

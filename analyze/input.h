@@ -18,8 +18,17 @@
 struct input_opts {
 	const char *from, *to;
 	struct select_opts select;
+	bool whole;	  /* also what a cut trace holds outside its window */
 	bool local_ports; /* find the local ports of starting connects first (files only) */
 };
+
+/*
+ * How far outside a window commands look: for what the layers saw of segments that cross its edges,
+ * and behind it for the port of a socket, chosen in connect(), which stands in its next event: over
+ * two SYNs sent again (RFC 6298). tcptape cut keeps that much too.
+ */
+#define INPUT_MARGIN_NS 2000000000ull
+#define INPUT_LOOK_BEHIND_NS 4000000000ull
 
 extern const struct opt_row input_opt_rows[];
 extern const size_t input_n_opt_rows;
@@ -32,6 +41,7 @@ int input_open(struct input **ret, const char *path, const struct input_opts *op
 void input_close(struct input *in); /* NULL allowed */
 
 struct tape_reader *input_reader(struct input *in);
+uint64_t input_conn(const struct input *in); /* --conn; 0: not given */
 /* Threads that a pass over the trace may use (pass.h): TCPTAPE_WORKERS, or the processors. */
 unsigned input_workers(const struct input *in);
 const struct tape_schema *input_schema(const struct input *in);
@@ -41,6 +51,9 @@ bool input_is_pipe(const struct input *in);
 uint64_t input_from(const struct input *in);
 uint64_t input_to(const struct input *in);
 uint64_t input_start(const struct input *in); /* of the trace */
+/* Whether there is a window at all, and whether only some connections are chosen. */
+bool input_has_window(const struct input *in);
+bool input_selects(const struct input *in);
 /* The name that the trace gives to a TCP state, NULL without one. */
 const char *input_state_name(const struct input *in, unsigned state);
 
@@ -92,12 +105,16 @@ struct input_job {
 	bool (*raw_wants)(void *ctx, const struct tape_chunk *chunk);
 	int (*raw_decode)(const void *ctx, struct tape_chunk *chunk, struct tape_error *err);
 	int (*on_raw)(void *ctx, struct tape_chunk *chunk, const struct bind_tables *tables);
+	bool raw_packets; /* `tables` has them too */
 	void *ctx;
 };
 
 /* Read it all. 0, or -1 and *fail; a negative return of a callback stops with *fail as the callback
  * left it. */
 int input_run(struct input *in, const struct input_job *job, struct fail *fail);
+
+/* Back to the beginning, for another input_run. Files only. 0, or -1 and *fail. */
+int input_rewind(struct input *in, struct fail *fail);
 
 /* The row passes the window and the selection: for on_raw. */
 bool input_wants(struct input *in, uint64_t ts_ns, const struct sock *sock,

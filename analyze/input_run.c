@@ -160,7 +160,7 @@ static bool row_wanted(struct input *in, const struct input_job *job, struct bin
 	struct flow flow;
 	struct sock room;
 
-	row->stale = row->snapshot && row->ts_ns < in->from_ns;
+	row->stale = row->snapshot && (row->ts_ns < in->from_ns || in->rows_are_late);
 	if (row->snapshot && b->sock_field < 0 && b->task_field < 0)
 		return true; /* a fact about the machine, of no connection */
 	if (job->all_rows) {
@@ -287,8 +287,11 @@ static void bind_job(struct run *run)
 
 	memset(in->by_type, NO_BIND, sizeof(in->by_type));
 	if (job->on_raw)
-		run->want = (struct bind_tables){
-			.want_flows = true, .want_socks = true, .want_tasks = true};
+		run->want = (struct bind_tables){.want_flows = true,
+						 .want_socks = true,
+						 .want_tasks = true,
+						 .want_packets = job->raw_packets ||
+								 select_is_active(&in->select)};
 	for (unsigned i = 0; i < job->n_binds; i++) {
 		struct bind *b = &job->binds[i];
 
@@ -350,13 +353,16 @@ int input_run(struct input *in, const struct input_job *job, struct fail *fail)
 	return rc ? fail_tape(fail, in->path, &err) : 0;
 }
 
-/* ---- the first pass ---- */
+int input_rewind(struct input *in, struct fail *fail)
+{
+	struct tape_error err;
 
-/*
- * A socket's port, chosen in connect(), stands in its next event: that of a connection that begins
- * at the end of the window is looked for so far behind it, over two SYNs sent again (RFC 6298).
- */
-#define LOOK_BEHIND_NS 4000000000ull
+	in->n_damage = 0; /* will be met again */
+	in->n_stragglers = 0;
+	return tape_reader_rewind(in->reader, &err) ? fail_tape(fail, in->path, &err) : 0;
+}
+
+/* ---- the first pass ---- */
 
 static void map_first(void *ctx, struct tape_chunk *chunk, void *work)
 {
@@ -400,8 +406,8 @@ int input_first_pass(struct input *in, struct fail *fail)
 	run.want = (struct bind_tables){.want_socks = true, .want_tasks = in->select.by_owner};
 	if (in->windowed && !in->select.by_owner) /* whoever owns it may be told anywhere */
 		tape_reader_window(in->reader, in->from_ns,
-				   in->to_ns < UINT64_MAX - LOOK_BEHIND_NS
-					   ? in->to_ns + LOOK_BEHIND_NS
+				   in->to_ns < UINT64_MAX - INPUT_LOOK_BEHIND_NS
+					   ? in->to_ns + INPUT_LOOK_BEHIND_NS
 					   : UINT64_MAX);
 	rc = tape_pass_run(&pass, in->reader, &err);
 	if (rc == 1 && !run.is_enough)

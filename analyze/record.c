@@ -34,6 +34,7 @@ static int init_record(struct record_set *s, struct record *r, const struct tape
 		return -1;
 	r->sock_field = ref_field(s->schema, rec, "sock");
 	r->task_field = ref_field(s->schema, rec, "task");
+	r->packet_field = ref_field(s->schema, rec, "packet");
 	r->daddr_field = tape_record_field(rec, "daddr");
 	r->dport_field = tape_record_field(rec, "dport");
 	if (r->daddr_field >= 0 && rec->fields[r->daddr_field].type != TAPE_ADDR)
@@ -45,7 +46,8 @@ static int init_record(struct record_set *s, struct record *r, const struct tape
 		struct record_field *f = &r->fields[i];
 
 		f->f = &rec->fields[i];
-		f->is_hex = !strcmp(f->f->unit, "cookie") || f->f->hint == TAPE_POINTER;
+		f->is_cookie = !strcmp(f->f->unit, "cookie");
+		f->is_hex = f->f->hint == TAPE_POINTER;
 		f->is_errno = !strcmp(f->f->unit, "errno");
 	}
 	return 0;
@@ -220,7 +222,7 @@ static void json_value(const struct record_set *d, struct json *j, const char *k
 		       const struct record_field *f, uint32_t k, unsigned depth)
 {
 	const struct record *to;
-	char text[FLOW_TEXT_LEN];
+	char text[FLOW_TEXT_LEN], cookie[COOKIE_TEXT_LEN];
 	const char *s;
 	bool swapped;
 	uint32_t row;
@@ -256,6 +258,9 @@ static void json_value(const struct record_set *d, struct json *j, const char *k
 	s = names_get(&f->names, v);
 	if (s) {
 		json_str(j, key, s, strlen(s));
+	} else if (f->is_cookie) {
+		cookie_text(v, cookie);
+		json_str(j, key, cookie, strlen(cookie));
 	} else if (f->is_hex) {
 		json_str(j, key, text, (size_t)snprintf(text, sizeof(text), "0x%" PRIx64, v));
 	} else if (f->f->type == TAPE_I32 || f->f->type == TAPE_I64) {
@@ -283,7 +288,7 @@ static void text_value(const struct record_set *d, struct text *t, const struct 
 		       uint32_t k, unsigned depth)
 {
 	const struct record *to;
-	char text[FLOW_TEXT_LEN];
+	char text[FLOW_TEXT_LEN], cookie[COOKIE_TEXT_LEN];
 	const char *s;
 	bool swapped;
 	uint32_t row;
@@ -318,6 +323,8 @@ static void text_value(const struct record_set *d, struct text *t, const struct 
 	s = names_get(&f->names, v);
 	if (s)
 		text_safe(t, s, strlen(s));
+	else if (f->is_cookie)
+		text_puts(t, cookie_text(v, cookie));
 	else if (f->is_hex)
 		text_fmt(t, "0x%" PRIx64, v);
 	else if (f->f->type == TAPE_I32 || f->f->type == TAPE_I64)
@@ -346,6 +353,15 @@ static void text_record(const struct record_set *d, struct text *t, const struct
 		text_putc(t, '=');
 		text_value(d, t, swapped ? other_end(r, f) : f, k, depth);
 	}
+}
+
+void record_value(const struct record_set *s, struct text *t, const struct record *r,
+		  unsigned field, uint32_t k)
+{
+	if (r->fields[field].have)
+		text_value(s, t, &r->fields[field], k, 0);
+	else
+		text_putc(t, '-');
 }
 
 void record_json(const struct record_set *s, struct json *j, const struct record *r, uint32_t k)

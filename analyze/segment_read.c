@@ -7,7 +7,6 @@
 #include "meta.h"
 
 /* A segment that begins in the window is read to its end, and one that began before is known. */
-#define MARGIN_NS 2000000000ull
 
 enum { RX_SOCK, RX_PACKET, RX_NETNS, RX_IFINDEX, RX_NXT, RX_LAYER, RX_N };
 static const struct bind_field rx_fields[RX_N] = {{"sock", BIND_SOCK},	 {"packet", BIND_PACKET},
@@ -276,7 +275,7 @@ int segment_read_run(struct segment_read *r)
 				.n_binds = N_OWN + BY_N_BINDS,
 				.on_chunk = on_chunk,
 				.all_rows = true,
-				.margin_ns = MARGIN_NS,
+				.margin_ns = INPUT_MARGIN_NS,
 				.ctx = r};
 
 	memcpy(opts.layers, r->layers, sizeof(opts.layers));

@@ -270,3 +270,14 @@ void text_csv_quote(struct text *t, size_t start)
 	t->len += quotes + 2;
 	t->s[t->len - 1] = '"';
 }
+
+const char *cookie_text(uint64_t cookie, char ret[COOKIE_TEXT_LEN])
+{
+	unsigned host = (unsigned)(cookie >> 56);
+
+	if (host)
+		snprintf(ret, COOKIE_TEXT_LEN, "%u:0x%" PRIx64, host, cookie << 8 >> 8);
+	else
+		snprintf(ret, COOKIE_TEXT_LEN, "0x%" PRIx64, cookie);
+	return ret;
+}

@@ -39,6 +39,13 @@ void text_fmt(struct text *t, const char *fmt, ...) __attribute__((format(printf
  */
 void text_pad(struct text *t, size_t start, int width);
 
+/*
+ * The number of a socket as 0x2a; of another host than the first of a merged trace (merge.h), as
+ * 1:0x2a.
+ */
+#define COOKIE_TEXT_LEN 28
+const char *cookie_text(uint64_t cookie, char ret[COOKIE_TEXT_LEN]);
+
 /* s as terminals may have it: unsafe bytes and a backslash become \xNN, one for each byte. */
 void text_safe(struct text *t, const char *s, size_t len);
 

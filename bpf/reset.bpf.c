@@ -76,7 +76,7 @@ static __always_inline bool wants_segment(const struct segment *s, struct sock *
 					  struct sk_buff *skb)
 {
 	if (!skb)
-		return wants_sock(TAPE_GROUP_reset, sk, tcp_of(sk));
+		return !sk || wants_sk(TAPE_GROUP_reset, sk);
 	return wants_packet(TAPE_GROUP_reset, &s->flow, sk);
 }
 
@@ -153,7 +153,7 @@ int BPF_PROG(reset__received, struct sock *sk)
 {
 	struct ev_reset *e;
 
-	if (!wants_sock(TAPE_GROUP_reset, sk, tcp_of(sk)))
+	if (!wants_sk(TAPE_GROUP_reset, sk))
 		return 0;
 	e = RESERVE_STACK(control, reset, reset);
 	if (!e)

@@ -30,6 +30,25 @@ size_t tape_build_bytes(const struct tape_build *b); /* of the records it holds 
 uint64_t tape_build_first_ts(const struct tape_build *b);
 uint64_t tape_build_max_ts(const struct tape_build *b);
 
+/* Fields of the built-in schema that were not recorded: a bit each, by record id. */
+#define TAPE_MAX_BUILTIN 256 /* above all ids */
+struct tape_absent {
+	uint64_t of[TAPE_MAX_BUILTIN][2];
+};
+
+static inline bool tape_is_absent(const struct tape_absent *a, unsigned record, unsigned field)
+{
+	return a->of[record][field / 64] >> field % 64 & 1;
+}
+
+static inline void tape_set_absent(struct tape_absent *a, unsigned record, unsigned field)
+{
+	a->of[record][field / 64] |= (uint64_t)1 << field % 64;
+}
+
+/* From the next chunk on, write no columns of these fields: what is in the records is no value. */
+void tape_build_omit(struct tape_build *b, const struct tape_absent *a);
+
 struct tape_chunk_head { /* the type header of CHUNK and SNAPSHOT, layout.h */
 	uint64_t ts_min, ts_max, ts_floor, first_event, lost;
 	uint32_t n_events, n_stragglers, flags;
@@ -88,6 +107,9 @@ size_t tape_chunk_stored_len(const struct tape_chunk *c); /* of the block */
 
 size_t tape_chunk_memory(
 	const struct tape_chunk *c); /* that its columns take, if all are decoded */
+/* Both as they stand in the file; valid as long as what tape_chunk_parse was given. */
+void tape_chunk_stored(const struct tape_chunk *c, const void **type_head, size_t *type_head_len,
+		       const void **payload, size_t *payload_len);
 bool tape_chunk_has_payload(const struct tape_chunk *c); /* false: header only */
 
 /* Rows of a record type (TAPE_COMMON: all events) in this chunk; 0 if it has none. */

@@ -24,6 +24,8 @@ struct count {
 struct column {
 	uint16_t record, field;
 	uint8_t transform, layout, flags;
+	const struct tape_record *rec; /* NULL: not in the schema */
+	uint32_t n_rows;
 	uint32_t raw_len, stored_len;
 	uint32_t of, plus, key, turn; /* what it is predicted from, as in the directory */
 	bool no_guess;		      /* the entry ends before that */
@@ -38,8 +40,8 @@ struct tape_chunk {
 	bool snapshot;
 	uint64_t offset;
 	size_t stored_len, memory;
-	const uint8_t *payload; /* NULL: header only */
-	size_t payload_len;
+	const uint8_t *type_head, *payload; /* payload NULL: header only */
+	size_t type_head_len, payload_len;
 	const uint8_t *single; /* content of the one frame, once it was decompressed */
 	int single_rc;	       /* NOT_DECODED, or what that returned: it is tried once */
 	struct count *counts;

@@ -19,6 +19,8 @@ struct tape_facts {
 	bool ended;
 	struct tape_file_info info;
 	struct tape_schema *schema;
+	char *schema_text; /* that it was made of */
+	size_t schema_len;
 	struct tape_list meta, clocks, losses;
 	struct tape_list texts; /* char *, what meta points into */
 	size_t texts_len;	/* of all of them, and of schemas that were no good */
@@ -30,6 +32,9 @@ struct tape_facts {
  * ancillary, else it is TAPE_E_VERSION.
  */
 int tape_facts_block(struct tape_facts *f, const struct tape_block_view *v, struct tape_error *err);
+
+/* The error of a file of another major version. */
+int tape_facts_other_version(unsigned major, uint64_t offset, struct tape_error *err);
 
 /* Forget everything but the schema, to read the trace once more. */
 void tape_facts_reset(struct tape_facts *f);

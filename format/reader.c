@@ -171,8 +171,10 @@ static int pass(struct tape_reader *r, struct tape_error *err)
 	int rc = tape_source_skip(&r->src, r->pending, err);
 
 	r->pending = 0;
-	if (r->src.pos < after || (r->src.seekable && r->src.size < after))
+	if (r->src.pos < after || (r->src.seekable && r->src.size < after)) {
 		r->facts.end.truncated = true; /* a pipe ended in it, or its padding is missing */
+		r->facts.end.truncated_at = r->src.seekable ? r->src.size : r->src.pos;
+	}
 	return rc;
 }
 
@@ -332,6 +334,12 @@ const struct tape_file_info *tape_reader_info(const struct tape_reader *r)
 const struct tape_schema *tape_reader_schema(const struct tape_reader *r)
 {
 	return r->facts.schema;
+}
+
+const char *tape_reader_schema_text(const struct tape_reader *r, size_t *ret_len)
+{
+	*ret_len = r->facts.schema_len;
+	return r->facts.schema_text;
 }
 
 bool tape_reader_seekable(const struct tape_reader *r)

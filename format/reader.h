@@ -53,6 +53,7 @@ void tape_reader_close(struct tape_reader *r);
 /* Of the file; valid until close. */
 const struct tape_file_info *tape_reader_info(const struct tape_reader *r);
 const struct tape_schema *tape_reader_schema(const struct tape_reader *r);
+const char *tape_reader_schema_text(const struct tape_reader *r, size_t *ret_len); /* as written */
 bool tape_reader_seekable(const struct tape_reader *r);
 
 /* What was met so far; the arrays are valid until the next call of tape_reader_next. */

@@ -30,7 +30,10 @@ struct tape_rows {
 	struct plan *plans; /* as built_in->records; the first, of the common record, is unused */
 	struct plan *by_id[TAPE_MAX_RECORDS]; /* ids of the file */
 	struct tape_column ts, type, cpu;     /* cpu.n is 0 if it is not there */
-	uint32_t at, n_unknown, n_absent;
+	uint32_t at, n_unknown, n_absent, n_damaged;
+	struct tape_error damage; /* the first */
+	struct tape_absent absent;
+	const uint8_t *keep; /* NULL: all */
 	union {
 		struct ev_head head;
 		uint8_t bytes[MAX_ROW];
@@ -112,17 +115,36 @@ static int bind(struct tape_rows *r, struct plan *p, const struct tape_record *t
 		struct part *part = &p->parts[p->n_parts];
 		int rc = column(r, theirs, f, &part->col, err);
 
-		if (rc == TAPE_E_ABSENT || rc == TAPE_E_UNKNOWN) {
+		if (rc == TAPE_E_NOMEM)
+			return rc;
+		if (rc) {
+			if (rc != TAPE_E_ABSENT && rc != TAPE_E_UNKNOWN && !r->n_damaged++)
+				r->damage = *err;
 			r->n_absent += f->hint != TAPE_POINTER;
+			tape_set_absent(&r->absent, p->rec->id, i);
 			continue;
 		}
-		if (rc)
-			return rc;
 		part->offset = (uint16_t)tape_field_offset(p->rec, i);
 		part->to = f->table ? plan_of(r, f->table) : NULL;
 		p->n_parts++;
 	}
 	return 0;
+}
+
+/*
+ * What the file cannot have in a record of which this chunk has none: else each chunk would lack
+ * what its events happen to lack.
+ */
+static void find_absent(struct tape_rows *r, const struct tape_record *rec)
+{
+	const struct tape_record *theirs = tape_schema_record(r->schema, rec->id);
+
+	if (tape_chunk_rows(r->chunk, rec->id))
+		return; /* bind knows */
+	for (unsigned i = 0; i < rec->n_fields; i++)
+		if (rec->fields[i].hint == TAPE_POINTER ||
+		    (theirs && tape_record_field(theirs, rec->fields[i].name) < 0))
+			tape_set_absent(&r->absent, rec->id, i);
 }
 
 /* Which record of the file is which of this build: the same id and name. */
@@ -150,8 +172,12 @@ int tape_rows_begin(struct tape_rows *r, struct tape_chunk *c, const struct tape
 
 	r->chunk = c;
 	r->schema = schema;
-	r->at = r->n_unknown = r->n_absent = 0;
+	r->keep = NULL;
+	r->at = r->n_unknown = r->n_absent = r->n_damaged = 0;
+	memset(&r->absent, 0, sizeof(r->absent));
 	memset(r->by_id, 0, sizeof(r->by_id));
+	for (size_t i = 1; i < r->built_in->n_records; i++)
+		find_absent(r, &r->built_in->records[i]);
 	for (size_t i = 0; i < r->built_in->n_records; i++)
 		r->plans[i].n_rows = r->plans[i].next = r->plans[i].n_parts = 0;
 	rc = tape_chunk_column(c, TAPE_COMMON, TAPE_COMMON_TS, &r->ts, err);
@@ -162,6 +188,7 @@ int tape_rows_begin(struct tape_rows *r, struct tape_chunk *c, const struct tape
 	if (tape_chunk_column(c, TAPE_COMMON, TAPE_COMMON_CPU, &r->cpu, err)) {
 		r->cpu.n = 0;
 		r->n_absent++;
+		tape_set_absent(&r->absent, TAPE_COMMON, TAPE_COMMON_CPU);
 	}
 	for (size_t i = 1; !rc && i < schema->n_records; i++)
 		rc = bind_record(r, &schema->records[i], err);
@@ -220,6 +247,11 @@ static void fill(const struct plan *p, uint32_t row, uint8_t *out)
 	}
 }
 
+void tape_rows_keep(struct tape_rows *r, const uint8_t *keep)
+{
+	r->keep = keep;
+}
+
 int tape_rows_next(struct tape_rows *r, const struct ev_head **ret)
 {
 	for (; r->at < r->type.n; r->at++) {
@@ -228,6 +260,10 @@ int tape_rows_next(struct tape_rows *r, const struct ev_head **ret)
 
 		if (!p)
 			continue;
+		if (r->keep && !r->keep[r->at]) {
+			p->next++;
+			continue;
+		}
 		memset(r->row.bytes, 0, p->size);
 		fill(p, p->next++, r->row.bytes);
 		r->row.head = (struct ev_head){
@@ -250,4 +286,36 @@ uint32_t tape_rows_unknown(const struct tape_rows *r)
 uint32_t tape_rows_absent(const struct tape_rows *r)
 {
 	return r->n_absent;
+}
+
+uint32_t tape_rows_damaged(const struct tape_rows *r, struct tape_error *ret)
+{
+	if (r->n_damaged)
+		*ret = r->damage;
+	return r->n_damaged;
+}
+
+const struct tape_absent *tape_rows_absent_fields(const struct tape_rows *r)
+{
+	return &r->absent;
+}
+
+static bool same_field(const struct tape_field *a, const struct tape_field *b)
+{
+	return !strcmp(a->name, b->name) && a->type == b->type && a->table == b->table;
+}
+
+bool tape_rows_fits(const struct tape_schema *schema)
+{
+	for (size_t i = 0; i < schema->n_records; i++) {
+		const struct tape_record *a = &schema->records[i];
+		const struct tape_record *b = tape_schema_record(tape_schema_builtin(), a->id);
+
+		if (b && (strcmp(a->name, b->name) || a->is_table != b->is_table))
+			return false;
+		for (unsigned k = 0; b && k < a->n_fields && k < b->n_fields; k++)
+			if (!same_field(&a->fields[k], &b->fields[k]))
+				return false;
+	}
+	return true;
 }

@@ -8,6 +8,7 @@
 #ifndef TAPE_ROWS_H
 #define TAPE_ROWS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,11 +21,14 @@ void tape_rows_free(struct tape_rows *r); /* NULL allowed */
 
 /*
  * Begin with the first event of c, whose file has that schema; both must stay valid while rows are
- * asked for. Decodes all columns: memory is bounded by the ceilings of a chunk. A damaged column is
- * an error; a missing or unknown one is not.
+ * asked for. Decodes all columns: memory is bounded by the ceilings of a chunk. A missing, unknown
+ * or damaged column is no error, unless it is that of the times or types.
  */
 int tape_rows_begin(struct tape_rows *r, struct tape_chunk *c, const struct tape_schema *schema,
 		    struct tape_error *err);
+
+/* Before the first tape_rows_next: pass over the events i of the chunk where keep[i] is 0. */
+void tape_rows_keep(struct tape_rows *r, const uint8_t *keep);
 
 /*
  * The next event: 1 and *ret, valid until the next call; 0 at the end. Strings point into the
@@ -36,5 +40,17 @@ int tape_rows_next(struct tape_rows *r, const struct ev_head **ret);
  * POINTER ones. */
 uint32_t tape_rows_unknown(const struct tape_rows *r);
 uint32_t tape_rows_absent(const struct tape_rows *r);
+
+/* Columns that could not be decoded; *ret: why the first could not. */
+uint32_t tape_rows_damaged(const struct tape_rows *r, struct tape_error *ret);
+
+/* Which fields, POINTER ones too; valid until the next tape_rows_begin. */
+const struct tape_absent *tape_rows_absent_fields(const struct tape_rows *r);
+
+/*
+ * Whether a trace of that schema can get chunks of such rows: the records that both know have the
+ * same fields at the same numbers, as far as both know them.
+ */
+bool tape_rows_fits(const struct tape_schema *schema);
 
 #endif

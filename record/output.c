@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -184,6 +185,16 @@ void rec_output_cut(struct rec_output *out, uint64_t bytes)
 	if (!out->regular || ftruncate(out->fd, (off_t)bytes) < 0)
 		return;
 	lseek(out->fd, (off_t)bytes, SEEK_SET);
+}
+
+uint64_t rec_output_room(const struct rec_output *out)
+{
+	struct statvfs st;
+
+	if (!out->regular || fstatvfs(out->held_fd >= 0 ? out->held_fd : out->fd, &st) < 0 ||
+	    !st.f_blocks)
+		return UINT64_MAX;
+	return (uint64_t)st.f_bavail * st.f_frsize;
 }
 
 int rec_output_close(struct rec_output *out, bool remove, struct rec_error *err)

@@ -52,6 +52,9 @@ int rec_output_release(struct rec_output *out, struct rec_error *err);
 /* Cut a regular file to so many bytes; others cannot be cut. */
 void rec_output_cut(struct rec_output *out, uint64_t bytes);
 
+/* Bytes that can still be stored beside it by anybody; UINT64_MAX: no bound, or not known. */
+uint64_t rec_output_room(const struct rec_output *out);
+
 /* Close; -1 if data could not be stored. remove: take the file away if we created it. */
 int rec_output_close(struct rec_output *out, bool remove, struct rec_error *err);
 

@@ -20,6 +20,7 @@ begin() { # [GROUPS]
 	# the first SYN of a kernel takes some milliseconds more, once
 	for address in 10.9.0.2 fd09::2; do in_a "$LOAD" client $address 8079 >"$tmp/warm_up"; done
 	record "$trace" -e "${1:-conn,rtt}" --note "sample: $SCENARIO"
+	sleep 0.5 # what the recorder does behind its first line takes the one processor for milliseconds, too
 }
 
 moved() { # REGEX: counters of both ends that are not 0, for README.md
@@ -229,6 +230,18 @@ nat) # two connections get another source address and port on their way out, one
 	client -n 2 -c 3 -s 300 -a 2000 10.9.0.2 8080
 	client -n 1 -c 3 -s 300 -a 2000 10.9.0.77 80
 	in_a conntrack -L -p tcp
+	;;
+turnaround) # 2 ms each way; answers after 1, 5, 20 ms, whole and in halves; a client that does not wait; one way only
+	join_by_veth 2ms
+	start server ip netns exec "$B" "$EXCHANGE" server 10.9.0.2 8080
+	wait_line server '^ready'
+	begin conn,rtt,io
+	for mode in ping halves; do
+		in_a "$EXCHANGE" client -m $mode -n 5 -a 20000 10.9.0.2 8080 1000 5000 20000 >>"$tmp/client"
+	done
+	in_a "$EXCHANGE" client -m early -n 5 10.9.0.2 8080 5000 >>"$tmp/client"
+	in_a "$EXCHANGE" client -m one-way -n 5 10.9.0.2 8080 0 >>"$tmp/client"
+	cat "$tmp/server.out" >>"$tmp/client"
 	;;
 esac
 sleep 1

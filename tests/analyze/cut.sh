@@ -1,0 +1,141 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# cut and merge. Every command shows of a cut trace what it shows of the whole with the same --from
+# and --to; two halves, merged, are the whole again; what is cut, merged or packed is a good trace.
+set -u
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+traces=$(dirname "$0")/../../sample-traces
+export TZ=UTC
+n=0 bad=0
+
+fault() {
+	echo "$*" >&2
+	bad=$((bad + 1))
+}
+
+shown() { # OUTPUT FILE COMMAND...
+	to=$1 file=$2
+	shift 2
+	"$TCPTAPE" "$@" "$file" >"$to" 2>&1
+	echo "exit status $?" >>"$to"
+	sed "s#$file#FILE#g" "$to" >"$to.named" && mv "$to.named" "$to"
+}
+
+make() { # FILE COMMAND...: it must be a good trace
+	out=$1
+	shift
+	"$TCPTAPE" "$@" -o "$out" --force || fault "failed: $*"
+	"$TCPTAPE" verify "$out" >"$tmp/verify" 2>&1 || {
+		cat "$tmp/verify" >&2
+		fault "no good trace: $*"
+	}
+}
+
+same() { # WHAT
+	n=$((n + 1))
+	cmp -s "$tmp/want" "$tmp/got" && return
+	diff -u "$tmp/want" "$tmp/got" | head -8 >&2
+	fault "different: $*"
+}
+
+window() { # TRACE FROM TO
+	make "$tmp/cut" cut --from "$2" --to "$3" "$1"
+	while read -r command; do
+		# shellcheck disable=SC2086 # arguments are words
+		shown "$tmp/want" "$1" $command --from "$2" --to "$3"
+		# shellcheck disable=SC2086
+		shown "$tmp/got" "$tmp/cut" $command
+		same "$command --from $2 --to $3 $1"
+	done <<-END
+		dump --json
+		states
+		connlat -t -L
+		events -v
+		life -w -t
+		rtt --raw --each
+		drops
+		retrans -c -l
+		resets
+		listen
+		nic --stats
+		top -i 1 -v
+		top --by comm
+		delay --in
+		delay --out --slowest 5
+	END
+}
+
+halves() { # TRACE AT AFTER
+	make "$tmp/1" cut --to "$2" "$1"
+	make "$tmp/2" cut --from "$3" "$1"
+	make "$tmp/merged" merge "$tmp/2" "$tmp/1"
+	shown "$tmp/want" "$1" dump --json --no-snapshot
+	shown "$tmp/got" "$tmp/merged" dump --json --no-snapshot
+	same "two halves of $1"
+	"$TCPTAPE" dump --json "$1" | sort >"$tmp/want"
+	"$TCPTAPE" dump --json "$tmp/merged" | sort >"$tmp/got"
+	same "two halves of $1, and what existed"
+}
+
+count() { # FILE [OPTION...]: events
+	"$TCPTAPE" dump --no-snapshot --no-header "$@" | wc -l
+}
+
+for trace in "$traces"/http-20ms.tcptape "$traces"/nat.tcptape "$traces"/drops.tcptape; do
+	[ -f "$trace" ] || skip "no sample trace $trace"
+	window "$trace" +0.5s +1.2s
+	window "$trace" +1s +1.01s
+	window "$trace" -0.3s +100s
+	halves "$trace" +1s +1.000000001s
+	make "$tmp/packed" pack "$trace"
+	shown "$tmp/want" "$trace" dump --json
+	shown "$tmp/got" "$tmp/packed" dump --json
+	same "packed: $trace"
+done
+
+# Connections and groups: what is chosen is there, nothing else.
+trace=$traces/http-20ms.tcptape
+make "$tmp/conn" cut -f 'port 52084' "$trace"
+shown "$tmp/want" "$trace" dump --json --no-snapshot -f 'port 52084'
+shown "$tmp/got" "$tmp/conn" dump --json --no-snapshot
+same "-f port 52084"
+make "$tmp/conn" cut --conn 0x2 "$trace"
+shown "$tmp/want" "$trace" dump --json --no-snapshot --conn 0x2
+shown "$tmp/got" "$tmp/conn" dump --json --no-snapshot
+same "--conn 0x2"
+make "$tmp/group" cut -e conn "$trace"
+[ "$(count "$tmp/group")" -lt "$(count "$trace")" ] || fault "-e conn: all is there"
+"$TCPTAPE" rtt "$tmp/group" >"$tmp/got" 2>&1
+[ $? = 3 ] || fault "rtt of a trace from which its group was cut"
+
+# Three hosts: each of their events is there, with its own numbers, in the order of time.
+make "$tmp/hosts" merge "$traces"/http-20ms.tcptape "$traces"/nat.tcptape "$traces"/drops.tcptape
+sum=0
+for trace in http-20ms nat drops; do
+	sum=$((sum + $(count "$traces/$trace.tcptape")))
+done
+[ "$(count "$tmp/hosts")" = "$sum" ] || fault "$(count "$tmp/hosts") events of $sum"
+"$TCPTAPE" dump --json --no-snapshot "$tmp/hosts" |
+	sed -n 's/.*"ts_ns":\([0-9]*\).*/\1/p' >"$tmp/times"
+sort -cn "$tmp/times" || fault "not in the order of time"
+for trace in http-20ms nat drops; do # each says the same in the words that no number is in
+	"$TCPTAPE" dump --json --no-snapshot "$traces/$trace.tcptape"
+done | grep -o '"\(reason\|new_state\|old_state\|laddr\|rport\)":[^,}]*' | sort >"$tmp/want"
+"$TCPTAPE" dump --json --no-snapshot "$tmp/hosts" |
+	grep -o '"\(reason\|new_state\|old_state\|laddr\|rport\)":[^,}]*' | sort >"$tmp/got"
+same "fields of three hosts"
+"$TCPTAPE" dump --json "$tmp/hosts" | grep -q '"cookie":"1:0x' || fault "no cookie of host 1"
+cookie=$("$TCPTAPE" dump --json --no-snapshot "$tmp/hosts" |
+	sed -n 's/.*"cookie":"\(2:0x[0-9a-f]*\)".*/\1/p' | head -1)
+[ "$(count --conn "$cookie" "$tmp/hosts")" -gt 0 ] || fault "--conn $cookie: nothing"
+
+# The output is none of the inputs, and not overwritten unasked.
+"$TCPTAPE" cut -o "$tmp/hosts" "$trace" 2>/dev/null && fault "it was overwritten"
+"$TCPTAPE" cut -o "$tmp/hosts" --force "$tmp/hosts" 2>/dev/null && fault "it is its own input"
+"$TCPTAPE" merge -o "$tmp/1" --force "$tmp/2" "$tmp/1" 2>/dev/null && fault "it is its own input"
+
+echo "$n outputs compared, $bad faults"
+[ $bad = 0 ]
