@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# build.sh DIRECTORY: the Debian packages tcptape-record and tcptape, of what is committed, into DIRECTORY.
+# Needs dpkg-dev, debhelper, and what debian/control names.
+set -eu
+top=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+version=$(sed -n "s/^ *version: '\([^']*\)'.*/\1/p" "$top/meson.build" | head -1)
+mkdir "$work/tcptape"
+git -C "$top" archive HEAD | tar -x -C "$work/tcptape"
+cd "$work/tcptape"
+cp -r docs/packaging/debian debian
+cat >debian/changelog <<EOF_CHANGES
+tcptape ($version) unstable; urgency=medium
+
+  * Built from commit $(git -C "$top" rev-parse --short HEAD).
+
+ -- tcptape maintainers <tcptape@localhost>  $(git -C "$top" log -1 --format=%cD)
+EOF_CHANGES
+dpkg-buildpackage -b -us -uc "${TCPTAPE_JOBS:--j2}"
+mv "$work"/*.deb "$out"
