@@ -47,6 +47,9 @@ static const char *const lines[][2] = {
 	{"repair -o -", "repair --force -o /dev/null"},
 	{"cut --force -o /dev/null", "cut --force -o - -e conn,rtt -f port\t8080"},
 	{"pack --force -o /dev/null", "pack -o -"},
+#ifdef TCPTAPE_CRYPTO
+	{"anonymize --force -o /dev/null", "anonymize --check"},
+#endif
 	{"merge --force -o /dev/null", "merge --force -o - /dev/stdin"},
 };
 
