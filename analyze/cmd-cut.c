@@ -218,7 +218,7 @@ static void tell_option(struct cut *c, const char *name, const char *value)
 static void tell(struct cut *c)
 {
 	struct input *in = c->run->in;
-	const struct input_opts *o = c->run->input_opts;
+	const struct input_opts *o = c->run->input;
 	char pid[16];
 
 	derive_line_of(&c->d, c->run->path, input_reader(in));

@@ -43,6 +43,11 @@ unsigned input_workers(const struct input *in)
 	return in->n_workers;
 }
 
+uint64_t input_conn(const struct input *in)
+{
+	return in->select.cookie;
+}
+
 const struct tape_schema *input_schema(const struct input *in)
 {
 	return tape_reader_schema(in->reader);
@@ -285,13 +290,16 @@ static int prepare(struct input *in, const struct input_opts *opts, struct fail 
 	    resolve(in, "--from", opts->from, &in->from_ns, fail) ||
 	    resolve(in, "--to", opts->to, &in->to_ns, fail))
 		return -1;
+	if (input_meta(in, "filter.starts") && input_meta(in, "option.filter"))
+		select_recorded(&in->select, input_meta(in, "option.filter"));
 	if (in->from_ns > in->to_ns)
 		return fail_set(fail, STATUS_USAGE, "--from %s is later than --to %s", opts->from,
 				opts->to);
 	if (!opts->whole)
 		keep_to_cut(in);
 	if (!input_is_pipe(in)) {
-		if ((opts->local_ports || in->select.filter || in->select.by_owner) &&
+		if ((opts->local_ports || in->select.filter || in->select.recorded ||
+		     in->select.by_owner) &&
 		    input_first_pass(in, fail))
 			return -1;
 	} else if (in->select.by_owner) {
@@ -378,6 +386,6 @@ const struct sock *input_packet(struct input *in, const struct sock *sock, const
 	*room = sock ? *sock : (struct sock){0};
 	room->flow = *flow;
 	room->has_flow = true;
-	select_sock(&in->select, room);
+	select_packet(&in->select, room);
 	return room;
 }

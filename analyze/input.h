@@ -41,6 +41,7 @@ int input_open(struct input **ret, const char *path, const struct input_opts *op
 void input_close(struct input *in); /* NULL allowed */
 
 struct tape_reader *input_reader(struct input *in);
+uint64_t input_conn(const struct input *in); /* --conn; 0: not given */
 /* Threads that a pass over the trace may use (pass.h): TCPTAPE_WORKERS, or the processors. */
 unsigned input_workers(const struct input *in);
 const struct tape_schema *input_schema(const struct input *in);
@@ -111,6 +112,9 @@ struct input_job {
 /* Read it all. 0, or -1 and *fail; a negative return of a callback stops with *fail as the callback
  * left it. */
 int input_run(struct input *in, const struct input_job *job, struct fail *fail);
+
+/* Back to the beginning, for another input_run. Files only. 0, or -1 and *fail. */
+int input_rewind(struct input *in, struct fail *fail);
 
 /* The row passes the window and the selection: for on_raw. */
 bool input_wants(struct input *in, uint64_t ts_ns, const struct sock *sock,

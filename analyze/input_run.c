@@ -290,7 +290,8 @@ static void bind_job(struct run *run)
 		run->want = (struct bind_tables){.want_flows = true,
 						 .want_socks = true,
 						 .want_tasks = true,
-						 .want_packets = job->raw_packets};
+						 .want_packets = job->raw_packets ||
+								 select_is_active(&in->select)};
 	for (unsigned i = 0; i < job->n_binds; i++) {
 		struct bind *b = &job->binds[i];
 
@@ -350,6 +351,15 @@ int input_run(struct input *in, const struct input_job *job, struct fail *fail)
 		return -1;
 	note_end(in);
 	return rc ? fail_tape(fail, in->path, &err) : 0;
+}
+
+int input_rewind(struct input *in, struct fail *fail)
+{
+	struct tape_error err;
+
+	in->n_damage = 0; /* will be met again */
+	in->n_stragglers = 0;
+	return tape_reader_rewind(in->reader, &err) ? fail_tape(fail, in->path, &err) : 0;
 }
 
 /* ---- the first pass ---- */

@@ -13,10 +13,10 @@
 #include "cmd.h"
 
 static const struct cmd *const commands[] = {
-	&cmd_info,	&cmd_dump,  &cmd_rtt,	 &cmd_connlat,	  &cmd_states,	&cmd_events,
-	&cmd_life,	&cmd_drops, &cmd_inerrs, &cmd_retrans,	  &cmd_resets,	&cmd_listen,
-	&cmd_nic,	&cmd_top,   &cmd_delay,	 &cmd_turnaround, &cmd_compare, &cmd_cut,
-	&cmd_merge,	&cmd_pack,  &cmd_verify, &cmd_repair,
+	&cmd_info,	&cmd_dump,  &cmd_rtt,	 &cmd_connlat,	  &cmd_states,	 &cmd_events,
+	&cmd_life,	&cmd_drops, &cmd_inerrs, &cmd_retrans,	  &cmd_resets,	 &cmd_listen,
+	&cmd_nic,	&cmd_top,   &cmd_delay,	 &cmd_turnaround, &cmd_timeline, &cmd_compare,
+	&cmd_cut,	&cmd_merge, &cmd_pack,	 &cmd_verify,	  &cmd_repair,
 #ifdef TCPTAPE_CRYPTO
 	&cmd_anonymize,
 #endif
@@ -34,6 +34,9 @@ static const struct opt_row out_rows[] = {
 	 "one JSON object a line; last come the notes as {\"note\": TEXT},\n"
 	 "and an error as {\"error\": TEXT}"},
 	{0, "csv", NULL, OPT_FLAG, offsetof(struct out_opts, csv), "comma-separated (RFC 4180)"},
+	{'C', "cookies", NULL, OPT_FLAG, offsetof(struct out_opts, cookies),
+	 "a column with the number of each connection, for --conn and\n"
+	 "tcptape timeline (JSON and CSV always have it, as conn)"},
 	{0, "no-header", NULL, OPT_FLAG, offsetof(struct out_opts, no_header),
 	 "leave out the line with the names of the columns"},
 };
@@ -102,8 +105,9 @@ static int print_command_help(const struct cmd *cmd)
 	struct text t = {0};
 
 	option_tables(cmd, &common, tables);
-	text_fmt(&t, "usage: tcptape %s [options] FILE%s\n%s; FILE - is standard input\n",
-		 cmd->name, cmd->many_files || cmd->at_once ? "..." : "", cmd->summary);
+	text_fmt(&t, "usage: tcptape %s [options] %sFILE%s\n%s; FILE - is standard input\n",
+		 cmd->name, cmd->takes_conn ? "[CONN] " : "",
+		 cmd->many_files || cmd->at_once ? "..." : "", cmd->summary);
 	opt_help(tables, N_TABLES, &t);
 	if (cmd->about)
 		text_fmt(&t, "\n%s", cmd->about);
@@ -117,8 +121,8 @@ static int print_help(void)
 	text_puts(&t, "usage: tcptape COMMAND [options] FILE...\n"
 		      "Answers questions about TCP from a trace that tcptape-record wrote.\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		text_fmt(&t, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-	text_puts(&t, "  record     runs tcptape-record, where it is installed\n"
+		text_fmt(&t, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
+	text_puts(&t, "  record      runs tcptape-record, where it is installed\n"
 		      "\ntcptape COMMAND --help tells the options of a command; --version.\n"
 		      "Exit status: 0 done, 1 the file is damaged or no trace, 2 usage, 3 the "
 		      "trace lacks\n"
@@ -211,7 +215,7 @@ static void outlive_first_interrupt(void)
 static int run_file(const struct cmd *cmd, const char *path, struct common *common, struct out *out,
 		    struct fail *fail)
 {
-	struct cmd_run run = {.out = out, .path = path, .input_opts = &common->input, .fail = fail};
+	struct cmd_run run = {.out = out, .path = path, .input = &common->input, .fail = fail};
 	int rc;
 
 	if (cmd->opens_itself)
@@ -246,7 +250,7 @@ static int run_at_once(const struct cmd *cmd, int n_files, char **files, struct 
 			      .fail = &fail,
 			      .paths = files,
 			      .n_paths = n_files,
-			      .input_opts = &common->input};
+			      .input = &common->input};
 
 	common->input.local_ports = cmd->local_ports;
 	if (cmd->run(&run) && !out_flush(out))
@@ -280,8 +284,8 @@ static int run_files(const struct cmd *cmd, int n_files, char **files, struct co
 static int bad_usage(const struct cmd *cmd, struct fail *fail)
 {
 	print_fail(cmd->name, fail);
-	fprintf(stderr, "usage: tcptape %s [options] FILE%s (--help tells more)\n", cmd->name,
-		cmd->many_files || cmd->at_once ? "..." : "");
+	fprintf(stderr, "usage: tcptape %s [options] %sFILE%s (--help tells more)\n", cmd->name,
+		cmd->takes_conn ? "[CONN] " : "", cmd->many_files || cmd->at_once ? "..." : "");
 	return STATUS_USAGE;
 }
 
@@ -298,6 +302,10 @@ static int run_command(const struct cmd *cmd, int argc, char **argv)
 		return print_command_help(cmd);
 	if (n < 0 || (cmd->check && cmd->check(&n, argv, &fail)))
 		return bad_usage(cmd, &fail);
+	if (cmd->takes_conn && n == 2 && !common.input.select.conn) {
+		common.input.select.conn = *argv++;
+		n--;
+	}
 	if (common.out.json && common.out.csv) {
 		fail_set(&fail, STATUS_USAGE, "--json and --csv exclude each other");
 		return bad_usage(cmd, &fail);

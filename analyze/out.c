@@ -11,6 +11,7 @@
 #define FLUSH_BYTES (64u << 10)
 #define MAX_NOTES 64
 #define NOTE_LEN 512
+#define COOKIE_WIDTH 10 /* where the text table has no column for it */
 
 struct out {
 	struct out_opts opts;
@@ -95,12 +96,23 @@ static void end_of_line(struct out *o)
 
 /* ---- tables ---- */
 
+/* A connection's number, asked for by -C. */
+static bool is_cookie(const struct out *o, const struct out_col *col)
+{
+	return o->opts.cookies && col->key && !strcmp(col->key, "conn");
+}
+
+static int width_of(const struct out *o, const struct out_col *col)
+{
+	return is_cookie(o, col) && !col->width ? COOKIE_WIDTH : col->width;
+}
+
 /* Whether the column is part of the chosen format. */
 static bool col_is_on(const struct out *o, const struct out_col *col)
 {
 	if (o->opts.json || o->opts.csv)
 		return col->key != NULL;
-	return col->title && !col->hidden;
+	return (col->title && !col->hidden) || is_cookie(o, col);
 }
 
 static void trim_line(struct text *t)
@@ -126,9 +138,11 @@ void out_table(struct out *o, const struct out_col *cols, unsigned n)
 			text_putc(&o->text, o->opts.csv ? ',' : ' ');
 		o->started = true;
 		start = o->text.len;
-		text_puts(&o->text, o->opts.csv ? cols[i].key : cols[i].title);
+		text_puts(&o->text, o->opts.csv	    ? cols[i].key
+				    : cols[i].title ? cols[i].title
+						    : "COOKIE");
 		if (!o->opts.csv)
-			text_pad(&o->text, start, cols[i].width);
+			text_pad(&o->text, start, width_of(o, &cols[i]));
 	}
 	if (!o->opts.csv)
 		trim_line(&o->text);
@@ -166,7 +180,7 @@ static void cell_end(struct out *o, const struct out_col *col, size_t start)
 	if (col && !o->opts.json && !o->opts.csv) {
 		if (o->behind)
 			text_puts(&o->text, o->behind);
-		text_pad(&o->text, start, col->width);
+		text_pad(&o->text, start, width_of(o, col));
 	}
 	o->before = o->behind = NULL;
 }

@@ -18,6 +18,7 @@
 
 struct out_opts {
 	bool json, csv, no_header;
+	bool cookies; /* the text table has the column "conn", hidden or not */
 };
 
 struct out_col {

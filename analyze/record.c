@@ -34,6 +34,7 @@ static int init_record(struct record_set *s, struct record *r, const struct tape
 		return -1;
 	r->sock_field = ref_field(s->schema, rec, "sock");
 	r->task_field = ref_field(s->schema, rec, "task");
+	r->packet_field = ref_field(s->schema, rec, "packet");
 	r->daddr_field = tape_record_field(rec, "daddr");
 	r->dport_field = tape_record_field(rec, "dport");
 	if (r->daddr_field >= 0 && rec->fields[r->daddr_field].type != TAPE_ADDR)
@@ -352,6 +353,15 @@ static void text_record(const struct record_set *d, struct text *t, const struct
 		text_putc(t, '=');
 		text_value(d, t, swapped ? other_end(r, f) : f, k, depth);
 	}
+}
+
+void record_value(const struct record_set *s, struct text *t, const struct record *r,
+		  unsigned field, uint32_t k)
+{
+	if (r->fields[field].have)
+		text_value(s, t, &r->fields[field], k, 0);
+	else
+		text_putc(t, '-');
 }
 
 void record_json(const struct record_set *s, struct json *j, const struct record *r, uint32_t k)

@@ -30,6 +30,7 @@ struct record {
 	int sock_field, task_field;   /* first reference to those tables; -1 none */
 	int daddr_field, dport_field; /* the remote end that was asked for; -1 none */
 	int flow_field;		      /* a packet's own addresses; -1 none */
+	int packet_field;	      /* reference to a packet, which has some; -1 none */
 	bool on; /* its columns are wanted; of tables by record_set_ready, the rest by the caller */
 };
 
@@ -65,6 +66,10 @@ const uint8_t *record_addr(const struct record *r, int field, uint32_t k); /* NU
 
 /* All fields of row k, tables that it refers to as objects in it. */
 void record_json(const struct record_set *s, struct json *j, const struct record *r, uint32_t k);
+
+/* The value of one field; record_text() without its name. */
+void record_value(const struct record_set *s, struct text *t, const struct record *r,
+		  unsigned field, uint32_t k);
 
 /* field=value, without the first socket and the first task. */
 void record_text(const struct record_set *s, struct text *t, const struct record *r, uint32_t k);

@@ -3,33 +3,52 @@
 #define TAPE_KSYM __ksym /* this is the first file that is linked */
 #include "facts.h"
 
-/*
- * At the start of a connect, and where that fails at once, the local port is not chosen yet: wanted
- * is what may match.
- */
+/* Whether some local port that the kernel may choose makes it match. */
+static __always_inline bool may_match(struct ev_flow *flow)
+{
+	bool may = filter_any_port;
+
+	for (uint32_t i = 0; i < TAPE_FILTER_PORTS && !may; i++) {
+		if (i >= filter_n_ports)
+			break;
+		flow->lport = filter_ports[i];
+		may = flow_matches(flow);
+	}
+	flow->lport = 0;
+	return may;
+}
+
+/* At the start of a connect, and where that fails at once, the local port is not chosen yet. */
 static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, int new_state)
 {
+	const struct ev_flow none = {}; /* before Linux 5.12: one by one */
 	struct ev_flow flow __attribute__((aligned(8)));
 	uint64_t key = (uint64_t)sk;
 	uint8_t one = 1;
 	bool wanted;
 
+	if (thins(TAPE_GROUP_conn) && !keeps_sock(TAPE_GROUP_conn, &none, cookie_of(sk)))
+		return false;
 	if (!filter_flows)
 		return true;
 	fill_flow(&flow, sk, tp);
 	if (new_state == TCP_SYN_SENT) /* inet_sport is still that of the connect before */
 		flow.lport = sk->__sk_common.skc_num;
 	wanted = matches(&flow, sk);
-	if (wanted && new_state == TCP_CLOSE && flow.lport && flow.rport)
+	if (new_state == TCP_SYN_SENT)
+		bpf_map_delete_elem(&closed, &key);
+	if (tp && wanted && new_state == TCP_CLOSE && flow.lport && flow.rport)
 		bpf_map_update_elem(&closed, &key, &one, BPF_ANY);
-	for (uint32_t i = 0; i < TAPE_FILTER_PORTS && !flow.lport && flow.rport && !wanted; i++) {
-		if (i >= filter_n_ports)
-			break;
-		flow.lport = filter_ports[i];
-		wanted = flow_matches(&flow);
-		flow.lport = 0;
-	}
-	return wanted;
+	return wanted || (!flow.lport && flow.rport && may_match(&flow));
+}
+
+/* It has nothing yet that the rest of the connection could be known by. */
+static __always_inline bool wants_birth(void)
+{
+	if (!thins(TAPE_GROUP_conn))
+		return true;
+	count_left_out(TAPE_GROUP_conn);
+	return false;
 }
 
 /*
@@ -47,7 +66,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	if (!is_tcp(sk))
 		return 0;
 	tp = tcp_of(sk);
-	if (!born && !wants_change(sk, tp, new_state))
+	if (born ? !wants_birth() : !wants_change(sk, tp, new_state))
 		return 0;
 	e = RESERVE(control, conn, tcp_state);
 	if (!e)
@@ -216,5 +235,6 @@ int BPF_PROG(tcp_destroy, struct sock *sk)
 	e->rcv_mss = tp->inet_conn.icsk_ack.rcv_mss;
 	e->ecn = tp->ecn_flags;
 	SUBMIT(control, e);
+	forget(sk);
 	return 0;
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Whether an event is recorded at all (-f): the one place that each program asks, before it
- * reserves. What is not asked for costs nothing: the verifier leaves its code out. Included by
- * probe.h.
+ * Whether an event is recorded at all (-f, --sample, --max-rate): the one place that each program
+ * asks, before it reserves. What is not asked for costs nothing: the verifier leaves its code out.
+ * Included by probe.h.
  */
 #ifndef TAPE_GATE_H
 #define TAPE_GATE_H
 
 #include "gate_limits.h"
+#include "thin.h"
 
 /* Set by the recorder. */
 const volatile bool filter_flows SEC(".rodata") __weak = false;
@@ -15,6 +16,7 @@ const volatile bool filter_flows SEC(".rodata") __weak = false;
 /* Local ports, one of each range in which a flow matches or not alike; for starts of connects. */
 const volatile uint16_t filter_ports[TAPE_FILTER_PORTS] SEC(".rodata") __weak = {0};
 const volatile uint32_t filter_n_ports SEC(".rodata") __weak = 0;
+const volatile bool filter_any_port SEC(".rodata") __weak = false; /* too many to try */
 
 /*
  * -f: whether the expression takes this flow, in either direction. Its instructions are put in
@@ -40,27 +42,39 @@ static __always_inline bool was_wanted(struct sock *sk)
 	return bpf_map_lookup_elem(&closed, &key) != NULL;
 }
 
+static __always_inline void forget(struct sock *sk)
+{
+	uint64_t key = (uint64_t)sk;
+
+	if (filter_flows)
+		bpf_map_delete_elem(&closed, &key);
+}
+
 /* flow: of a socket, whose local port may be unknown: at the start of a connect. */
 static __always_inline bool matches(const struct ev_flow *flow, struct sock *sk)
 {
 	return flow_matches(flow) || (!flow->rport && was_wanted(sk));
 }
 
+/* cookie: an expression that is evaluated only where it matters. */
+#define PASSES_SOCK(group, sk, flow, cookie)                                                       \
+	((!filter_flows || matches(flow, sk)) && (!thins(group) || keeps_sock(group, flow, cookie)))
+
 /* An event of a socket, full or short; tp may be NULL. */
 static __always_inline bool wants_sock(enum tape_group group, struct sock *sk, struct tcp_sock *tp)
 {
 	struct ev_flow flow __attribute__((aligned(8)));
 
-	if (!filter_flows)
+	if (!filter_flows && !thins(group))
 		return true;
 	fill_flow(&flow, sk, tp);
-	return matches(&flow, sk);
+	return PASSES_SOCK(group, sk, &flow, group == TAPE_GROUP_conn ? cookie_of(sk) : 0);
 }
 
 /* The same where tp is not at hand. */
 static __always_inline bool wants_sk(enum tape_group group, struct sock *sk)
 {
-	return !filter_flows || wants_sock(group, sk, tcp_of(sk));
+	return (!filter_flows && !thins(group)) || wants_sock(group, sk, tcp_of(sk));
 }
 
 /* In kprobes. */
@@ -69,28 +83,44 @@ static __always_inline bool wants_sock_probed(enum tape_group group, struct sock
 {
 	struct ev_flow flow __attribute__((aligned(8)));
 
-	if (!filter_flows)
+	if (!filter_flows && !thins(group))
 		return true;
 	fill_flow_probed(&flow, sk, tp);
-	return matches(&flow, sk);
+	return PASSES_SOCK(group, sk, &flow, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
 }
 
-/* An event of a packet, by its headers; or of its socket, which may be NULL. flow: 8-byte aligned.
+/*
+ * An event of a packet, by its headers; for a filter, or of its socket, which may be NULL. flow:
+ * 8-byte aligned.
  */
 static __always_inline bool wants_packet(enum tape_group group, const struct ev_flow *flow,
 					 struct sock *sk)
 {
-	if (!filter_flows)
-		return true;
-	return flow_matches(flow) || (sk && wants_sock(group, sk, NULL));
+	struct ev_flow ends __attribute__((aligned(8)));
+
+	if (filter_flows && !flow_matches(flow)) {
+		if (!sk)
+			return false;
+		fill_flow(&ends, sk, NULL);
+		if (!matches(&ends, sk))
+			return false;
+	}
+	return !thins(group) || keeps_flow(group, flow);
 }
 
 static __always_inline bool wants_packet_probed(enum tape_group group, const struct ev_flow *flow,
 						struct sock *sk)
 {
-	if (!filter_flows)
-		return true;
-	return flow_matches(flow) || (sk && wants_sock_probed(group, sk, NULL));
+	struct ev_flow ends __attribute__((aligned(8)));
+
+	if (filter_flows && !flow_matches(flow)) {
+		if (!sk)
+			return false;
+		fill_flow_probed(&ends, sk, NULL);
+		if (!matches(&ends, sk))
+			return false;
+	}
+	return !thins(group) || keeps_flow(group, flow);
 }
 
 /* An event that its local end and a remote one of its own describe, as a failed connect. */
@@ -99,12 +129,13 @@ static __always_inline bool wants_asked(enum tape_group group, struct sock *sk, 
 {
 	struct ev_flow flow __attribute__((aligned(8)));
 
-	if (!filter_flows)
+	if (!filter_flows && !thins(group))
 		return true;
 	fill_flow(&flow, sk, tp);
 	copy_addr(&flow.raddr, raddr);
 	flow.rport = rport;
-	return flow_matches(&flow);
+	return (!filter_flows || flow_matches(&flow)) &&
+	       (!thins(group) || keeps_sock(group, &flow, cookie_of(sk)));
 }
 
 static __always_inline bool wants_asked_probed(enum tape_group group, struct sock *sk,
@@ -112,12 +143,14 @@ static __always_inline bool wants_asked_probed(enum tape_group group, struct soc
 {
 	struct ev_flow flow __attribute__((aligned(8)));
 
-	if (!filter_flows)
+	if (!filter_flows && !thins(group))
 		return true;
 	fill_flow_probed(&flow, sk, (struct tcp_sock *)sk);
 	copy_addr(&flow.raddr, raddr);
 	flow.rport = rport;
-	return flow_matches(&flow);
+	return (!filter_flows || flow_matches(&flow)) &&
+	       (!thins(group) ||
+		keeps_sock(group, &flow, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter)));
 }
 
 /*
@@ -136,7 +169,7 @@ static __always_inline void note_to_driver(bool wanted)
 {
 	uint32_t zero = 0, *note;
 
-	if (!filter_flows)
+	if (!filter_flows && !thins(TAPE_GROUP_tx))
 		return;
 	note = bpf_map_lookup_elem(&to_driver, &zero);
 	if (note)
@@ -147,7 +180,7 @@ static __always_inline bool wants_sent(void)
 {
 	uint32_t zero = 0, *note;
 
-	if (!filter_flows)
+	if (!filter_flows && !thins(TAPE_GROUP_tx))
 		return true;
 	note = bpf_map_lookup_elem(&to_driver, &zero);
 	return note && *note;

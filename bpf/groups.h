@@ -36,9 +36,10 @@ enum tape_group {
 		TAPE_N_GROUPS
 };
 
-/* One a CPU, in the memory-mapped map `lost`: records for which the ring had no room. */
+/* One a CPU, in the memory-mapped map `lost`: by enum tape_group; whole cache lines. */
 struct tape_lost {
-	uint64_t n[16]; /* by enum tape_group; a whole cache line or two a CPU */
+	uint64_t n[16];	       /* records for which the ring had no room */
+	uint64_t left_out[16]; /* events of connections that were left out (thin.h) */
 };
 
 #endif

@@ -138,6 +138,7 @@ void tape_build_free(struct tape_build *b)
 	free(b->body.p);
 	free(b->head.p);
 	free(b->payload.p);
+	free(b->cuts.p);
 	free(b->rows);
 	ZSTD_freeCCtx(b->zstd);
 	ZSTD_freeCCtx(b->zstd_small);
@@ -162,15 +163,6 @@ static bool take_strings(struct tape_build *b, const struct rows *r, uint8_t *ro
 		memcpy(row + r->string[i], &s, sizeof(s));
 	}
 	return true;
-}
-
-/* Structs are of whole words, and most spans short: no call for each. */
-static inline void copy_words(uint8_t *to, const uint8_t *from, size_t len)
-{
-	for (; len >= 8; len -= 8, to += 8, from += 8)
-		memcpy(to, from, 8);
-	if (len)
-		memcpy(to, from, 4);
 }
 
 /* What a row has of the record. */

@@ -78,6 +78,7 @@ struct tape_build {
 	size_t bytes;
 	/* encoding */
 	struct buffer values, body, head, payload;
+	struct buffer cuts;		    /* size_t: where blocks of zstd end in body */
 	struct buffer of, plus, keys, last; /* what a column is predicted from */
 	unsigned n_columns;
 	bool single;
@@ -109,6 +110,15 @@ static inline bool append(struct buffer *b, const void *src, size_t len)
 		memcpy(b->p + b->len, src, len);
 	b->len += len;
 	return true;
+}
+
+/* Structs are of whole words, and most spans short: no call for each. */
+static inline void copy_words(uint8_t *to, const uint8_t *from, size_t len)
+{
+	for (; len >= 8; len -= 8, to += 8, from += 8)
+		memcpy(to, from, 8);
+	if (len)
+		memcpy(to, from, 4);
 }
 
 static inline int no_memory(struct tape_error *err)

@@ -7,10 +7,11 @@
 #include "cursor.h"
 #include "predict.h"
 
-#define SINGLE_BELOW 4096 /* events; smaller chunks are one zstd frame: -5 % at 4 k events */
-#define MIN_COMPRESS 24	  /* bytes; a frame costs about 12 */
-#define OWN_BLOCK 8192	  /* bytes of a plane */
-#define SMALL 16384	  /* bytes of a body */
+#define SINGLE_BELOW 8192     /* events; smaller chunks are one zstd frame: -5 % at 4 k events */
+#define OWN_BLOCK_SINGLE 2048 /* bytes of a column or plane in that frame */
+#define MIN_COMPRESS 24	      /* bytes; a frame costs about 12 */
+#define OWN_BLOCK 8192	      /* bytes of a plane */
+#define SMALL 16384	      /* bytes of a body */
 #define MAX_COLUMN_ENTRY 64
 
 static const uint8_t zeros[8];
@@ -73,32 +74,59 @@ static bool put_entry(struct tape_build *b, unsigned record, unsigned field, con
 	return append(&b->head, entry, (size_t)(o.p - entry));
 }
 
+/* A block of zstd ends at that byte of the bodies: what comes is distributed differently. */
+static bool cut(struct tape_build *b, size_t at)
+{
+	return append(&b->cuts, &at, sizeof(at));
+}
+
+/* Those around and in a body at `start`, whose planes have n bytes each. */
+static bool cut_body(struct tape_build *b, size_t start, size_t n, unsigned n_planes)
+{
+	size_t len = b->body.len - start;
+	bool ok = true;
+
+	if (b->single && len >= OWN_BLOCK_SINGLE)
+		ok = cut(b, start);
+	if (n >= (b->single ? OWN_BLOCK_SINGLE : OWN_BLOCK))
+		for (unsigned i = 1; ok && i <= n_planes && 1 + i * n < len; i++)
+			ok = cut(b, start + 1 + i * n);
+	if (ok && b->single && len >= OWN_BLOCK_SINGLE)
+		ok = cut(b, start + len);
+	return ok;
+}
+
+/* Room for that frame: a block costs 3 bytes beyond what zstd reckons with. */
+static bool reserve_frame(struct tape_build *b, size_t len)
+{
+	return reserve(&b->payload, ZSTD_compressBound(len) + b->cuts.len);
+}
+
 /*
- * One frame, in which each plane of n bytes begins a block of its own: their values are distributed
- * differently, and a block has one table of codes (-6 % of the times).
+ * One frame of the bodies from `start` on, in which a block ends at each cut: a block has one table
+ * of codes
+ * (-6 % of the times).
  */
-static size_t compress(struct tape_build *b, const uint8_t *body, size_t len, size_t n,
-		       unsigned n_planes)
+static size_t compress(struct tape_build *b, size_t start)
 {
 	ZSTD_outBuffer out = {b->payload.p + b->payload.len, b->payload.cap - b->payload.len, 0};
-	ZSTD_inBuffer in = {body, len, 0};
-	size_t left = 1;
+	ZSTD_inBuffer in = {b->body.p + start, b->body.len - start, 0};
+	size_t n_cuts = b->cuts.len / sizeof(size_t), len = in.size, left = 1;
+	const size_t *cuts = (const size_t *)(const void *)b->cuts.p;
 
-	if (n < OWN_BLOCK || n_planes < 1)
+	if (!n_cuts)
 		return ZSTD_compressCCtx(len < SMALL ? b->zstd_small : b->zstd, out.dst, out.size,
-					 body, len, b->level);
+					 in.src, len, b->level);
 	ZSTD_CCtx_reset(b->zstd, ZSTD_reset_session_only);
 	ZSTD_CCtx_setParameter(b->zstd, ZSTD_c_compressionLevel, b->level);
 	ZSTD_CCtx_setPledgedSrcSize(b->zstd, len);
-	for (unsigned i = 1; i <= n_planes && 1 + i * n < len; i++) {
-		in.size = 1 + i * n;
-		while (left && !ZSTD_isError(left))
-			left = ZSTD_compressStream2(b->zstd, &out, &in, ZSTD_e_flush);
-		left = 1;
+	for (size_t i = 0; i <= n_cuts && !ZSTD_isError(left); i++) {
+		in.size = i < n_cuts ? cuts[i] - start : len;
+		do {
+			left = ZSTD_compressStream2(b->zstd, &out, &in,
+						    i < n_cuts ? ZSTD_e_flush : ZSTD_e_end);
+		} while (left && !ZSTD_isError(left));
 	}
-	in.size = len;
-	while (left && !ZSTD_isError(left))
-		left = ZSTD_compressStream2(b->zstd, &out, &in, ZSTD_e_end);
 	return ZSTD_isError(left) ? left : out.pos;
 }
 
@@ -110,22 +138,21 @@ static int put_body(struct tape_build *b, unsigned record, unsigned field, const
 	size_t raw_len = b->body.len - start, stored_len = raw_len, z;
 	unsigned flags = 0;
 
+	if (!cut_body(b, start, n, how->layout == TAPE_L_PLANES ? b->body.p[start] : 0))
+		return no_memory(err);
 	if (!b->single) {
-		const uint8_t *body = b->body.p + start;
-
-		if (!reserve(&b->payload, ZSTD_compressBound(raw_len)))
+		if (!reserve_frame(b, raw_len))
 			return no_memory(err);
-		z = raw_len < MIN_COMPRESS ? raw_len
-					   : compress(b, body, raw_len, n,
-						      how->layout == TAPE_L_PLANES ? body[0] : 0);
+		z = raw_len < MIN_COMPRESS ? raw_len : compress(b, start);
 		if (!ZSTD_isError(z) && z < raw_len) {
 			flags |= TAPE_COLUMN_ZSTD;
 			stored_len = z;
 		} else {
-			memcpy(b->payload.p + b->payload.len, body, raw_len);
+			memcpy(b->payload.p + b->payload.len, b->body.p + start, raw_len);
 		}
 		b->payload.len += stored_len;
 		b->body.len = start;
+		b->cuts.len = 0;
 	}
 	return put_entry(b, record, field, how, flags, raw_len, stored_len) ? 0 : no_memory(err);
 }
@@ -498,10 +525,9 @@ static int compress_single(struct tape_build *b, struct tape_error *err)
 {
 	size_t z;
 
-	if (!reserve(&b->payload, ZSTD_compressBound(b->body.len)))
+	if (!reserve_frame(b, b->body.len))
 		return no_memory(err);
-	z = ZSTD_compressCCtx(b->zstd, b->payload.p, b->payload.cap, b->body.p, b->body.len,
-			      b->level);
+	z = compress(b, 0);
 	if (ZSTD_isError(z))
 		return tape_fail(err, TAPE_E_NOMEM, 0, "zstd: %s", ZSTD_getErrorName(z));
 	b->payload.len = z;
@@ -526,7 +552,7 @@ int tape_build_encode(struct tape_build *b, struct tape_chunk_head *head, const 
 
 	b->single = n < SINGLE_BELOW;
 	b->n_columns = 0;
-	b->body.len = b->head.len = b->payload.len = 0;
+	b->body.len = b->head.len = b->payload.len = b->cuts.len = 0;
 	rc = put_columns(b, n, err);
 	if (!rc && b->single)
 		rc = compress_single(b, err);

@@ -85,6 +85,14 @@ static int get_text(struct tape_facts *f, const struct tape_block_view *v, char 
 	return 0;
 }
 
+int tape_facts_other_version(unsigned major, uint64_t offset, struct tape_error *err)
+{
+	return tape_fail(err, TAPE_E_VERSION, offset,
+			 "this file has format version %u, this program reads version %d: "
+			 "use a tcptape of the same version",
+			 major, TAPE_VERSION_MAJOR);
+}
+
 static int on_file(struct tape_facts *f, const struct tape_block_view *v, struct tape_error *err)
 {
 	struct tape_in in = tape_in(v->type_head, v->h.hdr_len);
@@ -100,10 +108,7 @@ static int on_file(struct tape_facts *f, const struct tape_block_view *v, struct
 	if (in.bad)
 		return tape_fail(err, TAPE_E_CORRUPT, v->offset, "the FILE block is too short");
 	if (f->info.major != TAPE_VERSION_MAJOR)
-		return tape_fail(err, TAPE_E_VERSION, v->offset,
-				 "this file has format version %u, this program reads version %d: "
-				 "use a tcptape of the same version",
-				 f->info.major, TAPE_VERSION_MAJOR);
+		return tape_facts_other_version(f->info.major, v->offset, err);
 	if (len >= sizeof(f->info.writer))
 		len = sizeof(f->info.writer) - 1;
 	memcpy(f->info.writer, v->payload, len);

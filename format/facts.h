@@ -33,6 +33,9 @@ struct tape_facts {
  */
 int tape_facts_block(struct tape_facts *f, const struct tape_block_view *v, struct tape_error *err);
 
+/* The error of a file of another major version. */
+int tape_facts_other_version(unsigned major, uint64_t offset, struct tape_error *err);
+
 /* Forget everything but the schema, to read the trace once more. */
 void tape_facts_reset(struct tape_facts *f);
 void tape_facts_fini(struct tape_facts *f);

@@ -6,7 +6,7 @@
  * A file is a sequence of blocks, each 8-byte aligned:
  *
  *   block header, 40 bytes
- *    0  u32 magic           "TTB0"
+ *    0  u32 magic           "TTB1"
  *    4  u8  type            enum tape_block
  *    5  u8  flags           TAPE_BLOCK_*
  *    6  u16 hdr_len         bytes of type header that follow
@@ -20,9 +20,9 @@
 #ifndef TAPE_LAYOUT_H
 #define TAPE_LAYOUT_H
 
-#define TAPE_MAGIC 0x30425454u /* "TTB0" */
-#define TAPE_VERSION_MAJOR 0   /* other: refuse the file */
-#define TAPE_VERSION_MINOR 1   /* larger: things were appended */
+#define TAPE_MAGIC 0x31425454u /* "TTB1"; other digits: other versions of the block header */
+#define TAPE_VERSION_MAJOR 1   /* other: refuse the file */
+#define TAPE_VERSION_MINOR 0   /* larger: things were appended */
 
 enum tape_block {
 	TAPE_BLOCK_FILE = 1, /* first */
@@ -99,12 +99,12 @@ enum tape_loss_reason {
  * entry before), varint length / 8, u8 type, varint ts_min (difference to the entry before,
  * zigzag), varint ts_max - ts_min, varint ts_max - ts_floor (zigzag), varint n_records, then varint
  * id, varint n_rows each. END type header: 0 u64 index_offset (0 none), 8 u64 n_events, 16 u64
- * lost, 24 u64 end_ns, and payload: u64 offset of this END block, "TTEND0\0\0": the last 16 bytes
+ * lost, 24 u64 end_ns, and payload: u64 offset of this END block, "TTEND1\0\0": the last 16 bytes
  * of the file.
  */
 #define TAPE_END_HEAD_LEN 32
 #define TAPE_TAIL_LEN 16
-#define TAPE_TAIL_MAGIC "TTEND0\0"
+#define TAPE_TAIL_MAGIC "TTEND1\0"
 
 /* ---- ceilings ---- */
 #define TAPE_MAX_PAYLOAD (64u << 20)	/* one block; more is damage, and bounds what we allocate */
@@ -117,7 +117,7 @@ enum tape_loss_reason {
 #define TAPE_MAX_CHUNK_RAW (32u << 20)	/* all column bodies of a chunk, decompressed */
 #define TAPE_MAX_CHUNK_ROWS (64u << 20) /* all decoded columns of a chunk */
 #define TAPE_MAX_STR 4096		/* one string value */
-#define TAPE_MAX_EVENTS_PER_BYTE 64	/* n_events / bytes of the block: no bomb of constants */
+#define TAPE_MAX_EVENTS_PER_BYTE 4	/* n_events / bytes of the block: no bomb of constants */
 #define TAPE_MAX_ROWS_PER_EVENT 4	/* of one table: an event refers to few sockets */
 #define TAPE_MAX_CLOCKS (1u << 20)
 #define TAPE_MAX_LOSSES (1u << 20)

@@ -171,8 +171,10 @@ static int pass(struct tape_reader *r, struct tape_error *err)
 	int rc = tape_source_skip(&r->src, r->pending, err);
 
 	r->pending = 0;
-	if (r->src.pos < after || (r->src.seekable && r->src.size < after))
+	if (r->src.pos < after || (r->src.seekable && r->src.size < after)) {
 		r->facts.end.truncated = true; /* a pipe ended in it, or its padding is missing */
+		r->facts.end.truncated_at = r->src.seekable ? r->src.size : r->src.pos;
+	}
 	return rc;
 }
 

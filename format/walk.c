@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* From block to block: headers, payloads, and what is damaged between them. */
 #include <stdio.h>
+#include <string.h>
 
 #include "block.h"
 #include "cursor.h"
@@ -101,6 +102,15 @@ static int resync(struct tape_reader *r, bool cut, struct tape_error *err)
 	}
 }
 
+/* The version of a block header that is not of ours, as its magic says; -1: it is no such thing. */
+static int other_version(const uint8_t *p, size_t got)
+{
+	if (got < 4 || memcmp(p, "TTB", 3) || p[3] < '0' || p[3] > '9' ||
+	    tape_le(p, 4) == TAPE_MAGIC)
+		return -1;
+	return p[3] - '0';
+}
+
 int tape_walk_head(struct tape_reader *r, struct tape_block_view *v, struct tape_error *err)
 {
 	const uint8_t *p;
@@ -117,12 +127,20 @@ int tape_walk_head(struct tape_reader *r, struct tape_block_view *v, struct tape
 			return rc;
 	}
 	if (!good_head(r, p, got, &v->h)) {
+		int version = !r->facts.any && !r->src.pos ? other_version(p, got) : -1;
+
 		if (!r->facts.any && !r->by_block)
-			return tape_fail(err, TAPE_E_NOT_TAPE, 0, "not a tcptape trace");
+			return version < 0
+				       ? tape_fail(err, TAPE_E_NOT_TAPE, 0, "not a tcptape trace")
+				       : tape_facts_other_version((unsigned)version, 0, err);
 		cut = got < TAPE_BLOCK_HEAD_LEN ||
 		      (tape_block_unpack(p, &v->h) &&
 		       got < TAPE_BLOCK_HEAD_LEN + (size_t)v->h.hdr_len);
 		rc = resync(r, cut, err);
+		if (!rc && version >= 0) {
+			r->n_damage = 0;
+			return tape_facts_other_version((unsigned)version, 0, err);
+		}
 		return rc <= 0 ? rc : tape_walk_head(r, v, err);
 	}
 	r->n_heads++;

@@ -29,12 +29,12 @@ struct tape_writer_opts {
 	size_t chunk_bytes;    /* of records; 0: 8 MiB, which bounds the writer's memory */
 	bool pointers;	       /* keep POINTER fields */
 	const char *names; /* extra lines of the schema ("name\tUNIT\tVALUE\tTEXT\n"), or NULL */
-	/* Sees each row of group snapshot that is added; NULL: nobody. */
-	void (*on_row)(void *ctx, const struct ev_head *row);
-	void *ctx;
 	/* Instead of the built-in schema and names: the text of one that tape_rows_fits. */
 	const char *schema;
 	size_t schema_len;
+	/* Sees each row of group snapshot that is added; NULL: nobody. */
+	void (*on_row)(void *ctx, const struct ev_head *row);
+	void *ctx;
 };
 
 struct tape_meta { /* one line of metadata; keys may repeat */

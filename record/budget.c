@@ -11,15 +11,15 @@
 
 enum cause { CAUSE_SAMPLE = 1, CAUSE_BUDGET, CAUSE_RECOVER }; /* unit rate_cause */
 
-static const enum tape_ring ring_of[TAPE_N_GROUPS] = {
-#define GROUP(name, ring, dflt) TAPE_RING_##ring,
-	TAPE_GROUPS(GROUP)
-#undef GROUP
-};
-
 static bool is_bulk(int g)
 {
-	return ring_of[g] == TAPE_RING_bulk;
+	return rec_group_is_bulk((enum tape_group)g);
+}
+
+/* What is sampled at an interval has its own bound (sampler.h). */
+static bool can_thin(int g)
+{
+	return g != TAPE_GROUP_counters && g != TAPE_GROUP_nic;
 }
 
 static bool has(const struct rec_budget *b, int g)
@@ -205,7 +205,7 @@ static bool decide_control(struct rec_budget *b, uint64_t now_ns, const uint64_t
 	for (int g = 0; g < TAPE_N_GROUPS; g++) {
 		enum cause cause;
 
-		if (is_bulk(g) || !has(b, g))
+		if (is_bulk(g) || !has(b, g) || !can_thin(g))
 			continue;
 		cause = adjust(&b->thin[g], weight_for(1, wanted[g], part),
 			       weight_for(1, wanted[g], half), 1);

@@ -30,6 +30,7 @@
 
 #define ITER_CREATE 33 /* enum bpf_cmd; linux/bpf.h has it since Linux 5.8 */
 #define WRITING (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY))
+#define NEW_FILE (O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW)
 
 struct rule {
 	int nr;
@@ -80,6 +81,10 @@ static const struct rule rules[] = {
 	BPF(BPF_MAP_GET_NEXT_KEY), BPF(BPF_OBJ_GET_INFO_BY_FD), BPF(ITER_CREATE),
 	{SYS_bpf, 0, UINT32_MAX, BPF_LINK_CREATE, REC_DOES_LINK},
 	IOCTL(PERF_EVENT_IOC_DISABLE),
+	/* the next file, the end of the oldest */
+	{SYS_openat, 2, WRITING | NEW_FILE, NEW_FILE, REC_DOES_FILES},
+	CALL_FOR(fchmod, REC_DOES_FILES), CALL_FOR(fchown, REC_DOES_FILES),
+	CALL_FOR(unlinkat, REC_DOES_FILES),
 	/* other network namespaces, and their interfaces */
 	CALL_IF(setns, 1, UINT32_MAX, CLONE_NEWNET),
 	CALL_IF(socket, 0, UINT32_MAX, AF_NETLINK), CALL(sendto), CALL(recvfrom),

@@ -79,19 +79,31 @@ static int add(struct batch *b, uint64_t count, uint32_t cpu, uint8_t reason, en
 	return b->n == BATCH ? send_batch(b) : 0;
 }
 
-static int poll_rings(struct rec_loss *l, struct batch *b)
+static int poll_counter(struct rec_loss *l, struct batch *b, const uint64_t *counter,
+			uint64_t *seen, unsigned cpu, uint8_t reason, enum tape_group g)
+{
+	uint64_t now = __atomic_load_n(counter, __ATOMIC_RELAXED), count = now - *seen;
+
+	*seen = now;
+	l->total += count;
+	return count ? add(b, count, cpu, reason, g) : 0;
+}
+
+/* Of bulk groups, connections that are left out are no loss: the others stand for them (rate). */
+static int poll_counters(struct rec_loss *l, struct batch *b)
 {
 	for (unsigned cpu = 0; cpu < l->object->n_cpus; cpu++) {
-		for (int g = 0; g < TAPE_N_GROUPS; g++) {
-			uint64_t now =
-				__atomic_load_n(&l->object->lost[cpu].n[g], __ATOMIC_RELAXED);
-			uint64_t count = now - l->seen[cpu].n[g];
+		const struct tape_lost *now = &l->object->lost[cpu];
+		struct tape_lost *seen = &l->seen[cpu];
 
-			if (!count)
-				continue;
-			l->seen[cpu].n[g] = now;
-			l->total += count;
-			if (add(b, count, cpu, TAPE_LOSS_RING, (enum tape_group)g) < 0)
+		for (int i = 0; i < TAPE_N_GROUPS; i++) {
+			enum tape_group g = (enum tape_group)i;
+
+			if (poll_counter(l, b, &now->n[g], &seen->n[g], cpu, TAPE_LOSS_RING, g) < 0)
+				return -1;
+			if (!rec_group_is_bulk(g) &&
+			    poll_counter(l, b, &now->left_out[g], &seen->left_out[g], cpu,
+					 TAPE_LOSS_BUDGET, g) < 0)
 				return -1;
 		}
 	}
@@ -140,7 +152,7 @@ int rec_loss_poll(struct rec_loss *l, uint64_t now_ns, struct tape_writer *w,
 	struct batch b = {.from_ns = l->last_ns, .to_ns = now_ns, .w = w, .err = err};
 
 	l->last_ns = now_ns;
-	if (poll_rings(l, &b) < 0 || poll_programs(l, &b) < 0)
+	if (poll_counters(l, &b) < 0 || poll_programs(l, &b) < 0)
 		return -1;
 	return send_batch(&b);
 }
@@ -150,7 +162,8 @@ uint64_t rec_loss_of_group(const struct rec_object *object, enum tape_group grou
 	uint64_t n = 0;
 
 	for (unsigned cpu = 0; cpu < object->n_cpus; cpu++)
-		n += __atomic_load_n(&object->lost[cpu].n[group], __ATOMIC_RELAXED);
+		n += __atomic_load_n(&object->lost[cpu].n[group], __ATOMIC_RELAXED) +
+		     __atomic_load_n(&object->lost[cpu].left_out[group], __ATOMIC_RELAXED);
 	return n;
 }
 

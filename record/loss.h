@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What was not recorded: records that found no room in their ring, counted by the probes per CPU
- * and group, and runs of a program that the kernel skipped because that program was already
- * running on that CPU. Polled; the difference to the poll before is the loss of that interval.
+ * What was not recorded: records that found no room in their ring, or were left out for the budget,
+ * counted by the probes per CPU and group, and runs of a program that the kernel skipped because
+ * that program was already running on that CPU. Polled; the difference to the poll before is the
+ * loss of that interval.
  */
 #ifndef REC_LOSS_H
 #define REC_LOSS_H
@@ -32,7 +33,8 @@ void rec_loss_fini(struct rec_loss *l);
 int rec_loss_poll(struct rec_loss *l, uint64_t now_ns, struct tape_writer *w,
 		  struct tape_error *err);
 
-/* Records of a group that found no room in their ring, since the probes were loaded. */
+/* Records of a group that found no room in their ring or in the budget, since the probes were
+ * loaded. */
 uint64_t rec_loss_of_group(const struct rec_object *object, enum tape_group group);
 
 /* Time and number of runs of all programs so far; 0 unless kernel.bpf_stats_enabled is set. */

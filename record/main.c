@@ -158,6 +158,40 @@ static void print_privileges(const struct rec_privilege *p)
 	}
 }
 
+/* Connections of which nothing was recorded: as was asked for, or to keep to the budget. */
+static void print_left_out(const struct rec_session *s, const struct rec_options *o,
+			   const struct rec_figures *f)
+{
+	bool any = false;
+
+	for (int g = 0; g < TAPE_N_GROUPS; g++) {
+		if (!f->left_out[g])
+			continue;
+		fprintf(stderr, "%s %s %llu",
+			any ? "," : "  left out, by connection:", rec_group_name(g),
+			(unsigned long long)f->left_out[g]);
+		any = true;
+	}
+	if (!any)
+		return;
+	fprintf(stderr, " events");
+	if (o->sample > 1)
+		fprintf(stderr, "; --sample %u", o->sample);
+	if (rec_session_over_budget(s))
+		fprintf(stderr, "; more than --max-rate %u a second; 'tcptape info' shows when",
+			o->max_rate);
+	fprintf(stderr, "\n");
+}
+
+static int disk_low(const struct rec_options *o, int status)
+{
+	fprintf(stderr,
+		"tcptape-record: recording stopped: less than %llu MB are free on the disk "
+		"(--min-free); what was recorded is complete\n",
+		(unsigned long long)o->min_free_bytes >> 20);
+	return status;
+}
+
 static void summary(struct rec_session *s, const struct rec_options *o)
 {
 	const char *path = rec_session_path(s), *trouble = rec_session_trouble(s);
@@ -192,6 +226,7 @@ static void summary(struct rec_session *s, const struct rec_options *o)
 		fprintf(stderr, "; probes %.0f ns/run, %llu runs",
 			per((double)f.bpf_ns, (double)f.bpf_runs), (unsigned long long)f.bpf_runs);
 	fprintf(stderr, "\n");
+	print_left_out(s, o, &f);
 	if (!o->no_snapshot)
 		fprintf(stderr, "  sockets at the start: %zu\n", f.n_socks);
 	if (f.n_pauses)
@@ -252,6 +287,8 @@ static int record(const struct rec_options *o)
 		complain(&err, status);
 	else
 		summary(s, o);
+	if (!status && rec_session_disk_low(s))
+		status = disk_low(o, ours);
 	if (!status)
 		status = named_without_hook(s, o);
 	command = rec_session_command_status(s, &ran);

@@ -210,6 +210,22 @@ void rec_meta_probes(struct rec_meta *m, const struct rec_options *o, const stru
 		rec_meta_add(m, "loss.kprobe", "unknown");
 }
 
+void rec_meta_left_out(struct rec_meta *m, const uint64_t left_out[TAPE_N_GROUPS])
+{
+	char text[TAPE_N_GROUPS * 32] = "";
+	size_t used = 0;
+
+	for (int g = 0; g < TAPE_N_GROUPS; g++) {
+		if (left_out[g])
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %llu",
+						 used ? "," : "",
+						 rec_group_name((enum tape_group)g),
+						 (unsigned long long)left_out[g]);
+	}
+	if (used)
+		rec_meta_add(m, "left_out", "%s", text);
+}
+
 void rec_meta_sysctls(struct rec_meta *m)
 {
 	char path[128], key[128], value[512];

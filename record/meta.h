@@ -12,6 +12,7 @@
  *   command               argv[0] of COMMAND; its arguments are not kept
  *   note                  --note
  *   option.NAME           each option as it was given (option.output, option.events, ...)
+ *   filter.starts         "guessed": see rec_gate_guesses
  *   groups                what is recorded, as conn,rtt
  *   buffer.control, buffer.bulk   bytes of the rings, all of a kind together
  *   buffer.split          rings of each kind
@@ -56,6 +57,8 @@ void rec_meta_host(struct rec_meta *m);
 void rec_meta_options(struct rec_meta *m, const struct rec_options *o);
 void rec_meta_probes(struct rec_meta *m, const struct rec_options *o, const struct rec_object *obj,
 		     const struct rec_choice *c, const struct rec_loss *l);
+/* Events that were left out, by group; no line if there are none. */
+void rec_meta_left_out(struct rec_meta *m, const uint64_t left_out[TAPE_N_GROUPS]);
 void rec_meta_sysctls(struct rec_meta *m);
 
 #endif

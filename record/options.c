@@ -12,15 +12,19 @@
 #include "privilege.h"
 
 #define DEFAULT_BULK (8u << 20)
+#define DEFAULT_MAX_RATE 250000
+#define MIN_MAX_RATE 1000
+#define DEFAULT_MIN_FREE (256u << 20)
 #define DEFAULT_INTERVAL 1000000000u /* ns */
 #define MIN_BULK (128u << 10)
 #define MAX_BULK (1u << 30) /* the kernel takes no more than 2^32 / 4 bytes, rounded down */
 
 static const struct group_row {
 	const char *name;
+	enum tape_ring ring;
 	bool is_default;
 } groups[TAPE_N_GROUPS] = {
-#define GROUP(name, ring, dflt) {#name, dflt},
+#define GROUP(name, ring, dflt) {#name, TAPE_RING_##ring, dflt},
 	TAPE_GROUPS(GROUP)
 #undef GROUP
 };
@@ -28,6 +32,11 @@ static const struct group_row {
 const char *rec_group_name(enum tape_group g)
 {
 	return groups[g].name;
+}
+
+bool rec_group_is_bulk(enum tape_group g)
+{
+	return groups[g].ring == TAPE_RING_bulk;
 }
 
 static void append(char *buf, size_t len, const char *fmt, ...)
@@ -105,6 +114,11 @@ static int set_output(struct rec_options *o, const char *value, struct rec_error
 	return 0;
 }
 
+static int set_filter(struct rec_options *o, const char *value, struct rec_error *err)
+{
+	return rec_gate_init(&o->gate, value, err);
+}
+
 static int set_duration(struct rec_options *o, const char *value, struct rec_error *err)
 {
 	char *end;
@@ -116,7 +130,8 @@ static int set_duration(struct rec_options *o, const char *value, struct rec_err
 	return 0;
 }
 
-static int set_buffer(struct rec_options *o, const char *value, struct rec_error *err)
+/* "64M" -> bytes; negative: it is none. */
+static double parse_size(const char *value)
 {
 	static const char units[] = "KMG";
 	char *end;
@@ -127,7 +142,14 @@ static int set_buffer(struct rec_options *o, const char *value, struct rec_error
 		size = ldexp(size, 10 * (int)(unit - units + 1));
 		end++;
 	}
-	if (end == value || *end || !(size >= MIN_BULK) || size > MAX_BULK)
+	return end == value || *end || !(size >= 0) ? -1 : size;
+}
+
+static int set_buffer(struct rec_options *o, const char *value, struct rec_error *err)
+{
+	double size = parse_size(value);
+
+	if (size < MIN_BULK || size > MAX_BULK)
 		return rec_fail(err, "--buffer %s: a size from 128K to 1G was expected" HINT,
 				value);
 	for (o->bulk_bytes = MIN_BULK; o->bulk_bytes < (uint64_t)size;)
@@ -144,6 +166,41 @@ static int set_interval(struct rec_options *o, const char *value, struct rec_err
 		return rec_fail(err, "--interval %s: seconds from 0.01 to 3600 were expected" HINT,
 				value);
 	o->interval_ns = (uint64_t)(s * 1e9);
+	return 0;
+}
+
+static int set_sample(struct rec_options *o, const char *value, struct rec_error *err)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (end == value || *end || n < 1 || n > 1000000)
+		return rec_fail(err, "-s %s: a number from 1 to 1000000 was expected" HINT, value);
+	o->sample = (uint32_t)n;
+	return 0;
+}
+
+static int set_max_rate(struct rec_options *o, const char *value, struct rec_error *err)
+{
+	char *end;
+	long n = strcmp(value, "off") ? strtol(value, &end, 10) : 0;
+
+	if (strcmp(value, "off") &&
+	    (end == value || *end || n > 1000000000 || (n < MIN_MAX_RATE && n != 0)))
+		return rec_fail(
+			err, "--max-rate %s: events a second from %d, or off, were expected" HINT,
+			value, MIN_MAX_RATE);
+	o->max_rate = (uint32_t)n;
+	return 0;
+}
+
+static int set_min_free(struct rec_options *o, const char *value, struct rec_error *err)
+{
+	double size = parse_size(value);
+
+	if (size < 0 || size > 1e18)
+		return rec_fail(err, "--min-free %s: a size was expected, as 1G, or 0" HINT, value);
+	o->min_free_bytes = (uint64_t)size;
 	return 0;
 }
 
@@ -181,11 +238,23 @@ static const struct option_row rows[] = {
 		"default HOST-YYYYmmddTHHMMSSZ.tcptape", set_output, 0},
 	{'e', "events", "LIST", "event groups, as conn,rtt or all; +x and -x change the default\n"
 		"set", set_events, 0},
+	{'f', "filter", "EXPR", "only connections that match EXPR, in the language of tcpdump: host,\n"
+		"net, port, portrange, ip, ip6, src, dst, and, or, not, addresses in\n"
+		"numbers; tcptape's -f takes the same. Not counters and nic", set_filter, 0},
 	{'d', "duration", "SECONDS", "record only so long; fractions are allowed; COMMAND is then\n"
 		"waited for, and may be ended by a signal, which is passed on", set_duration, 0},
 	{0, "buffer", "SIZE", "kernel memory for rtt, rx, tx and io, as 64M; half as much more for\n"
 		"the other groups; shared out among processors; rounded up to a\n"
 		"power of two; default 8M", set_buffer, 0},
+	{'s', "sample", "N", "of rtt, rx, tx and io record one connection in N, chosen by its\n"
+		"addresses and ports, so that both ends choose the same unless NAT\n"
+		"is between; the other groups stay complete", set_sample, 0},
+	{0, "max-rate", "EVENTS", "at most so many a second: above, rtt, rx, tx and io give way first,\n"
+		"by connection, in powers of two; of the others only what is more\n"
+		"than its part of 7/8, and is told as lost; off: no bound;\n"
+		"default 250000", set_max_rate, 0},
+	{0, "min-free", "SIZE", "stop when less than that is free on the disk of FILE; 0: never;\n"
+		"default 256M", set_min_free, 0},
 	{0, "interval", "SECONDS", "between samples of counters, listen and nic; fractions are allowed;\n"
 		"default 1", set_interval, 0},
 	{0, "rotate", "SIZE|SECONDS", "a new file when one has that size (as 100M) or is that old; given\n"
@@ -295,7 +364,10 @@ int rec_options_parse(struct rec_options *o, int argc, char **argv, struct rec_e
 
 	*o = (struct rec_options){.groups = default_groups(),
 				  .bulk_bytes = DEFAULT_BULK,
-				  .interval_ns = DEFAULT_INTERVAL};
+				  .interval_ns = DEFAULT_INTERVAL,
+				  .sample = 1,
+				  .max_rate = DEFAULT_MAX_RATE,
+				  .min_free_bytes = DEFAULT_MIN_FREE};
 	make_getopt(letters, longs);
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {

@@ -13,6 +13,7 @@
 #include "events.h" /* groups.h needs its types */
 #include "groups.h"
 #include "fail.h"
+#include "gate.h"
 
 #define REC_MAX_GIVEN 64
 
@@ -29,8 +30,12 @@ struct rec_options {
 	uint64_t bulk_bytes;  /* of the bulk ring, a power of two; the control rings have half */
 	uint64_t rotate_bytes, rotate_ns; /* a new file then; 0: not for that */
 	unsigned keep;			  /* so many files; 0: all */
+	uint32_t sample;		  /* of bulk groups, one connection in so many */
+	uint32_t max_rate;		  /* events a second; 0: no bound */
+	uint64_t min_free_bytes;	  /* on the disk of the output; 0: no bound */
 	int level;			  /* zstd; 0: the writer's default */
 	const char *note;		  /* NULL: none */
+	struct rec_gate gate;		  /* what -f lets through */
 	bool no_snapshot, stacks, syscalls, force, list, help, version;
 	char **command; /* NULL-terminated argv of COMMAND, NULL: none */
 	struct rec_given given[REC_MAX_GIVEN];
@@ -58,5 +63,6 @@ int rec_options_parse(struct rec_options *o, int argc, char **argv, struct rec_e
 void rec_options_help(char *buf, size_t len);
 
 const char *rec_group_name(enum tape_group g);
+bool rec_group_is_bulk(enum tape_group g);
 
 #endif

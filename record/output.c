@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,13 +53,10 @@ static int open_failed(const char *path, int e, struct rec_error *err)
 }
 
 /* Mode 0600, and the owner whom a new file gets. */
-static int make_ours(struct rec_output *out, struct rec_error *err)
+static int make_ours(struct rec_output *out, struct rec_owner owner, struct rec_error *err)
 {
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-
-	rec_sudo_user(&uid, &gid);
-	if (fchown(out->fd, uid, gid) < 0 || fchmod(out->fd, 0600) < 0)
+	/* in this order: what is given away is not ours to change */
+	if (fchmod(out->fd, 0600) < 0 || fchown(out->fd, owner.uid, owner.gid) < 0)
 		return rec_fail(err, "setting owner and mode of %s: %s", out->path,
 				strerror(errno));
 	return 0;
@@ -87,7 +85,7 @@ static int open_path(struct rec_output *out, bool force, struct rec_error *err)
 	if (out->regular && st.st_nlink > 1)
 		return rec_fail(err, "%s has other names too (hard links); remove it first",
 				out->path);
-	return out->created ? make_ours(out, err) : 0;
+	return out->created ? make_ours(out, rec_sudo_owner(), err) : 0;
 }
 
 int rec_output_open(struct rec_output *out, const char *path, bool force, struct rec_error *err)
@@ -103,7 +101,7 @@ int rec_output_open(struct rec_output *out, const char *path, bool force, struct
 }
 
 int rec_output_open_at(struct rec_output *out, int dir_fd, const char *dir, const char *name,
-		       int *ret_errno, struct rec_error *err)
+		       struct rec_owner owner, int *ret_errno, struct rec_error *err)
 {
 	size_t at;
 
@@ -116,7 +114,7 @@ int rec_output_open_at(struct rec_output *out, int dir_fd, const char *dir, cons
 	out->created = out->fd >= 0;
 	if (out->fd < 0)
 		return open_failed(out->path, *ret_errno, err);
-	return make_ours(out, err);
+	return make_ours(out, owner, err);
 }
 
 static int empty(struct rec_output *out, struct rec_error *err)
@@ -125,7 +123,7 @@ static int empty(struct rec_output *out, struct rec_error *err)
 		return 0;
 	if (ftruncate(out->fd, 0) < 0)
 		return rec_fail(err, "emptying %s: %s", out->path, strerror(errno));
-	return make_ours(out, err);
+	return make_ours(out, rec_sudo_owner(), err);
 }
 
 int rec_output_begin(struct rec_output *out, bool hold, struct rec_error *err)
@@ -187,6 +185,16 @@ void rec_output_cut(struct rec_output *out, uint64_t bytes)
 	if (!out->regular || ftruncate(out->fd, (off_t)bytes) < 0)
 		return;
 	lseek(out->fd, (off_t)bytes, SEEK_SET);
+}
+
+uint64_t rec_output_room(const struct rec_output *out)
+{
+	struct statvfs st;
+
+	if (!out->regular || fstatvfs(out->held_fd >= 0 ? out->held_fd : out->fd, &st) < 0 ||
+	    !st.f_blocks)
+		return UINT64_MAX;
+	return (uint64_t)st.f_bavail * st.f_frsize;
 }
 
 int rec_output_close(struct rec_output *out, bool remove, struct rec_error *err)

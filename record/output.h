@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "fail.h"
+#include "sudo.h"
 
 struct rec_output {
 	int fd;		 /* to write to; of a memory file while the start is held back */
@@ -37,7 +38,7 @@ int rec_output_open(struct rec_output *out, const char *path, bool force, struct
  * works after privileges were given up, and after the folder was moved. -1, errno in *ret_errno.
  */
 int rec_output_open_at(struct rec_output *out, int dir_fd, const char *dir, const char *name,
-		       int *ret_errno, struct rec_error *err);
+		       struct rec_owner owner, int *ret_errno, struct rec_error *err);
 
 /*
  * Before the first byte is written. An existing file is emptied, and gets the owner and mode of a
@@ -50,6 +51,9 @@ int rec_output_release(struct rec_output *out, struct rec_error *err);
 
 /* Cut a regular file to so many bytes; others cannot be cut. */
 void rec_output_cut(struct rec_output *out, uint64_t bytes);
+
+/* Bytes that can still be stored beside it by anybody; UINT64_MAX: no bound, or not known. */
+uint64_t rec_output_room(const struct rec_output *out);
 
 /* Close; -1 if data could not be stored. remove: take the file away if we created it. */
 int rec_output_close(struct rec_output *out, bool remove, struct rec_error *err);

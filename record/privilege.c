@@ -20,7 +20,7 @@
 #define CAP_BPF 39
 #endif
 
-#define WHILE_IT_RUNS (REC_DOES_SAMPLE | REC_DOES_LINK)
+#define WHILE_IT_RUNS (REC_DOES_SAMPLE | REC_DOES_LINK | REC_DOES_SNAPSHOTS)
 
 /* clang-format off */
 const struct rec_need rec_needs[] = {
@@ -44,6 +44,10 @@ const struct rec_need rec_needs[] = {
 		"names of the places in the kernel of drop, reset and --stacks"},
 	{"CAP_SYS_RESOURCE", CAP_SYS_RESOURCE, REC_DOES_LOCK, 0, false,
 		"buffers above the limit of locked memory (ulimit -l), before Linux 5.11"},
+	{"CAP_DAC_OVERRIDE", CAP_DAC_OVERRIDE, 0, REC_DOES_FILES_ELSEWHERE, false,
+		"further files in a folder that the user may not write to"},
+	{"CAP_CHOWN", CAP_CHOWN, 0, REC_DOES_FILES_OF_ROOT, false, "further files of root"},
+	{"CAP_FOWNER", CAP_FOWNER, 0, REC_DOES_FILES_OF_ROOT, false, "removing files of root"},
 	{"CAP_KILL", CAP_KILL, 0, REC_DOES_COMMAND_OF_OTHER, false,
 		"signals passed on to COMMAND, which runs as another user"},
 };

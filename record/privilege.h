@@ -26,6 +26,10 @@ enum rec_purpose {
 	REC_DOES_COMMAND = 1 << 8,
 	REC_DOES_COMMAND_OF_OTHER = 1 << 9, /* than the user that we become */
 	REC_DOES_OLD_BPF = 1 << 10,	    /* each call of bpf() takes CAP_BPF */
+	REC_DOES_FILES = 1 << 11,	    /* new ones, while it runs */
+	REC_DOES_FILES_ELSEWHERE = 1 << 12, /* where the user that we become may not write */
+	REC_DOES_FILES_OF_ROOT = 1 << 13,
+	REC_DOES_SNAPSHOTS = 1 << 14, /* more of them, while it runs */
 };
 
 struct rec_need {

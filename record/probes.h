@@ -43,11 +43,13 @@ enum rec_probe_state { REC_PROBE_POSSIBLE, REC_PROBE_ATTACHED, REC_PROBE_IMPOSSI
 
 struct rec_choice { /* what is known of each row of rec_probes */
 	enum rec_probe_state state[REC_MAX_PROBES];
-	char why[REC_MAX_PROBES][112]; /* of IMPOSSIBLE */
-	bool syscalls, stacks;	       /* these options were given */
-	char no_stacks[96];	       /* why call stacks cannot be had; "" they can */
-	char no_iter[96];	       /* why there are no iterators at all; "" there are */
-	bool has_cookies;	       /* the kernel tells programs the cookies of sockets */
+	char why[REC_MAX_PROBES][112];	    /* of IMPOSSIBLE */
+	bool syscalls, stacks;		    /* these options were given */
+	char no_stacks[96];		    /* why call stacks cannot be had; "" they can */
+	char no_iter[96];		    /* why there are no iterators at all; "" there are */
+	bool has_cookies;		    /* the kernel tells programs the cookies of sockets */
+	bool may_thin;			    /* set by the caller: connections may be left out */
+	uint32_t thin_below[TAPE_N_GROUPS]; /* set by the caller: which, at first (bpf/thin.h) */
 };
 
 /* Sort out what this kernel cannot have. */

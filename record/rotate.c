@@ -77,7 +77,7 @@ int rec_parts_init(struct rec_parts *p, const char *output, unsigned keep, struc
 {
 	char path[4096];
 
-	*p = (struct rec_parts){.dir_fd = -1, .keep = keep};
+	*p = (struct rec_parts){.dir_fd = -1, .keep = keep, .owner = rec_sudo_owner()};
 	if (!output)
 		rec_output_default(path, sizeof(path));
 	if (split(p, output ? output : path, err) < 0)
@@ -109,7 +109,7 @@ int rec_parts_open(struct rec_parts *p, struct rec_output *out, int *ret_errno,
 	if (p->keep && number > p->keep)
 		scan(p, number - p->keep);
 	snprintf(name, sizeof(name), "%s-%0*lu%s", p->stem, DIGITS, number, p->suffix);
-	if (rec_output_open_at(out, p->dir_fd, p->dir, name, ret_errno, err) < 0)
+	if (rec_output_open_at(out, p->dir_fd, p->dir, name, p->owner, ret_errno, err) < 0)
 		return -1;
 	p->number = number;
 	return 0;

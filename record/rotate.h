@@ -15,12 +15,13 @@
 #include "output.h"
 
 struct rec_parts {
-	int dir_fd;	      /* -1: not open */
-	char dir[4096];	      /* with its slash; "" the current one */
-	char stem[200];	      /* in front of the number's hyphen */
-	char suffix[16];      /* behind the number */
-	unsigned keep;	      /* so many files stay; 0: all */
-	unsigned long number; /* of the newest file */
+	int dir_fd;		/* -1: not open */
+	char dir[4096];		/* with its slash; "" the current one */
+	char stem[200];		/* in front of the number's hyphen */
+	char suffix[16];	/* behind the number */
+	struct rec_owner owner; /* of the files */
+	unsigned keep;		/* so many files stay; 0: all */
+	unsigned long number;	/* of the newest file */
 };
 
 /* output: of -o, NULL the default name. The folder must be there, and writable. */

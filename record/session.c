@@ -111,6 +111,7 @@ void rec_session_figures(struct rec_session *s, struct rec_figures *ret)
 	ret->n_files = s->part;
 	ret->n_pauses = s->n_pauses;
 	ret->n_unwritten = s->n_unwritten;
+	rec_object_left_out(&s->object, ret->left_out);
 	ret->lost = s->loss.total;
 	ret->stragglers = s->stragglers_before + st.n_stragglers;
 	ret->bytes = s->bytes_before + (s->writer ? tape_writer_offset(s->writer) : 0);
@@ -138,6 +139,16 @@ const char *rec_session_trouble(const struct rec_session *s)
 	if (s->n_pauses)
 		return s->pause_error.text;
 	return *s->snapshot.trouble ? s->snapshot.trouble : s->sampler.trouble;
+}
+
+bool rec_session_over_budget(const struct rec_session *s)
+{
+	return s->budget.changed;
+}
+
+bool rec_session_disk_low(const struct rec_session *s)
+{
+	return s->disk_low;
 }
 
 bool rec_session_reader_gone(const struct rec_session *s)
@@ -169,7 +180,7 @@ int rec_list(struct rec_choice *ret, struct rec_privilege *ret_privilege,
 	rec_session_purposes(ret_privilege, &all, ret);
 	if (!*ret_tried)
 		return 0;
-	r = rec_object_open(&o, ret, all.groups, 128u << 10, true, err);
+	r = rec_object_open(&o, ret, &opts->gate, all.groups, 128u << 10, true, err);
 	if (r < 0)
 		return r;
 	if (o.netfilter.any)

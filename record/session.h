@@ -20,7 +20,8 @@ struct rec_session;
 #define REC_COMMAND_LEFT (-2)
 
 struct rec_figures {
-	uint64_t events[TAPE_N_GROUPS]; /* written, by group */
+	uint64_t events[TAPE_N_GROUPS];	  /* written, by group */
+	uint64_t left_out[TAPE_N_GROUPS]; /* events of connections that were left out */
 	uint64_t n_events, lost, stragglers, bytes;
 	uint64_t elapsed_ns, cpu_ns; /* since recording started */
 	uint64_t bpf_ns, bpf_runs;   /* 0 unless kernel.bpf_stats_enabled */
@@ -54,6 +55,8 @@ const struct rec_choice *rec_session_choice(const struct rec_session *s);
 const struct rec_privilege *rec_session_privilege(const struct rec_session *s);
 const char *rec_session_path(const struct rec_session *s);    /* of the output; "" for a stream */
 const char *rec_session_trouble(const struct rec_session *s); /* a warning, "" none */
+bool rec_session_over_budget(const struct rec_session *s);    /* it was, at some time */
+bool rec_session_disk_low(const struct rec_session *s);	      /* so it stopped (--min-free) */
 bool rec_session_reader_gone(const struct rec_session *s);    /* the pipe was closed */
 
 /*

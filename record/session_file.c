@@ -30,9 +30,12 @@ int rec_file_prepare(struct rec_session *s, struct rec_error *err)
 	rec_meta_host(m);
 	rec_meta_options(m, s->options);
 	rec_meta_probes(m, s->options, &s->object, &s->choice, &s->loss);
+	rec_meta_add(m, "budget", "%u", s->options->max_rate);
 	rec_meta_add(m, "identity", "%s",
 		     s->choice.has_cookies ? "socket cookies"
 					   : "numbers given by the recorder (Linux before 5.12)");
+	if (rec_gate_guesses(&s->options->gate))
+		rec_meta_add(m, "filter.starts", "guessed");
 	rec_meta_sysctls(m);
 	return 0;
 }
@@ -131,16 +134,13 @@ int rec_file_first(struct rec_session *s, struct rec_error *err)
 
 /* ---- the end ---- */
 
-static void add_cost(struct rec_session *s, struct rec_meta *m)
+static void add_cost(const struct rec_session *s, const struct rec_figures *f, struct rec_meta *m)
 {
-	struct rec_figures f;
-
-	rec_session_figures(s, &f);
-	rec_meta_add(m, "end.cpu_us", "%llu", (unsigned long long)f.cpu_ns / 1000);
-	rec_meta_add(m, "end.rss_kb", "%llu", (unsigned long long)f.rss_kb);
-	if (f.bpf_runs) {
-		rec_meta_add(m, "end.bpf_ns", "%llu", (unsigned long long)f.bpf_ns);
-		rec_meta_add(m, "end.bpf_runs", "%llu", (unsigned long long)f.bpf_runs);
+	rec_meta_add(m, "end.cpu_us", "%llu", (unsigned long long)f->cpu_ns / 1000);
+	rec_meta_add(m, "end.rss_kb", "%llu", (unsigned long long)f->rss_kb);
+	if (f->bpf_runs) {
+		rec_meta_add(m, "end.bpf_ns", "%llu", (unsigned long long)f->bpf_ns);
+		rec_meta_add(m, "end.bpf_runs", "%llu", (unsigned long long)f->bpf_runs);
 	}
 	if (s->drain.n_forced)
 		rec_meta_add(m, "end.forced", "%llu", (unsigned long long)s->drain.n_forced);
@@ -175,10 +175,13 @@ static void add_trouble(struct rec_session *s, struct rec_meta *m)
 int rec_file_end(struct rec_session *s, const char *reason)
 {
 	struct rec_meta meta = {0};
+	struct rec_figures f;
 	int r;
 
 	rec_meta_add(&meta, "end.reason", "%s", reason);
-	add_cost(s, &meta);
+	rec_session_figures(s, &f);
+	rec_meta_left_out(&meta, f.left_out);
+	add_cost(s, &f, &meta);
 	add_trouble(s, &meta);
 	r = tape_writer_meta(s->writer, meta.lines, meta.n, &s->werr);
 	rec_meta_free(&meta);

@@ -15,13 +15,21 @@
 #define HOLD_NS 10000000ull
 #define QUEUE_BYTES (1u << 20) /* a ring; 10 ms of more than half a million events a second */
 #define MIN_QUEUE_BYTES (256u << 10)
+#define RATE_QUEUE_BYTES (16u << 10)
+
+static void count_event(struct rec_session *s, uint8_t group, uint64_t ts_ns)
+{
+	s->events[group]++;
+	rec_budget_see(&s->budget, (enum tape_group)group, ts_ns);
+}
 
 static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *ahead)
 {
 	struct rec_session *s = ctx;
 	int r;
 
-	rec_identity_complete(record, ahead);
+	if (!rec_identity_complete(record, ahead) && s->options->gate.flows)
+		return 0; /* its connection was not wanted, or is not known */
 	if (!s->choice.has_cookies)
 		rec_generation_see(&s->generation, record);
 	if (!s->writer) { /* the disk is full: it will be in no file */
@@ -39,8 +47,9 @@ static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *a
 		s->n_refused++;
 		return 0;
 	}
-	if (record->type < EV_SNAPSHOT_FIRST || record->type > EV_SNAPSHOT_LAST)
-		s->events[s->group_of[record->type & 255]]++;
+	if (record->type != EV_rate &&
+	    (record->type < EV_SNAPSHOT_FIRST || record->type > EV_SNAPSHOT_LAST))
+		count_event(s, s->group_of[record->type & 255], record->ts_ns);
 	return r;
 }
 
@@ -82,7 +91,8 @@ static int open_rings(struct rec_session *s, struct rec_error *err)
 		if (rec_drain_add(&s->drain, &s->rings[i].source, queue_bytes) < 0)
 			return rec_fail(err, "no memory for the hold-back buffer");
 	}
-	if (rec_drain_add(&s->drain, &s->sampler.series.source, QUEUE_BYTES) < 0)
+	if (rec_drain_add(&s->drain, &s->sampler.series.source, QUEUE_BYTES) < 0 ||
+	    rec_drain_add(&s->drain, &s->budget.source, RATE_QUEUE_BYTES) < 0)
 		return rec_fail(err, "no memory for the hold-back buffer");
 	return 0;
 }
@@ -142,8 +152,12 @@ static int attach(struct rec_session *s, struct rec_error *err)
 	bool any = false;
 
 	s->start_ns = rec_now_ns();
-	if (rec_object_open(&s->object, &s->choice, o->groups, o->bulk_bytes, !o->no_snapshot,
-			    err) < 0)
+	rec_budget_init(&s->budget, o->max_rate, o->sample, o->groups, s->start_ns);
+	s->choice.may_thin = o->max_rate || o->sample > 1;
+	for (int g = 0; g < TAPE_N_GROUPS; g++)
+		s->choice.thin_below[g] = rec_budget_floor(&s->budget, (enum tape_group)g);
+	if (rec_object_open(&s->object, &s->choice, &o->gate, o->groups, o->bulk_bytes,
+			    !o->no_snapshot, err) < 0)
 		return -1;
 	for (size_t i = 0; i < rec_n_probes; i++)
 		any |= s->choice.state[i] == REC_PROBE_ATTACHED;
@@ -206,6 +220,13 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 	map_groups(s);
 	if (attach(s, err) < 0 || open_generation(s, err) < 0 || watch_all(s, &signals, err) < 0)
 		return -1;
+	if (rec_output_room(&s->out) < o->min_free_bytes)
+		return rec_fail(
+			err,
+			"%s: only %llu MB are free on its disk, and recording would stop at "
+			"%llu MB (--min-free)",
+			s->out.path, (unsigned long long)rec_output_room(&s->out) >> 20,
+			(unsigned long long)o->min_free_bytes >> 20);
 	/* a COMMAND that cannot run leaves no file, and the old one as it was */
 	if (rec_output_begin(&s->out, o->command != NULL, err) < 0 ||
 	    rec_file_prepare(s, err) < 0 || rec_file_first(s, err) < 0)

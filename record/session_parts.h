@@ -5,6 +5,7 @@
 #ifndef REC_SESSION_PARTS_H
 #define REC_SESSION_PARTS_H
 
+#include "budget.h"
 #include "command.h"
 #include "drain.h"
 #include "generation.h"
@@ -33,6 +34,7 @@ struct rec_session {
 	struct rec_object object;
 	struct rec_ring rings[REC_MAX_RINGS];
 	struct rec_sampler sampler;
+	struct rec_budget budget;
 	struct rec_drain drain;
 	struct rec_loss loss;
 	struct rec_generation generation; /* used if the kernel tells no cookies */
@@ -47,7 +49,7 @@ struct rec_session {
 	struct tape_error werr;
 	struct tape_clock clock; /* the last one written */
 	int signal_fd, epoll_fd;
-	bool stop, interrupted, reader_gone;
+	bool stop, interrupted, reader_gone, disk_low;
 	bool passed_on;	    /* a signal, to COMMAND, or it had it from the terminal */
 	const char *reason; /* of the stop, for META */
 	uint64_t start_ns, drain_at, tick_at, cpu_start_ns;

@@ -2,6 +2,7 @@
 /* What a session does that takes privileges, and the end of these. */
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "confine.h"
 #include "session_parts.h"
@@ -47,10 +48,36 @@ void rec_session_purposes(struct rec_privilege *p, const struct rec_options *o,
 	if (!c->has_cookies && !getrlimit(RLIMIT_MEMLOCK, &lock) &&
 	    lock.rlim_cur < o->bulk_bytes * 3 / 2)
 		p->purposes |= REC_DOES_LOCK;
+	if (rec_options_needs(o).new_files)
+		p->purposes |= REC_DOES_FILES;
+	if (rec_options_needs(o).snapshots)
+		p->purposes |= REC_DOES_SNAPSHOTS;
 	if (o->command)
 		p->purposes |= REC_DOES_COMMAND;
 	if (o->command && p->purposes & REC_DOES_LEAVE_ROOT && !rec_sudo_user(&uid, &gid))
 		p->purposes |= REC_DOES_COMMAND_OF_OTHER;
+}
+
+/* By its mode; what an access control list says more is not looked at. */
+static bool may_write(const struct stat *folder, const struct rec_privilege *p)
+{
+	mode_t bits = folder->st_mode >> 6;
+
+	if (folder->st_uid != p->uid)
+		bits = folder->st_gid == p->gid ? folder->st_mode >> 3 : folder->st_mode;
+	return (bits & 3) == 3; /* write and search */
+}
+
+static void look_at_folder(struct rec_session *s, struct rec_privilege *p)
+{
+	struct stat folder;
+
+	if (!(p->purposes & REC_DOES_FILES) || !(p->purposes & REC_DOES_LEAVE_ROOT))
+		return;
+	if (fstat(s->parts.dir_fd, &folder) < 0 || !may_write(&folder, p))
+		p->purposes |= REC_DOES_FILES_ELSEWHERE;
+	if (s->parts.owner.uid != p->uid)
+		p->purposes |= REC_DOES_FILES_OF_ROOT;
 }
 
 int rec_session_confine(struct rec_session *s, struct rec_error *err)
@@ -61,6 +88,7 @@ int rec_session_confine(struct rec_session *s, struct rec_error *err)
 		p->purposes |= REC_DOES_LINK;
 	if (rec_privilege_bpf_is_old(s->object.nic_fd))
 		p->purposes |= REC_DOES_OLD_BPF;
+	look_at_folder(s, p);
 	if (rec_privilege_drop(p, err) < 0)
 		return -1;
 	return rec_confine(p->purposes, &p->confined, err);

@@ -125,13 +125,30 @@ int rec_session_drain(struct rec_session *s)
 	return drain_once(s, rec_now_ns());
 }
 
+/* Let groups give way, or come back. */
+static void keep_to_budget(struct rec_session *s)
+{
+	uint64_t left_out[TAPE_N_GROUPS];
+
+	if (!rec_budget_is_due(&s->budget, rec_now_ns()))
+		return;
+	rec_object_left_out(&s->object, left_out);
+	if (!rec_budget_decide(&s->budget, rec_now_ns(), left_out))
+		return;
+	for (int g = 0; g < TAPE_N_GROUPS; g++)
+		rec_object_thin(&s->object, (enum tape_group)g,
+				rec_budget_floor(&s->budget, (enum tape_group)g));
+}
+
 static int drain(struct rec_session *s)
 {
 	uint64_t since;
 	int r = 1;
 
-	for (int i = 0; r == 1 && i < MAX_ROUNDS; i++)
+	for (int i = 0; r == 1 && i < MAX_ROUNDS; i++) {
 		r = drain_once(s, rec_now_ns());
+		keep_to_budget(s);
+	}
 	if (r < 0)
 		return r;
 	s->drain_at = r == 1 ? 0 : rec_now_ns() + DRAIN_NS;
@@ -201,6 +218,10 @@ static int every_second(struct rec_session *s, rec_tick_fn *tick, void *ctx)
 	s->sampler.stale |= s->places.n_pending != 0;
 	if (s->writer && write_now(s, false) < 0)
 		return -1;
+	if (rec_output_room(&s->out) < s->options->min_free_bytes) {
+		s->disk_low = true;
+		stop(s, "disk");
+	}
 	if (tick) {
 		rec_session_figures(s, &f);
 		tick(ctx, &f);

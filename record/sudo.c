@@ -27,3 +27,11 @@ bool rec_sudo_user(uid_t *ret_uid, gid_t *ret_gid)
 	*ret_gid = (gid_t)gid;
 	return true;
 }
+
+struct rec_owner rec_sudo_owner(void)
+{
+	struct rec_owner o = {geteuid(), getegid()};
+
+	rec_sudo_user(&o.uid, &o.gid);
+	return o;
+}

@@ -203,7 +203,7 @@ START_TEST(test_verify__places)
 	g.f.out.p[g.chunk[0] + 5] = ANCILLARY;
 	says(&g, "is marked as one that can be left out", 1);
 	front(&g);
-	forge_file(&g.f, 0, 1);
+	forge_file(&g.f, TAPE_VERSION_MAJOR, 0);
 	put_end(&g);
 	says(&g, "a second FILE block", 1);
 	front(&g);
@@ -245,11 +245,11 @@ START_TEST(test_verify__no_front)
 
 	forge_put_chunk(&g.f, &c);
 	says(&g, "the FILE block is missing, or damaged", 3);
-	forge_file(&g.f, 0, 1);
+	forge_file(&g.f, TAPE_VERSION_MAJOR, 0);
 	forge_put_chunk(&g.f, &c);
 	says(&g, "a chunk before the schema", 2);
 	g.f = (struct forge){.file_id = 1};
-	forge_file(&g.f, 0, 1);
+	forge_file(&g.f, TAPE_VERSION_MAJOR, 0);
 	says(&g, "no schema can be read", 1);
 }
 END_TEST

@@ -89,7 +89,7 @@ START_TEST(test_block__not_a_trace)
 {
 	static const char *const texts[] = {
 		"hello", "\x0a\x0d\x0d\x0a and what else a pcapng file may begin with, some of it",
-		"TTB0 and then something that is no header, but long enough to be one"};
+		"TTB1 and then something that is no header, but long enough to be one"};
 
 	for (unsigned i = 0; i < 3; i++) {
 		struct forge f = {.file_id = 1};
@@ -126,7 +126,7 @@ START_TEST(test_block__file_too_short)
 {
 	struct forge f = {.file_id = 1};
 
-	forge_block(&f, TAPE_BLOCK_FILE, 0, "\0\0\1\0", 4, "x", 1);
+	forge_block(&f, TAPE_BLOCK_FILE, 0, "\1\0\0\0", 4, "x", 1);
 	refused(&f, TAPE_E_CORRUPT, "the FILE block is too short");
 }
 END_TEST
@@ -137,8 +137,31 @@ START_TEST(test_block__other_major_version)
 
 	forge_file(&f, TAPE_VERSION_MAJOR + 7, 0);
 	refused(&f, TAPE_E_VERSION,
-		"this file has format version 7, this program reads version 0: use a tcptape of "
+		"this file has format version 8, this program reads version 1: use a tcptape of "
 		"the same version");
+}
+END_TEST
+
+/* A version whose blocks look otherwise has another digit in the magic, as that before 1 had. */
+START_TEST(test_block__other_magic)
+{
+	for (char digit = '0'; digit <= '9'; digit++) {
+		struct forge f = {.file_id = 1};
+		char text[128];
+
+		bytes_add(&f.out, "TTB", 3);
+		bytes_add(&f.out, &digit, 1);
+		bytes_add(&f.out, "another kind of header, and what follows it", 43);
+		if (digit - '0' == TAPE_VERSION_MAJOR) {
+			refused(&f, TAPE_E_NOT_TAPE, "not a tcptape trace");
+			continue;
+		}
+		snprintf(text, sizeof(text),
+			 "this file has format version %c, this program reads version 1: use a "
+			 "tcptape of the same version",
+			 digit);
+		refused(&f, TAPE_E_VERSION, text);
+	}
 }
 END_TEST
 
@@ -149,7 +172,7 @@ START_TEST(test_block__no_schema)
 	struct forge f = {.file_id = 1};
 	struct forge_chunk c = forge_chunk(4);
 
-	forge_file(&f, 0, 1);
+	forge_file(&f, TAPE_VERSION_MAJOR, 0);
 	forge_put_chunk(&f, &c);
 	refused(&f, TAPE_E_TRUNCATED, "the trace ends, or is damaged, before its schema");
 }
@@ -159,7 +182,7 @@ START_TEST(test_block__schema_damaged)
 {
 	struct forge f = {.file_id = 1};
 
-	forge_file(&f, 0, 1);
+	forge_file(&f, TAPE_VERSION_MAJOR, 0);
 	forge_block(&f, TAPE_BLOCK_SCHEMA, 0, NULL, 0, "hello", 5);
 	refused(&f, TAPE_E_CORRUPT, "schema, line 1: expected tape-schema");
 }
@@ -167,7 +190,7 @@ END_TEST
 
 static void put_schema(struct forge *f, const void *payload, size_t len)
 {
-	forge_file(f, 0, 1);
+	forge_file(f, TAPE_VERSION_MAJOR, 0);
 	forge_block(f, TAPE_BLOCK_SCHEMA, TAPE_BLOCK_ZSTD, NULL, 0, payload, len);
 }
 
@@ -179,7 +202,7 @@ START_TEST(test_block__text_ceiling)
 	size_t len;
 
 	ck_assert_ptr_nonnull(text);
-	forge_file(&f, 0, 1);
+	forge_file(&f, TAPE_VERSION_MAJOR, 0);
 	forge_block(&f, TAPE_BLOCK_SCHEMA, 0, NULL, 0, text, TAPE_MAX_TEXT + 1);
 	refused(&f, TAPE_E_LIMIT, "text block at byte 64 is longer than 1048576 bytes");
 	/* a bomb: a megabyte and one byte in some 60 bytes */
@@ -535,11 +558,11 @@ END_TEST
 
 SUITE("block", test_block__empty_file, test_block__not_a_trace, test_block__must_start_with_file,
       test_block__first_block_damaged, test_block__file_too_short, test_block__other_major_version,
-      test_block__no_schema, test_block__schema_damaged, test_block__text_ceiling,
-      test_block__text_frame_damaged, test_block__odd_metadata, test_block__metadata_lines_ceiling,
-      test_block__metadata_bytes_ceiling, test_block__clock_too_short,
-      test_block__bad_block_that_is_needed, test_block__clock_ceiling, test_block__loss_ceiling,
-      test_block__loss_with_a_rest, test_block__end_too_short, test_block__payload_ceiling,
-      test_block__claimed_payload, test_block__damage_everywhere, test_block__index_that_is_good,
-      test_block__index_of_nonsense, test_block__index_cut_short, test_block__index_elsewhere,
-      test_block__index_with_wrong_checksum)
+      test_block__other_magic, test_block__no_schema, test_block__schema_damaged,
+      test_block__text_ceiling, test_block__text_frame_damaged, test_block__odd_metadata,
+      test_block__metadata_lines_ceiling, test_block__metadata_bytes_ceiling,
+      test_block__clock_too_short, test_block__bad_block_that_is_needed, test_block__clock_ceiling,
+      test_block__loss_ceiling, test_block__loss_with_a_rest, test_block__end_too_short,
+      test_block__payload_ceiling, test_block__claimed_payload, test_block__damage_everywhere,
+      test_block__index_that_is_good, test_block__index_of_nonsense, test_block__index_cut_short,
+      test_block__index_elsewhere, test_block__index_with_wrong_checksum)

@@ -17,7 +17,7 @@ static struct tape_error err;
 
 /* A schema in which one event has all kinds of fields. */
 static const char schema[] =
-	"tape-schema\t0\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
+	"tape-schema\t1\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
 	"field\tu16\ttype\tplain\trecord\tm\nfield\tu32\tcpu\tplain\tcpu\tm\n"
 	"record\t1\tflow\t-\tm\nfield\tu16\tlport\tplain\tport\tm\n"
 	"record\t16\te\tg\tm\nfield\tdref:flow\tf\tref\tnone\tm\nfield\tref:flow\tr\tref\tnone\tm\n"
@@ -134,7 +134,7 @@ START_TEST(test_chunk__header_ceilings)
 	c.pad = TAPE_MAX_EVENTS / TAPE_MAX_EVENTS_PER_BYTE;
 	left_out(&c, ": events: 1048577, at most 1048576");
 	c = forge_chunk(TAPE_MAX_EVENTS);
-	left_out(&c, ": events a byte: 7134, at most 64");
+	left_out(&c, ": events a byte: 7134, at most 4");
 	c = forge_chunk(4);
 	c.claim_records = TAPE_MAX_RECORDS;
 	left_out(&c, ": record types: 257, at most 256");
@@ -162,7 +162,7 @@ START_TEST(test_chunk__events_a_byte)
 	len = tape_chunk_stored_len(chunk);
 	tape_reader_close(r);
 	c.pad -= len - 65536 / TAPE_MAX_EVENTS_PER_BYTE + 1;
-	left_out(&c, ": events a byte: 65, at most 64");
+	left_out(&c, ": events a byte: 5, at most 4");
 }
 END_TEST
 

@@ -21,7 +21,7 @@
 enum { FIXED_MS = 200, NS_PER_BYTE = 3000 }; /* what a file may cost; sanitizers take some */
 
 static const char schema_head[] =
-	"tape-schema\t0\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
+	"tape-schema\t1\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
 	"field\tu16\ttype\tplain\trecord\tm\nfield\tu32\tcpu\tplain\tcpu\tm\n";
 
 static uint64_t sum;
@@ -216,9 +216,9 @@ static void texts(struct forge *f, unsigned type, const char *line, unsigned n)
 		abort();
 	for (size_t at = 0; at < len; at += strlen(line))
 		memcpy(text + at, line, strlen(line));
-	memcpy(text, "tape-schema\t0\n", 14);
+	memcpy(text, "tape-schema\t1\n", 14);
 	z = ZSTD_compress(packed, cap, text, len, 3);
-	forge_file(f, 0, 1);
+	forge_file(f, TAPE_VERSION_MAJOR, 0);
 	for (unsigned i = 0; i < n; i++)
 		forge_block(f, type, TAPE_BLOCK_ANCILLARY | TAPE_BLOCK_ZSTD, NULL, 0, packed, z);
 	free(text);

@@ -437,7 +437,7 @@ START_TEST(test_cut__garbage_between_blocks)
 
 			ck_assert_ptr_nonnull(junk);
 			for (size_t k = 0; k < lens[i]; k++) /* with magics, or without */
-				junk[k] = magic ? (uint8_t) "TTB0\x05\0\xff\x0f"[k % 8]
+				junk[k] = magic ? (uint8_t) "TTB1\x05\0\xff\x0f"[k % 8]
 						: (uint8_t)sample_random(&state);
 			r = insert(&w, junk, lens[i], &b, &got);
 			ck_assert_uint_eq(got.n_chunks, 4);

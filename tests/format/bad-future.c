@@ -18,7 +18,7 @@
 static struct tape_error err;
 
 /* Today's events and more: a new kind of line, a new event, a new type, a field at an old event. */
-static const char future_schema[] = "tape-schema\t0\tnewer word\n"
+static const char future_schema[] = "tape-schema\t1\tnewer word\n"
 				    "unit\tns\tnanoseconds\n"
 				    "record\t0\tevent\t-\tm\tnewer word\n"
 				    "field\tu64\tts_ns\tdelta\tns\tm\tnewer word\n"
@@ -125,7 +125,7 @@ END_TEST
 /* FILE, CLOCK and END with 8 bytes more at the end of their type headers. */
 START_TEST(test_future__longer_headers)
 {
-	static const uint8_t file[TAPE_FILE_HEAD_LEN + 8] = {0, 0, 99, 0, 4};
+	static const uint8_t file[TAPE_FILE_HEAD_LEN + 8] = {TAPE_VERSION_MAJOR, 0, 99, 0, 4};
 	static const uint8_t clock[TAPE_CLOCK_HEAD_LEN + 8] = {7};
 	static const uint8_t end[TAPE_END_HEAD_LEN + 8] = {[8] = 4};
 	struct forge f = {.file_id = 1};

@@ -14,7 +14,7 @@ static struct tape_error err;
 /* Tables a, with ends, b, without, and c, which refers to a; an event with one field of each kind.
  */
 static const char schema[] =
-	"tape-schema\t0\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
+	"tape-schema\t1\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
 	"field\tu16\ttype\tplain\trecord\tm\nfield\tu32\tcpu\tplain\tcpu\tm\n"
 	"record\t1\ta\t-\tm\nfield\tu16\tlport\tplain\tport\tm\n"
 	"record\t2\tb\t-\tm\nfield\tu64\tx\tplain\tport\tm\n"
@@ -123,6 +123,7 @@ START_TEST(test_predict__does_not_fit)
 	ONE(SHORT, TAPE_T_ROW, 2, GUESS(1 + V, 0, 0, 0), fit);
 	ONE(V, TAPE_T_ROW, 4, GUESS(0, 0, 0, 0), fit);
 	ONE(V, TAPE_T_CROSS, 4, GUESS(0, 0, KEY_C, 0), fit);
+	ONE(V, TAPE_T_CROSS, 4, GUESS(1 + B, 0, KEY_B, 0), fit);
 	ONE(V, TAPE_T_SAME, 4, GUESS(0, 0, KEY_C, 0), fit);
 	ONE(V, TAPE_T_LAST, 4, NULL, fit); /* the entry ends */
 	ONE(V, TAPE_T_LAST, 4, GUESS(0, 0, 0, 0), key);
@@ -142,6 +143,10 @@ START_TEST(test_predict__does_not_fit)
 	c = base();
 	c.columns[5].transform = TAPE_T_ROW;
 	c.guesses[5] = GUESS(1 + B, 0, 0, 0);
+	bad(&c, EVENT, C, fit);
+	c = base();
+	c.columns[5].transform = TAPE_T_SAME;
+	c.guesses[5] = GUESS(0, 0, KEY_B, 0);
 	bad(&c, EVENT, C, fit);
 	c = base();
 	predicted(&c, 3, 1, TAPE_T_LAST, 4, GUESS(0, 0, 1, 0));
@@ -194,7 +199,7 @@ START_TEST(test_predict__depth)
 {
 	static uint8_t guess[FORGE_MAX][4];
 	char text[2000] =
-		"tape-schema\t0\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
+		"tape-schema\t1\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
 		"field\tu16\ttype\tplain\trecord\tm\nfield\tu32\tcpu\tplain\tcpu\tm\n"
 		"record\t16\te\tg\tm\n";
 	struct forge_chunk c = forge_chunk(4);

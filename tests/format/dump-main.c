@@ -12,7 +12,7 @@
 
 static int make(const char *path)
 {
-	struct sample_opts opts = {.n_chunks = 2, .n_events = 5000, .pointers = true};
+	struct sample_opts opts = {.n_chunks = 2, .n_events = 9000, .pointers = true};
 	FILE *f = fopen(path, "wb");
 	struct bytes b = {0};
 	int bad = 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Prints docs/events.md out of the built-in schema; with --schema the schema text itself, of which
- * schema-0.txt is a frozen copy.
+ * schema-1.txt is a frozen copy.
  */
 #include <inttypes.h>
 #include <stdio.h>

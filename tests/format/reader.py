@@ -66,7 +66,7 @@ def parse_schema(text):
         words = line.split("\t")
         if words[0] == "record":
             record = records[int(words[1])] = Record(words)
-            tables[record.name] = record
+            tables.setdefault(record.name, record)
         elif words[0] == "field":
             record.fields.append(Field(words, tables))
     return records
@@ -336,13 +336,13 @@ def read(data, dump):
         magic, kind, flags, hdr_len, payload_len, _seq, _file_id, _, _ = struct.unpack(
             "<4sBBHIIQQQ", data[at : at + 40])
         end = at + 40 + hdr_len + payload_len
-        if magic != b"TTB0":
+        if magic != b"TTB1":
             raise ValueError("no block at byte %d" % at)
         if end > len(data):
             break
         head, payload = data[at + 40 : at + 40 + hdr_len], data[at + 40 + hdr_len : end]
         text = unzstd(payload) if flags & 2 else payload
-        if kind == FILE and struct.unpack("<H", head[:2])[0] != 0:
+        if kind == FILE and struct.unpack("<H", head[:2])[0] != 1:
             raise ValueError("another version")
         elif kind == SCHEMA and not dump.records:
             dump.records = parse_schema(text)

@@ -129,7 +129,7 @@ static void all_types(uint32_t n, bool pointers, unsigned rounds)
 		ck_assert_uint_eq(tape_build_count(t.build), n);
 		ck_assert_uint_eq(tape_build_first_ts(t.build), ts_of(0));
 		trip_go(&t);
-		ck_assert(!(t.head.flags & TAPE_CHUNK_SINGLE) == (n >= 4096));
+		ck_assert(!(t.head.flags & TAPE_CHUNK_SINGLE) == (n >= 8192));
 		ck_assert_uint_eq(t.head.n_events, n);
 		check_common(&t, n, n_types);
 		for (uint32_t i = 0; i < n; i++)
@@ -140,13 +140,13 @@ static void all_types(uint32_t n, bool pointers, unsigned rounds)
 
 START_TEST(test_chunk__all_events_in_one_frame)
 {
-	all_types(4095, false, 3); /* the memory is used again, the tables are empty again */
+	all_types(8191, false, 3); /* the memory is used again, the tables are empty again */
 }
 END_TEST
 
 START_TEST(test_chunk__all_events_in_a_frame_a_column)
 {
-	all_types(4096, true, 1);
+	all_types(8192, true, 1);
 	all_types(20000, false, 2);
 }
 END_TEST
@@ -411,7 +411,7 @@ START_TEST(test_chunk__column_sizes)
 			must(tape_build_add(t.build, &e.head, &err));
 		}
 		trip_go(&t);
-		ck_assert(!tape_chunk_column_stored(t.chunk, 0, 0) == (n < 4096));
+		ck_assert(!tape_chunk_column_stored(t.chunk, 0, 0) == (n < 8192));
 		ck_assert_uint_eq(tape_chunk_column_stored(t.chunk, 9999, 0), 0);
 		ck_assert_uint_eq(tape_chunk_stored_len(t.chunk),
 				  TAPE_BLOCK_HEAD_LEN + t.hdr_len + t.payload_len);

@@ -107,7 +107,7 @@ END_TEST
 START_TEST(test_rows__of_another_version)
 {
 	static const char schema[] =
-		"tape-schema\t0\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
+		"tape-schema\t1\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
 		"field\tu16\ttype\tplain\trecord\tm\nfield\tu32\tcpu\tplain\tcpu\tm\n"
 		"record\t16\ttcp_state\tconn\tm\nfield\tu64\told_state\tplain\tnone\tm\n"
 		"field\tu8\tnew_state\tplain\tnone\tm\nrecord\t300\tquic\tconn\tm\n";

@@ -7,9 +7,9 @@
 #include "layout.h"
 #include "suite.h"
 
-#define FROZEN TESTS_DIR "/schema-0.txt"
+#define FROZEN TESTS_DIR "/schema-1.txt"
 #define FRONT                                                                                      \
-	"tape-schema\t0\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"                \
+	"tape-schema\t1\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"                \
 	"field\tu16\ttype\tplain\trecord\tm\nfield\tu32\tcpu\tplain\tcpu\tm\n"
 
 static struct tape_schema *parse(const char *text)
@@ -387,14 +387,14 @@ START_TEST(test_schema__refused_texts)
 	refused_whole("", "schema: no common columns");
 	refused_whole("\n", "schema, line 1: expected tape-schema");
 	refused_whole("hello", "schema, line 1: expected tape-schema");
-	refused_whole("tape-schema\t0\n", "schema: no common columns");
-	refused_whole("tape-schema\t0\nfield\tu8\tx\tplain\tnone\tm\n",
+	refused_whole("tape-schema\t1\n", "schema: no common columns");
+	refused_whole("tape-schema\t1\nfield\tu8\tx\tplain\tnone\tm\n",
 		      "schema, line 2: field before the first record");
-	refused_whole("tape-schema\t0\nrecord\t7\tt\t-\tm\n",
+	refused_whole("tape-schema\t1\nrecord\t7\tt\t-\tm\n",
 		      "schema, line 2: record ids must start at 0 and rise");
-	refused_whole("tape-schema\t0\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n",
+	refused_whole("tape-schema\t1\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n",
 		      "schema: no common columns");
-	refused_whole("tape-schema\t0\nrecord\t0\tevent\t-\tm\nfield\tu32\tts_ns\tdelta\tns\tm\n"
+	refused_whole("tape-schema\t1\nrecord\t0\tevent\t-\tm\nfield\tu32\tts_ns\tdelta\tns\tm\n"
 		      "field\tu16\ttype\tplain\trecord\tm\nfield\tu32\tcpu\tplain\tcpu\tm\n",
 		      "schema: common column 0 has not the type of ts_ns");
 }

@@ -43,14 +43,17 @@ static const char *const lines[][2] = {
 	{"top -i 1 -v", "top --by cgroup -s wait"},
 	{"delay --in", "delay --in --percentiles --by interface"},
 	{"delay --out --slowest 5", "delay --out --hist --data -4"},
+	{"turnaround", "turnaround --percentiles --by listener"},
+	{"turnaround --slowest 3 --server", "turnaround --hist -m --by conn"},
+	{"compare --all /proc/self/fd/0", "compare --force --by remote /proc/self/fd/0"},
+	{"cut -o -", "cut --force -f port\t8080 -e conn,rx,tx -o /dev/null"},
 	{"verify", "verify"},
 	{"repair -o -", "repair --force -o /dev/null"},
-	{"cut --force -o /dev/null", "cut --force -o - -e conn,rtt -f port\t8080"},
 	{"pack --force -o /dev/null", "pack -o -"},
 #ifdef TCPTAPE_CRYPTO
 	{"anonymize --force -o /dev/null", "anonymize --check"},
 #endif
-	{"merge --force -o /dev/null", "merge --force -o - /dev/stdin"},
+	{"merge --force -o /dev/null", "merge --force -o - /proc/self/fd/0"},
 };
 
 static const struct cmd *find(const char *name)
@@ -79,7 +82,7 @@ static void forget_options(const struct cmd *cmd)
 static void run_line(const char *line, unsigned how)
 {
 	char copy[128], *words[MAX_WORDS + 8], *save = NULL, *word;
-	static char file[] = "-", file_name[] = "/dev/stdin", json[] = "--json", csv[] = "--csv",
+	static char file[] = "-", again[] = "/proc/self/fd/0", json[] = "--json", csv[] = "--csv",
 		    from[] = "--from=+1ms", to[] = "--to=+1s";
 	const struct cmd *cmd;
 	int n = 0;
@@ -100,13 +103,9 @@ static void run_line(const char *line, unsigned how)
 		words[n++] = from;
 		words[n++] = to;
 	}
-	if (!strcmp(words[1], "merge")) {
-		if (how & PIPE)
-			return forget_options(cmd);
-		words[n++] = file_name;
-	} else {
-		words[n++] = file;
-	}
+	if (!strcmp(words[1], "merge") && how & PIPE)
+		return forget_options(cmd);	  /* it refuses them */
+	words[n++] = cmd->at_once ? again : file; /* one of several files, which are no pipes */
 	words[n] = NULL;
 	if (tcptape_main(n, words) == STATUS_USAGE)
 		abort(); /* an option of `lines` is gone: nothing would be tried */

@@ -2,16 +2,20 @@
 /*
  * make-corpus DIRECTORY [TRACE...]: the first inputs of every target, in DIRECTORY/reader, schema,
  * codec; of the traces, in DIRECTORY/commands. They are unpacked (no zstd), so that changes of
- * single bytes reach the columns.
+ * single bytes reach the columns; those of traces have neither META nor what of the schema they do
+ * not need, to be small.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "block.h"
 #include "codec.h"
+#include "cursor.h"
 #include "forge.h"
 #include "layout.h"
+#include "reader.h"
 #include "sample.h"
 
 static const char *directory;
@@ -36,7 +40,7 @@ static void put(const char *target, const char *name, const void *p, size_t len,
 static void put_tiny(void)
 {
 	static const char schema[] =
-		"tape-schema\t0\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
+		"tape-schema\t1\nrecord\t0\tevent\t-\tm\nfield\tu64\tts_ns\tdelta\tns\tm\n"
 		"field\tu16\ttype\tplain\trecord\tm\nfield\tu32\tcpu\tplain\tcpu\tm\n"
 		"record\t1\tflow\t-\tm\nfield\tu16\tlport\tplain\tport\tm\n"
 		"record\t16\te\tg\tm\nfield\tdref:flow\tf\tref\tnone\tm\n"
@@ -118,16 +122,84 @@ static void put_codecs(void)
 	}
 }
 
+/* Which record types a trace has. */
+static void find_records(const struct bytes *trace, bool has[UINT16_MAX + 1])
+{
+	struct tape_block_head h;
+
+	for (size_t at = 0; at < trace->len; at += (size_t)tape_block_len(&h)) {
+		const uint8_t *head = trace->p + at + TAPE_BLOCK_HEAD_LEN;
+		struct tape_in in;
+
+		if (!tape_block_unpack(trace->p + at, &h))
+			abort();
+		if (h.type != TAPE_BLOCK_CHUNK && h.type != TAPE_BLOCK_SNAPSHOT)
+			continue;
+		in = tape_in(head, h.hdr_len);
+		tape_in_bytes(&in, TAPE_CHUNK_HEAD_LEN);
+		for (unsigned i = (unsigned)tape_le(head + 48, 2); i; i--) {
+			has[(uint16_t)tape_in_varint(&in)] = true;
+			tape_in_varint(&in);
+		}
+	}
+}
+
+/* The lines of those, and of tables; no names. */
+static void put_schema(struct forge *f, const struct tape_schema *schema,
+		       const bool has[UINT16_MAX + 1])
+{
+	size_t n_records = schema->n_records, len;
+	struct tape_schema less = *schema;
+	struct tape_record *records = calloc(n_records, sizeof(*records));
+	char *text;
+
+	if (!records)
+		abort();
+	less.records = records;
+	less.n_records = less.n_names = 0;
+	for (size_t i = 0; i < n_records; i++)
+		if (schema->records[i].is_table || !i || has[schema->records[i].id])
+			records[less.n_records++] = schema->records[i];
+	if (tape_schema_write(&less, NULL, &text, &len, NULL))
+		abort();
+	forge_block(f, TAPE_BLOCK_SCHEMA, 0, NULL, 0, text, len);
+	free(text);
+	free(records);
+}
+
+static void put_less(const struct bytes *trace, const struct tape_schema *schema, struct forge *ret)
+{
+	static bool has[UINT16_MAX + 1];
+	struct tape_block_head h;
+
+	memset(has, 0, sizeof(has));
+	find_records(trace, has);
+	for (size_t at = 0; at < trace->len; at += (size_t)tape_block_len(&h)) {
+		const uint8_t *head = trace->p + at + TAPE_BLOCK_HEAD_LEN;
+
+		tape_block_unpack(trace->p + at, &h);
+		ret->file_id = h.file_id;
+		if (h.type == TAPE_BLOCK_SCHEMA)
+			put_schema(ret, schema, has);
+		else if (h.type == TAPE_BLOCK_END)
+			forge_end(ret, 0);
+		else if (h.type != TAPE_BLOCK_META && h.type != TAPE_BLOCK_INDEX)
+			forge_block(ret, h.type, h.flags, head, h.hdr_len, head + h.hdr_len,
+				    h.payload_len);
+	}
+}
+
 static void put_commands(const char *path)
 {
 	const char *slash = strrchr(path, '/');
+	struct forge plain = {0}, less = {0};
 	FILE *f = fopen(path, "rb");
-	struct forge plain = {0};
+	struct tape_reader *r;
 	struct bytes b = {0};
 	char part[4096];
 	size_t n;
 
-	if (!f) {
+	if (!f || tape_reader_open(&r, path, NULL)) {
 		perror(path);
 		exit(EXIT_FAILURE);
 	}
@@ -135,7 +207,10 @@ static void put_commands(const char *path)
 		bytes_add(&b, part, n);
 	fclose(f);
 	forge_unpack(&b, &plain);
-	put("commands", slash ? slash + 1 : path, plain.out.p, plain.out.len, 0);
+	put_less(&plain.out, tape_reader_schema(r), &less);
+	put("commands", slash ? slash + 1 : path, less.out.p, less.out.len, 0);
+	tape_reader_close(r);
+	bytes_free(&less.out);
 	bytes_free(&plain.out);
 	bytes_free(&b);
 }

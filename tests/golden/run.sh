@@ -11,7 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 traces=$here/../../sample-traces
 TCPTAPE=${TCPTAPE:-$here/../../build/analyze/tcptape}
 export TZ=UTC LC_ALL=C
-unset NO_COLOR
+unset NO_COLOR COLUMNS
 
 update=''
 [ "${1:-}" != --update ] || { update=1 && shift; }

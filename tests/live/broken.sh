@@ -89,7 +89,7 @@ is "cut: as many as can be read" "$(events "$tmp/cut.saved" | count)" \
 # a full disk: of the recorder, of a copy, of repair itself
 mkdir "$tmp/mnt"
 if mount -t tmpfs -o size=128k tmpfs "$tmp/mnt" 2>/dev/null; then
-	start record "$TCPTAPE_RECORD" -e conn -d 30 -o "$tmp/mnt/t"
+	start record "$TCPTAPE_RECORD" --min-free 0 -e conn -d 30 -o "$tmp/mnt/t"
 	wait_recording "$tmp/mnt/t"
 	i=0
 	while kill -0 "$(cat "$tmp/record.pid")" 2>/dev/null && [ $i -lt 60 ]; do

@@ -88,7 +88,7 @@ mkdir "$tmp/mnt"
 if mount -t tmpfs -o size=128k tmpfs "$tmp/mnt" 2>/dev/null; then
 	start server "$LOAD" server 127.0.0.1 17094
 	wait_line server ready
-	start record "$TCPTAPE_RECORD" -e conn -d 20 -o "$tmp/mnt/t"
+	start record "$TCPTAPE_RECORD" --min-free 0 -e conn -d 20 -o "$tmp/mnt/t"
 	wait_recording "$tmp/mnt/t"
 	i=0
 	while kill -0 "$(cat "$tmp/record.pid")" 2>/dev/null && [ $i -lt 60 ]; do
@@ -108,7 +108,7 @@ if mount -t tmpfs -o size=128k tmpfs "$tmp/mnt" 2>/dev/null; then
 		20 "$(grep -c '^connect' "$tmp/client")"
 	rm "$tmp/mnt/t"
 	dd if=/dev/zero of="$tmp/mnt/fill" bs=1k count=100 2>/dev/null
-	run "$TCPTAPE_RECORD" -e conn -o "$tmp/mnt/t" -- sh -c \
+	run "$TCPTAPE_RECORD" --min-free 0 -e conn -o "$tmp/mnt/t" -- sh -c \
 		'for i in 1 2 3 4 5 6 7 8 9 10; do "$0" client -n 200 127.0.0.1 17094 >/dev/null; done; sleep 1; exit 130' "$LOAD"
 	is "full disk, the command ended with 130: ours" "$status" 125
 	umount "$tmp/mnt"

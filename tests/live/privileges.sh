@@ -10,7 +10,7 @@ need_recorder
 need setpriv ip
 
 # numbers of linux/capability.h
-DAC_READ_SEARCH=2 KILL=5 SYS_PTRACE=19 SYS_ADMIN=21 BPF=39
+CHOWN=0 DAC_OVERRIDE=1 DAC_READ_SEARCH=2 FOWNER=3 KILL=5 SYS_PTRACE=19 SYS_ADMIN=21 BPF=39
 bits() { # NUMBER...: as in /proc/PID/status
 	sum=0
 	for n in "$@"; do sum=$((sum | 1 << n)); done
@@ -100,8 +100,28 @@ start_confined -e conn
 holds "without samples" 1234 $DAC_READ_SEARCH $SYS_PTRACE $bpf
 stop "$recorder"
 
+# files that begin while it records, in a folder of root's, and in his own
+second_file() { [ -s "$1-000002.tcptape" ]; }
+rotate() { # WHAT FOLDER OWNER CAPABILITY...
+	what=$1 folder=$2 owner=$3
+	shift 3
+	start record "$TCPTAPE_RECORD" -e conn -o "$folder/t.tcptape" --rotate 1s
+	recorder=$pid
+	wait_for 60 second_file "$folder/t" || :
+	# shellcheck disable=SC2086
+	holds "$what" "${SUDO_UID:-65534}" $DAC_READ_SEARCH $SYS_PTRACE $SYS_ADMIN "$@" $bpf
+	stop "$recorder"
+	is "$what: owner and mode of the second file" "$(stat -c %u:%a "$folder/t-000002.tcptape")" "$owner:600"
+	rm "$folder"/t-*
+}
+mkdir "$tmp/his"
+chown 1234:1234 "$tmp/his"
+rotate "files in his folder" "$tmp/his" 1234
+rotate "his files in a folder of root" "$tmp" 1234 $DAC_OVERRIDE
+
 # ---- root itself; COMMAND is as it would be without us ----
 unset SUDO_UID SUDO_GID
+rotate "files of root" "$tmp" 0 $DAC_OVERRIDE $CHOWN $FOWNER
 grep -E '^(Uid|Cap|NoNewPrivs|Seccomp):' /proc/self/status >"$tmp/own"
 rm -f "$tmp/t"
 record "$tmp/t" -- sh -c "grep -E '^(Uid|Cap|NoNewPrivs|Seccomp):' /proc/self/status; sleep 600"
@@ -177,7 +197,9 @@ if command -v strace >/dev/null; then
 	strace -o "$tmp/strace" "$TCPTAPE_RECORD" -e all --stacks --force -o "$tmp/t" -- \
 		sh -c "$LOAD client -n 50 127.0.0.1 17072; ip netns exec $B $LOAD client 127.0.0.1 17073
 			sleep 2" >"$tmp/out" 2>"$tmp/err"
+	strace -o "$tmp/strace2" "$TCPTAPE_RECORD" -e conn -d 4 --rotate 1s --keep 2 -o "$tmp/s.tcptape" >"$tmp/out" 2>"$tmp/err"
 	sed '1,/seccomp(SECCOMP_SET_MODE_FILTER/d' "$tmp/strace" >"$tmp/calls"
+	sed '1,/seccomp(SECCOMP_SET_MODE_FILTER/d' "$tmp/strace2" >>"$tmp/calls"
 	between "system calls under the filter" "$(count <"$tmp/calls")" 100 1000000
 	is "refused" "$(grep -E ' = -1 (EPERM|ENOSYS)' "$tmp/calls" | sort -u)" ''
 	contains "to its end" "$tmp/calls" 'exited with 0'

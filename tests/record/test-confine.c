@@ -65,6 +65,10 @@ START_TEST(test_confine__refuses)
 		{"to read and write", SYS_openat, {AT_FDCWD, STR("/dev/null"), O_RDWR}, 0},
 		{"a new file", SYS_openat, {AT_FDCWD, STR("/dev/null"), O_CREAT, 0600}, 0},
 		{"to cut a file", SYS_openat, {AT_FDCWD, STR("/dev/null"), O_TRUNC}, 0},
+		{"an old file, with --rotate",
+		 SYS_openat,
+		 {AT_FDCWD, STR("/dev/null"), O_WRONLY},
+		 REC_DOES_FILES},
 		{"a file without a name", SYS_openat, {AT_FDCWD, STR("/tmp"), O_TMPFILE | 1}, 0},
 		{"to remove a file", SYS_unlinkat, {AT_FDCWD, STR("/nonexistent"), 0}, 0},
 		{"any file by its number", SYS_open_by_handle_at, {-1, 0, O_RDONLY}, 0},
@@ -102,6 +106,11 @@ START_TEST(test_confine__lets_pass)
 		int want; /* errno that the kernel itself gives */
 	} rows[] = {
 		{{"to read a file", SYS_openat, {AT_FDCWD, STR("/dev/null"), O_RDONLY}, 0}, 0},
+		{{"a new file",
+		  SYS_openat,
+		  {AT_FDCWD, STR("/dev/null"), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600},
+		  REC_DOES_FILES},
+		 EEXIST},
 		{{"to read a folder", SYS_openat, {AT_FDCWD, STR("/"), O_DIRECTORY}, 0}, 0},
 		{{"a cgroup's name", SYS_open_by_handle_at, {-1, 0, O_PATH | O_CLOEXEC}, 0},
 		 EFAULT},

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The story of one connection, for tcptape timeline: its rows and sums (timeline_rows.c) and its
+ * picture (timeline_draw.c). Which events it is made of, the command knows.
+ */
+#ifndef ANA_TIMELINE_H
+#define ANA_TIMELINE_H
+
+#include "chart.h"
+#include "cmd.h"
+#include "record.h"
+
+struct timeline_opts {
+	bool verbose, packets, no_events;
+	const char *chart; /* "utf8", "ascii", "none"; NULL: as the locale has it */
+};
+
+struct range {
+	uint32_t min, max;
+	bool any;
+};
+
+struct acks { /* a sum of ACKs; n 0: none */
+	uint64_t n, from_ns;
+	struct range rtt, srtt, cwnd, in_flight;
+};
+
+struct calls { /* a sum of calls; by direction: sent, received */
+	uint64_t n[2], bytes[2], n_failed, from_ns;
+	struct task task;
+};
+
+struct timeline {
+	const struct timeline_opts *opts;
+	struct cmd_run *run;
+	struct record_set set;
+	uint32_t *next; /* row of each record that comes next in the chunk */
+	uint64_t cookie;
+	struct flow flow;
+	bool has_flow;
+	uint64_t first_ns, last_ns, row_ns; /* of its events; of the last row */
+	struct acks acks;
+	struct calls calls;
+	size_t n_losses; /* told */
+	struct chart rtt, cwnd, in_flight, retransmits, drops, resets;
+};
+
+struct timeline_event {
+	const struct record *r;
+	uint32_t k;
+	uint64_t ts_ns;
+	const struct sock *sock;
+	const struct task *task;
+	bool snapshot;
+};
+
+void timeline_begin(struct timeline *t); /* the table */
+void timeline_take(struct timeline *t, const struct timeline_event *e);
+/* Losses that were met since: events of this connection may be among them. */
+void timeline_take_losses(struct timeline *t);
+/* The trace ends: what is not told yet. */
+void timeline_end(struct timeline *t);
+
+void timeline_draw(struct timeline *t);
+
+#endif
