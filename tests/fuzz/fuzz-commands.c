@@ -49,9 +49,11 @@ static const char *const lines[][2] = {
 	{"cut -o -", "cut --force -f port\t8080 -e conn,rx,tx -o /dev/null"},
 	{"verify", "verify"},
 	{"repair -o -", "repair --force -o /dev/null"},
-	{"cut --force -o /dev/null", "cut --force -o - -e conn,rtt -f port\t8080"},
 	{"pack --force -o /dev/null", "pack -o -"},
-	{"merge --force -o /dev/null", "merge --force -o - /dev/stdin"},
+#ifdef TCPTAPE_CRYPTO
+	{"anonymize --force -o /dev/null", "anonymize --check"},
+#endif
+	{"merge --force -o /dev/null", "merge --force -o - /proc/self/fd/0"},
 };
 
 static const struct cmd *find(const char *name)
@@ -101,6 +103,8 @@ static void run_line(const char *line, unsigned how)
 		words[n++] = from;
 		words[n++] = to;
 	}
+	if (!strcmp(words[1], "merge") && how & PIPE)
+		return forget_options(cmd);	  /* it refuses them */
 	words[n++] = cmd->at_once ? again : file; /* one of several files, which are no pipes */
 	words[n] = NULL;
 	if (tcptape_main(n, words) == STATUS_USAGE)
