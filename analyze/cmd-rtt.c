@@ -63,25 +63,29 @@ static const struct bind_field rtt_fields[R_N] = {
 struct group {
 	struct by_group by;
 	struct hist hist;
+	uint64_t n_recorded; /* hist.n, if connections were left out, is an estimate */
+	struct estimate n;   /* what that is worth */
 };
 
 struct rtt {
 	struct by_who who; /* first: by_bind() */
 	struct cmd_run *run;
 	struct by_groups groups; /* in the order they were met */
-	struct hist *all;	 /* of the one group, where there is no key */
+	struct group *all;	 /* the one group, where there is no key */
+	const struct weight_group *weights;
+	struct estimates estimates;
 	struct names sources;
 	uint64_t next_ns, end_ns; /* of the interval; of -d */
 	uint64_t n_events, n_values, n_probe;
 	uint64_t probe;		/* the value of source that means: no sample visible */
 	bool has_probe, failed; /* failed: no memory */
-	struct out_col cols[BY_N_COLS + 16];
+	struct out_col cols[BY_N_COLS + 18];
 };
 
 /* ---- groups ---- */
 
 /* NULL: no memory, or above the bound. */
-static struct hist *find_hist(struct rtt *r, const struct sock *sock)
+static struct group *find_group(struct rtt *r, const struct sock *sock)
 {
 	struct task room;
 	struct by_event e = {.sock = sock};
@@ -92,7 +96,7 @@ static struct hist *find_hist(struct rtt *r, const struct sock *sock)
 	g = by_groups_get(&r->groups, &r->who, &e);
 	if (g && !g->hist.unit)
 		hist_init(&g->hist, opts.ms ? 1000 : 1, opts.percentiles);
-	return g ? &g->hist : NULL;
+	return g;
 }
 
 static struct group *group_at(const struct rtt *r, size_t i)
@@ -106,16 +110,19 @@ static void fini(struct rtt *r)
 		hist_fini(&group_at(r, i)->hist);
 	by_groups_fini(&r->groups);
 	by_who_fini(&r->who);
+	estimates_fini(&r->estimates);
 	names_fini(&r->sources);
 }
 
 /* ---- printing ---- */
 
 static const struct out_col time_columns[] = {CELLS_TIME_COLS};
+enum { P_ERROR = 1 };
 static const struct out_col percentile_columns[] = {
-	{"N", "n", -10, false},	   {"MIN", "min", -9, false},	{"P50", "p50", -9, false},
-	{"P90", "p90", -9, false}, {"P99", "p99", -9, false},	{"P99.9", "p99_9", -9, false},
-	{"MAX", "max", -9, false}, {"MEAN", "mean", -9, false}, {"UNIT", "unit", 0, false},
+	{"N", "n", -10, false},	       {"N+-", "n_error", -9, true},   {"MIN", "min", -9, false},
+	{"P50", "p50", -9, false},     {"P90", "p90", -9, false},      {"P99", "p99", -9, false},
+	{"P99.9", "p99_9", -9, false}, {"MAX", "max", -9, false},      {"MEAN", "mean", -9, false},
+	{"UNIT", "unit", 0, false},    {NULL, "n_recorded", 0, false},
 };
 static const struct out_col bucket_columns[] = {
 	{NULL, "unit", 0, false},
@@ -152,8 +159,10 @@ static void print_percentiles(struct rtt *r, const struct group *g, uint64_t at_
 
 	cells_group(r, g, at_ns);
 	out_u64(o, g->hist.n);
+	out_fixed(o, estimate_error(&g->n), 0);
 	cells_percentiles(o, &g->hist, opts.ms ? 1000 : 1, opts.ms ? 3 : 0, opts.ms ? 3 : 1);
 	out_str(o, unit_name());
+	out_u64(o, g->n_recorded);
 	out_end_row(o);
 }
 
@@ -182,6 +191,8 @@ static void print_json(struct rtt *r, const struct group *g, uint64_t at_ns)
 	json_str(j, "value", opts.raw ? "rtt" : "srtt", opts.raw ? 3 : 4);
 	json_str(j, "unit", unit_name(), strlen(unit_name()));
 	json_u64(j, "n", g->hist.n);
+	json_fixed(j, "n_error", estimate_error(&g->n), 1);
+	json_u64(j, "n_recorded", g->n_recorded);
 	json_fixed(j, "mean", hist_mean(&g->hist) / g->hist.unit, 3);
 	json_fixed(j, "min", (double)g->hist.min / g->hist.unit, 3);
 	json_fixed(j, "max", (double)g->hist.max / g->hist.unit, 3);
@@ -210,6 +221,8 @@ static bool begin_anew(struct by_group *by)
 {
 	struct group *g = (struct group *)by;
 
+	g->n_recorded = 0;
+	g->n = (struct estimate){0};
 	if (opts.key == BY_ALL)
 		hist_clear(&g->hist);
 	else
@@ -244,6 +257,7 @@ static void print_groups(struct rtt *r, uint64_t at_ns)
 		r->failed |= g->hist.failed;
 	}
 	by_groups_keep(&r->groups, begin_anew);
+	estimates_fini(&r->estimates);
 }
 
 static void begin_table(struct rtt *r)
@@ -264,6 +278,8 @@ static void begin_table(struct rtt *r)
 	r->cols[1].hidden = !opts.interval.given;
 	by_cols(opts.key, r->cols + N_COLS(time_columns));
 	memcpy(r->cols + n, cols, n_cols * sizeof(*cols));
+	if (opts.percentiles)
+		r->cols[n + P_ERROR].hidden = !input_is_sampled(r->run->in, "rtt");
 	out_table(o, r->cols, n + n_cols);
 }
 
@@ -345,7 +361,8 @@ static int on_row(void *ctx, const struct bind_row *row)
 	struct rtt *r = ctx;
 	int64_t rtt = (int64_t)bind_get(row, R_RTT, (uint64_t)-1);
 	uint64_t srtt = bind_get(row, R_SRTT, 0);
-	struct hist *h;
+	uint64_t weight = 1;
+	struct group *g;
 
 	if (row->ts_ns > r->end_ns || !is_wanted(row))
 		return 0;
@@ -359,9 +376,15 @@ static int on_row(void *ctx, const struct bind_row *row)
 		print_each(r, row, rtt, srtt);
 		return 0;
 	}
-	h = r->all ? r->all : find_hist(r, row->sock);
-	if (h)
-		hist_add(h, opts.raw ? (uint64_t)rtt : srtt);
+	g = r->all ? r->all : find_group(r, row->sock);
+	if (!g)
+		return 0;
+	if (opts.key != BY_CONN) /* which stands for itself alone */
+		weight = weight_at(r->weights, row->ts_ns);
+	hist_add_n(&g->hist, opts.raw ? (uint64_t)rtt : srtt, weight);
+	g->n_recorded++;
+	estimate_add(&r->estimates, &g->n,
+		     row->sock && row->sock->has_flow ? &row->sock->flow : NULL, 1, weight);
 	return 0;
 }
 
@@ -371,7 +394,7 @@ static int on_columns(void *ctx, const struct bind *b)
 	struct rtt *r = ctx;
 	unsigned field = opts.raw ? R_RTT : R_SRTT;
 	const struct tape_column *col = &b->cols[field];
-	struct hist *h = r->all;
+	struct hist *h = &r->all->hist;
 	uint64_t before = h->n;
 
 	r->n_events += b->n_rows;
@@ -394,6 +417,7 @@ static int on_columns(void *ctx, const struct bind *b)
 		}
 	}
 	r->n_values += h->n - before;
+	r->all->n_recorded += h->n - before;
 	return 0;
 }
 
@@ -432,10 +456,11 @@ static int begin(struct rtt *r)
 	    (opts.raw && input_needs_field(r->run->in, "rtt", "rtt_us", r->run->fail)))
 		return -1;
 	if (opts.key == BY_ALL) {
-		r->all = find_hist(r, NULL);
+		r->all = find_group(r, NULL);
 		if (!r->all)
 			return fail_nomem(r->run->fail);
 	}
+	r->weights = input_weights(r->run->in, "rtt");
 	if (names_init(&r->sources, s, "rtt_source"))
 		return fail_nomem(r->run->fail);
 	for (size_t i = 0; i < r->sources.n; i++)
@@ -452,6 +477,24 @@ static int begin(struct rtt *r)
 	return 0;
 }
 
+/* How good the numbers of a picture are; tables have it in their columns. */
+static void note_estimate(struct rtt *r)
+{
+	const struct group *g = r->all;
+
+	if (!g || !g->n.n_conns || opts.interval.given)
+		return;
+	out_note(r->run->out,
+		 "%" PRIu64 " values, +-%.0f (one standard error), are estimated from %" PRIu64
+		 " that were recorded, of %" PRIu64 " connections",
+		 g->hist.n, estimate_error(&g->n), g->n_recorded, g->n.n_conns);
+	if (r->estimates.n_over)
+		out_note(r->run->out,
+			 "the error is too small: %" PRIu64
+			 " values are of connections beyond the first %u",
+			 r->estimates.n_over, ESTIMATE_MAX_CONNS);
+}
+
 static int finish(struct rtt *r)
 {
 	uint64_t last = input_last(r->run->in);
@@ -465,8 +508,9 @@ static int finish(struct rtt *r)
 			r->run->path);
 	for (size_t i = 0; i < r->groups.n; i++)
 		r->failed |= group_at(r, i)->hist.failed;
-	if (r->failed || r->groups.failed || by_who_failed(&r->who))
+	if (r->failed || r->groups.failed || r->estimates.failed || by_who_failed(&r->who))
 		return fail_nomem(r->run->fail);
+	note_estimate(r);
 	if (has_values(r))
 		print_groups(r, opts.interval.given && r->next_ns < last ? r->next_ns : last);
 	if (r->groups.n_left_out)

@@ -88,8 +88,10 @@ struct delay_dist_opts {
 	enum seg_dir dir;
 	uint32_t recorded; /* layers as bits */
 	enum by_key by;
-	const struct by_who *who; /* stays the caller's */
-	bool picture;		  /* a histogram instead of percentiles */
+	const struct by_who *who;	    /* stays the caller's */
+	bool picture;			    /* a histogram instead of percentiles */
+	const struct weight_group *weights; /* what a segment stands for; stays the caller's */
+	bool sampled;			    /* that is more than itself, as far as is known yet */
 };
 
 /* NULL: no memory. */
