@@ -7,7 +7,8 @@
  *
  * COUNT segments of LEN bytes payload, FLAGS as a number (2 SYN, 16 ACK); -b: with a wrong
  * checksum; DOFF: header length in words, 5 unless told, less is a bad header; -T: with a
- * timestamp option; -i: each from the port after that of the one before. The kernel adds the IP header. IPv4 and IPv6. Prints "sent COUNT".
+ * timestamp option; -i: each from the port after that of the one before. The kernel adds the IP
+ * header. IPv4 and IPv6. Prints "sent COUNT".
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
