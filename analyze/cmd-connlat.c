@@ -129,7 +129,7 @@ static void add(struct connlat *l, const struct attempt *a)
 	struct sock sock = {.cookie = a->cookie};
 	struct by_event e = {.sock = &sock};
 	struct task room;
-	struct hist *h;
+	struct dist_group *g;
 
 	if (a->outcome != OUTCOME_OK || !a->start_ns) {
 		l->n_not_ok++;
@@ -142,9 +142,9 @@ static void add(struct connlat *l, const struct attempt *a)
 	sock.netns = a->conn ? a->conn->netns : 0;
 	e.task = conn_task(a->conn, &room);
 	dist_pass(&l->dist, a->end_ns);
-	h = dist_hist(&l->dist, &e);
-	if (h)
-		hist_add(h, a->end_ns - a->start_ns);
+	g = dist_group(&l->dist, &e);
+	if (g)
+		dist_add(&l->dist, g, a->flow, a->end_ns, a->end_ns - a->start_ns);
 }
 
 static void print(struct connlat *l, const struct attempt *a)

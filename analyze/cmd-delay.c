@@ -150,6 +150,8 @@ static int begin(struct delay *d, struct cmd_run *run)
 		return -1;
 	if (opts.percentiles || opts.hist) {
 		dist.recorded = d->read.timed[d->dir];
+		dist.weights = input_weights(run->in, opts.in ? "rx" : "tx");
+		dist.sampled = input_is_sampled(run->in, opts.in ? "rx" : "tx");
 		if (by_parse(opts.by, KEYS, &dist.by, run->fail))
 			return -1;
 		d->dist = delay_dist_new(&dist, run->out);

@@ -39,6 +39,7 @@ static void add_chunk(struct info *i, struct tape_chunk *chunk)
 		i->sums[k].stored += stored;
 		i->has_stored |= stored != 0;
 	}
+	i->n_rates += weights_are_in(s, chunk);
 	*(snapshot ? &i->n_snapshot : &i->n_events) += head->n_events;
 	*(snapshot ? &i->n_snapshots : &i->n_chunks) += 1;
 	i->bytes += tape_chunk_stored_len(chunk);
@@ -59,9 +60,17 @@ static int read_all(struct info *i)
 	int rc;
 
 	while ((rc = input_is_pipe(i->run->in) ? tape_reader_next(r, &chunk, &err)
-					       : tape_reader_next_header(r, &chunk, &err)) == 1)
+					       : tape_reader_next_header(r, &chunk, &err)) == 1) {
 		add_chunk(i, chunk);
+		if (input_is_pipe(i->run->in) && input_learn_rates(i->run->in, chunk, i->run->fail))
+			return -1;
+	}
 	tape_reader_end(r, &i->end);
+	if (!rc && !input_is_pipe(i->run->in) && i->n_rates) {
+		rc = tape_reader_rewind(r, &err);
+		if (!rc)
+			return input_read_rates(i->run->in, i->run->fail);
+	}
 	return rc ? fail_tape(i->run->fail, i->run->path, &err) : 0;
 }
 

@@ -62,7 +62,7 @@ struct rtt {
 	struct by_who who; /* first: by_bind() */
 	struct cmd_run *run;
 	struct dist dist;
-	struct hist *all; /* of the one group, where there is no key */
+	struct dist_group *all; /* the one group, where there is no key */
 	struct names sources;
 	uint64_t end_ns; /* of -d */
 	uint64_t n_events, n_values, n_probe;
@@ -89,14 +89,14 @@ static int on_chunk(void *ctx, uint64_t floor_ns)
 	return 0;
 }
 
-static struct hist *find_hist(struct rtt *r, const struct sock *sock)
+static struct dist_group *find_group(struct rtt *r, const struct sock *sock)
 {
 	struct task room;
 	struct by_event e = {.sock = sock};
 
 	if (by_needs_conns(opts.key))
 		e.task = conn_task(conn_find(&r->who.conns, sock), &room);
-	return dist_hist(&r->dist, &e);
+	return dist_group(&r->dist, &e);
 }
 
 static bool is_wanted(const struct bind_row *row)
@@ -144,7 +144,7 @@ static int on_row(void *ctx, const struct bind_row *row)
 	struct rtt *r = ctx;
 	int64_t rtt = (int64_t)bind_get(row, R_RTT, (uint64_t)-1);
 	uint64_t srtt = bind_get(row, R_SRTT, 0);
-	struct hist *h;
+	struct dist_group *g;
 
 	if (row->ts_ns > r->end_ns || !is_wanted(row))
 		return 0;
@@ -158,9 +158,10 @@ static int on_row(void *ctx, const struct bind_row *row)
 		print_each(r, row, rtt, srtt);
 		return 0;
 	}
-	h = r->all ? r->all : find_hist(r, row->sock);
-	if (h)
-		hist_add(h, opts.raw ? (uint64_t)rtt : srtt);
+	g = r->all ? r->all : find_group(r, row->sock);
+	if (g)
+		dist_add(&r->dist, g, row->sock && row->sock->has_flow ? &row->sock->flow : NULL,
+			 row->ts_ns, opts.raw ? (uint64_t)rtt : srtt);
 	return 0;
 }
 
@@ -170,7 +171,7 @@ static int on_columns(void *ctx, const struct bind *b)
 	struct rtt *r = ctx;
 	unsigned field = opts.raw ? R_RTT : R_SRTT;
 	const struct tape_column *col = &b->cols[field];
-	struct hist *h = r->all;
+	struct hist *h = &r->all->hist;
 	uint64_t before = h->n;
 
 	r->n_events += b->n_rows;
@@ -193,6 +194,7 @@ static int on_columns(void *ctx, const struct bind *b)
 		}
 	}
 	r->n_values += h->n - before;
+	r->all->n_recorded += h->n - before;
 	return 0;
 }
 
@@ -232,7 +234,8 @@ static void begin_output(struct rtt *r)
 				 .percentiles = opts.percentiles,
 				 .mean = opts.mean,
 				 .time_of_day = opts.timestamp,
-				 .interval = opts.interval};
+				 .interval = opts.interval,
+				 .group = "rtt"};
 
 	if (opts.each)
 		out_table(r->run->out, each_columns, N_EACH_COLUMNS);
@@ -249,7 +252,7 @@ static int begin(struct rtt *r)
 		return -1;
 	begin_output(r);
 	if (opts.key == BY_ALL && !opts.each) {
-		r->all = find_hist(r, NULL);
+		r->all = find_group(r, NULL);
 		if (!r->all)
 			return fail_nomem(r->run->fail);
 	}

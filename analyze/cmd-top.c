@@ -46,9 +46,10 @@ static const struct opt_row rows[] = {
 };
 
 enum { COL_TIME, COL_TIME_S, COL_BY, COL_SUMS = COL_BY + BY_N_COLS };
-enum { SUM_VERBOSE = 4, N_SUMS = 8 };
+enum { SUM_RX_ERROR = 2, SUM_TX_ERROR, SUM_VERBOSE = 6, N_SUMS = 10 };
 static const struct out_col sum_cols[N_SUMS] = {
 	{"RX_KB", "rx_bytes", -9, false},     {"TX_KB", "tx_bytes", -9, false},
+	{"RX+-", "rx_bytes_error", -8, true}, {"TX+-", "tx_bytes_error", -8, true},
 	{"RX_WAIT", "rx_wait_ms", -9, false}, {"TX_WAIT", "tx_wait_ms", -9, false},
 	{"RX_CALLS", "rx_calls", -8, true},   {"TX_CALLS", "tx_calls", -8, true},
 	{"AGAIN", "again", -6, true},	      {"ERRORS", "errors", -6, true},
@@ -58,6 +59,7 @@ static const struct out_col sum_cols[N_SUMS] = {
 struct sums {
 	uint64_t bytes[2], calls[2], wait_ns[2]; /* by direction: TX, RX */
 	uint64_t again, errors;
+	struct estimate worth[2]; /* of bytes, if they stand for those of more connections */
 };
 enum { TX = STREAM_TX, RX = STREAM_RX };
 
@@ -69,7 +71,7 @@ struct item { /* a row of output */
 
 struct thread {		   /* that was seen in a call */
 	struct item *item; /* it sleeps; NULL: not */
-	uint64_t since_ns;
+	uint64_t since_ns, weight;
 	unsigned direction;
 };
 
@@ -80,6 +82,10 @@ struct top {
 	struct by_groups items;
 	struct map threads; /* by tid */
 	struct streams streams;
+	const struct weight_group *weights;
+	struct estimates estimates, estimates_all; /* of rows of the interval; of all */
+	struct sums all;  /* bytes, and what that is worth, if connections were left out */
+	bool is_weighted; /* rows are of several connections, and stand for those left out too */
 	struct interval interval;
 	bool has_wait, failed;
 	uint64_t n_cut;
@@ -119,6 +125,8 @@ static void fini(struct top *t)
 		free(t->threads.slots[i].value);
 	map_fini(&t->threads);
 	streams_fini(&t->streams);
+	estimates_fini(&t->estimates);
+	estimates_fini(&t->estimates_all);
 	by_who_fini(&t->who);
 }
 
@@ -182,6 +190,8 @@ static void print(struct top *t, const struct item *i)
 	by_cells(o, &t->who, t->items.key, &i->group);
 	cell_kb(o, s->bytes[RX]);
 	cell_kb(o, s->bytes[TX]);
+	cell_kb(o, (uint64_t)estimate_error(&s->worth[RX]));
+	cell_kb(o, (uint64_t)estimate_error(&s->worth[TX]));
 	cell_wait(t, s->wait_ns[RX]);
 	cell_wait(t, s->wait_ns[TX]);
 	out_u64(o, s->calls[RX]);
@@ -227,7 +237,7 @@ static void settle(struct top *t, uint64_t to_ns)
 
 		if (!th || !th->item || to_ns <= th->since_ns)
 			continue;
-		th->item->sums.wait_ns[th->direction] += to_ns - th->since_ns;
+		th->item->sums.wait_ns[th->direction] += th->weight * (to_ns - th->since_ns);
 		th->since_ns = to_ns;
 	}
 }
@@ -245,6 +255,7 @@ static void pass(struct top *t, uint64_t ts_ns)
 		settle(t, t->interval.next_ns);
 		print_all(t);
 		by_groups_keep(&t->items, is_slept_in);
+		estimates_fini(&t->estimates);
 		if (!t->n_waiting || t->n_idle >= MAX_IDLE) {
 			interval_skip(&t->interval, ts_ns);
 			continue;
@@ -301,6 +312,7 @@ static void fall_asleep(struct top *t, struct thread *th, const struct bind_row 
 	th->item->n_waiting++;
 	t->n_waiting++;
 	th->since_ns = since_ns;
+	th->weight = t->is_weighted ? weight_at(t->weights, row->ts_ns) : 1;
 	th->direction = bind_get(row, W_DIRECTION, 0) == RX;
 }
 
@@ -324,7 +336,7 @@ static int on_wait(void *ctx, const struct bind_row *row)
 	if (!begins && is_new)
 		fall_asleep(t, th, row, t->interval.from_ns);
 	if (!begins && th->item)
-		th->item->sums.wait_ns[th->direction] += row->ts_ns - th->since_ns;
+		th->item->sums.wait_ns[th->direction] += th->weight * (row->ts_ns - th->since_ns);
 	if (th->item)
 		wake(t, th);
 	if (begins)
@@ -347,6 +359,31 @@ static const struct bind_field recv_fields[IO_N] = {
 enum { FLAG_PEEK = 2, FLAG_ERRQUEUE = 0x2000 };
 enum { ERR_AGAIN = 11 };
 
+/* The bytes of all connections together are known this well. */
+static void add_to_all(struct top *t, const struct flow *f, unsigned direction, uint64_t bytes,
+		       uint64_t weight)
+{
+	t->all.bytes[direction] += weight * bytes;
+	estimate_add(&t->estimates_all, &t->all.worth[direction], f, bytes, weight);
+}
+
+static void add_call(struct top *t, struct item *i, const struct bind_row *row, unsigned direction,
+		     uint64_t bytes)
+{
+	const struct flow *f = row->sock && row->sock->has_flow ? &row->sock->flow : NULL;
+	uint64_t err = bind_get(row, IO_ERR, 0), weight = weight_at(t->weights, row->ts_ns);
+	struct sums *s = &i->sums;
+
+	add_to_all(t, f, direction, bytes, weight);
+	if (!t->is_weighted)
+		weight = 1;
+	s->bytes[direction] += weight * bytes;
+	s->calls[direction] += weight;
+	s->again += err == ERR_AGAIN ? weight : 0;
+	s->errors += err && err != ERR_AGAIN ? weight : 0;
+	estimate_add(&t->estimates, &s->worth[direction], f, bytes, weight);
+}
+
 static int take(struct top *t, const struct bind_row *row, unsigned direction)
 {
 	uint64_t bytes = bind_get(row, IO_BYTES, 0), err = bind_get(row, IO_ERR, 0);
@@ -364,10 +401,7 @@ static int take(struct top *t, const struct bind_row *row, unsigned direction)
 	i = is_wanted(row) ? find(t, row) : NULL;
 	if (!i)
 		return 0;
-	i->sums.bytes[direction] += bytes;
-	i->sums.calls[direction]++;
-	i->sums.again += err == ERR_AGAIN;
-	i->sums.errors += err && err != ERR_AGAIN;
+	add_call(t, i, row, direction, bytes);
 	return 0;
 }
 
@@ -417,6 +451,9 @@ static void begin_table(struct top *t)
 	t->cols[COL_TIME_S].hidden = !opts.interval.given || opts.interval.v >= 1;
 	by_cols(t->items.key, t->cols + COL_BY);
 	memcpy(t->cols + COL_SUMS, sum_cols, sizeof(sum_cols));
+	for (int i = SUM_RX_ERROR; i <= SUM_TX_ERROR; i++)
+		t->cols[COL_SUMS + i].hidden =
+			!t->is_weighted || !input_is_sampled(t->run->in, "io");
 	for (int i = SUM_VERBOSE; i < N_SUMS; i++)
 		t->cols[COL_SUMS + i].hidden = !opts.verbose;
 	out_table(t->run->out, t->cols, N_COLUMNS);
@@ -462,6 +499,19 @@ static void finish(struct top *t)
 			 "lost events, splice and zero-copy where the kernel has no hook, the "
 			 "kernel's own calls, TLS records' framing",
 			 t->streams.past_bytes[RX], t->streams.past_bytes[TX], t->streams.n_past);
+	if (t->all.worth[RX].n_conns || t->all.worth[TX].n_conns)
+		out_note(o,
+			 "all connections together: %" PRIu64
+			 " bytes received, +-%.0f, and %" PRIu64
+			 " sent, +-%.0f (one standard error), estimated from %" PRIu64
+			 " connections%s",
+			 t->all.bytes[RX], estimate_error(&t->all.worth[RX]), t->all.bytes[TX],
+			 estimate_error(&t->all.worth[TX]),
+			 t->all.worth[RX].n_conns > t->all.worth[TX].n_conns
+				 ? t->all.worth[RX].n_conns
+				 : t->all.worth[TX].n_conns,
+			 t->is_weighted ? ""
+					: "; each row is of one of them, and stands for itself");
 	if (t->n_cut)
 		out_note(o, "%" PRIu64 " rows are not shown (-r 0 shows all)", t->n_cut);
 	if (t->items.n_left_out)
@@ -491,9 +541,12 @@ static int run(struct cmd_run *run)
 	binds[3 + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
 	interval_begin(&t.interval, &opts.interval, input_from(run->in));
 	note_probes(&t);
+	t.weights = input_weights(run->in, "io");
+	t.is_weighted = t.items.key != BY_CALLER && t.items.key != BY_CONN;
 	begin_table(&t);
 	rc = input_run(run->in, &job, run->fail);
-	if (!rc && (t.failed || t.items.failed || by_who_failed(&t.who) || t.streams.failed))
+	if (!rc && (t.failed || t.items.failed || t.estimates.failed || t.estimates_all.failed ||
+		    by_who_failed(&t.who) || t.streams.failed))
 		rc = fail_nomem(run->fail);
 	if (!rc)
 		finish(&t);

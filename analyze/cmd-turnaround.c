@@ -124,15 +124,16 @@ static void on_exchange(void *ctx, const struct exchange *x, uint64_t ts_ns)
 {
 	struct turnaround *t = ctx;
 	struct by_event e = {.sock = &x->sock, .task = x->task.pid ? &x->task : NULL};
-	struct hist *h;
+	struct dist_group *g;
 
 	if (!is_wanted(x))
 		return;
 	if (t->is_dist) {
 		dist_pass(&t->dist, ts_ns);
-		h = dist_hist(&t->dist, &e);
-		if (h)
-			hist_add(h, exchange_turn_ns(x));
+		g = dist_group(&t->dist, &e);
+		if (g)
+			dist_add(&t->dist, g, x->sock.has_flow ? &x->sock.flow : NULL, ts_ns,
+				 exchange_turn_ns(x));
 	} else if (opts.slowest.given) {
 		slowest_add(&t->slowest, x);
 	} else {
@@ -338,6 +339,7 @@ static int begin(struct turnaround *t)
 
 	if (choose_source(t))
 		return -1;
+	dist.group = t->has_io ? "io" : "rx";
 	if (opts.interval.given)
 		turns.patience_ns = NS_PER_S;
 	turns_init(&t->turns, &turns);

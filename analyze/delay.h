@@ -75,6 +75,8 @@ struct delay_dist_opts {
 	bool picture;		  /* a histogram instead of percentiles */
 	struct input *in;
 	struct opt_fixed interval;
+	const struct weight_group *weights; /* what a segment stands for; stays the caller's */
+	bool sampled;			    /* that is more than itself, as far as is known yet */
 };
 
 /* NULL: no memory. */

@@ -13,19 +13,22 @@
 
 struct group {
 	struct by_group by;
-	struct hist hists[SEG_LAYERS + 1]; /* nanoseconds; the last one: of the whole */
+	struct hist hists[SEG_LAYERS + 1];     /* nanoseconds; the last one: of the whole */
+	struct estimate worth[SEG_LAYERS + 1]; /* of their n */
 	uint64_t n_unknown[SEG_LAYERS + 1];
-	uint64_t n;
+	uint64_t n; /* recorded */
 };
 
 static const struct out_col columns[] = {
 	{"LAYER", "layer", 18, false},	   {"N", "n", -9, false},
-	{"MIN(us)", "min_us", -10, false}, {"P50", "p50_us", -10, false},
-	{"P90", "p90_us", -10, false},	   {"P99", "p99_us", -10, false},
-	{"P99.9", "p99_9_us", -10, false}, {"MAX", "max_us", -10, false},
-	{"MEAN", "mean_us", -10, false},   {"UNKNOWN", "unknown", -9, false},
+	{"N+-", "n_error", -7, true},	   {"MIN(us)", "min_us", -10, false},
+	{"P50", "p50_us", -10, false},	   {"P90", "p90_us", -10, false},
+	{"P99", "p99_us", -10, false},	   {"P99.9", "p99_9_us", -10, false},
+	{"MAX", "max_us", -10, false},	   {"MEAN", "mean_us", -10, false},
+	{"UNKNOWN", "unknown", -9, false},
 };
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+enum { C_ERROR = 2 };
 
 static const struct out_col bucket_columns[] = {
 	{NULL, "layer", 0, false},
@@ -43,6 +46,7 @@ struct delay_dist {
 	struct out *out;
 	struct by_groups groups;
 	struct interval interval;
+	struct estimates estimates;
 	struct out_col cols[N_TIMES + BY_N_COLS + N_COLUMNS];
 	bool failed;
 };
@@ -61,6 +65,8 @@ static void begin_table(struct delay_dist *d)
 	by_cols(d->opts.by, d->cols + N_TIMES);
 	memcpy(d->cols + N_TIMES + BY_N_COLS, picture ? bucket_columns : columns,
 	       picture ? sizeof(bucket_columns) : sizeof(columns));
+	if (!picture)
+		d->cols[N_TIMES + BY_N_COLS + C_ERROR].hidden = !d->opts.sampled;
 	out_table(d->out, d->cols, N_TIMES + BY_N_COLS + (picture ? N_BUCKET_COLUMNS : N_COLUMNS));
 }
 
@@ -87,6 +93,7 @@ void delay_dist_free(struct delay_dist *d)
 		for (unsigned k = 0; k <= TOTAL; k++)
 			hist_fini(&((struct group *)d->groups.list[i])->hists[k]);
 	by_groups_fini(&d->groups);
+	estimates_fini(&d->estimates);
 	free(d);
 }
 
@@ -125,6 +132,16 @@ static bool is_missed(const struct segment *s, uint32_t recorded, unsigned layer
 	return recorded & SEG_BIT(layer);
 }
 
+/* One connection's row stands for itself alone. */
+static void add_value(struct delay_dist *d, struct group *g, const struct segment *s,
+		      unsigned layer, uint64_t ns)
+{
+	uint64_t weight = d->opts.by == BY_CONN ? 1 : weight_at(d->opts.weights, s->start_ns);
+
+	hist_add_n(&g->hists[layer], ns, weight);
+	estimate_add(&d->estimates, &g->worth[layer], &s->wire, 1, weight);
+}
+
 void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct conn *owner)
 {
 	struct group *g = group_of(d, s, owner);
@@ -132,12 +149,13 @@ void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct 
 	if (!g)
 		return;
 	g->n++;
-	hist_add(&g->hists[TOTAL], s->end_ns - s->start_ns);
+	add_value(d, g, s, TOTAL, s->end_ns - s->start_ns);
 	for (const struct delay_layer *l = delay_layers(s->dir); l->title; l++) {
 		if (delay_is_clean(s, d->opts.recorded, l->layer))
-			hist_add(&g->hists[l->layer], s->spent_ns[l->layer]);
+			add_value(d, g, s, l->layer, s->spent_ns[l->layer]);
 		else if (is_missed(s, d->opts.recorded, l->layer))
-			g->n_unknown[l->layer]++;
+			g->n_unknown[l->layer] +=
+				d->opts.by == BY_CONN ? 1 : weight_at(d->opts.weights, s->start_ns);
 	}
 }
 
@@ -159,6 +177,7 @@ static void print_percentiles(struct delay_dist *d, const struct group *g, unsig
 
 	cells_group(d, g, title);
 	out_u64(o, h->n);
+	out_fixed(o, estimate_error(&g->worth[layer]), 0);
 	cells_percentiles(o, h, 1000, 3, 3);
 	out_u64(o, g->n_unknown[layer]);
 	out_end_row(o);
@@ -233,6 +252,8 @@ static void print_groups(struct delay_dist *d)
 			d->failed |= g->hists[k].failed;
 	}
 	by_groups_keep(&d->groups, is_kept);
+	d->failed |= d->estimates.failed;
+	estimates_fini(&d->estimates);
 }
 
 void delay_dist_pass(struct delay_dist *d, uint64_t ts_ns)

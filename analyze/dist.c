@@ -9,17 +9,14 @@
 
 #define MAX_GROUPS 16384 /* with a histogram each: a hostile trace may have more */
 
-struct group {
-	struct by_group by;
-	struct hist hist;
-};
-
 static const struct out_col time_columns[] = {CELLS_TIME_COLS};
 static const struct out_col percentile_columns[] = {
-	{"N", "n", -10, false},	   {"MIN", "min", -9, false},	{"P50", "p50", -9, false},
-	{"P90", "p90", -9, false}, {"P99", "p99", -9, false},	{"P99.9", "p99_9", -9, false},
-	{"MAX", "max", -9, false}, {"MEAN", "mean", -9, false}, {"UNIT", "unit", 0, false},
+	{"N", "n", -10, false},	       {"N+-", "n_error", -9, true},   {"MIN", "min", -9, false},
+	{"P50", "p50", -9, false},     {"P90", "p90", -9, false},      {"P99", "p99", -9, false},
+	{"P99.9", "p99_9", -9, false}, {"MAX", "max", -9, false},      {"MEAN", "mean", -9, false},
+	{"UNIT", "unit", 0, false},    {NULL, "n_recorded", 0, false},
 };
+enum { P_ERROR = 1 };
 static const struct out_col bucket_columns[] = {
 	{NULL, "unit", 0, false},
 	{NULL, "low", 0, false},
@@ -37,18 +34,29 @@ static uint32_t unit_of(const struct dist *d)
 	return d->opts.per_us * (d->opts.ms ? 1000 : 1);
 }
 
-struct hist *dist_hist(struct dist *d, const struct by_event *e)
+struct dist_group *dist_group(struct dist *d, const struct by_event *e)
 {
-	struct group *g = by_groups_get(&d->groups, d->who, e);
+	struct dist_group *g = by_groups_get(&d->groups, d->who, e);
 
 	if (g && !g->hist.unit)
 		hist_init(&g->hist, unit_of(d), d->opts.percentiles);
-	return g ? &g->hist : NULL;
+	return g;
 }
 
-static struct group *group_at(const struct dist *d, size_t i)
+/* A connection that is a group of its own stands for itself alone. */
+void dist_add(struct dist *d, struct dist_group *g, const struct flow *flow, uint64_t ts_ns,
+	      uint64_t v)
 {
-	return (struct group *)d->groups.list[i];
+	uint64_t weight = d->opts.by == BY_CONN ? 1 : weight_at(d->weights, ts_ns);
+
+	hist_add_n(&g->hist, v, weight);
+	g->n_recorded++;
+	estimate_add(&d->estimates, &g->estimate, flow, 1, weight);
+}
+
+static struct dist_group *group_at(const struct dist *d, size_t i)
+{
+	return (struct dist_group *)d->groups.list[i];
 }
 
 static bool has_values(const struct dist *d)
@@ -64,6 +72,7 @@ void dist_fini(struct dist *d)
 	for (size_t i = 0; i < d->groups.n; i++)
 		hist_fini(&group_at(d, i)->hist);
 	by_groups_fini(&d->groups);
+	estimates_fini(&d->estimates);
 }
 
 /* ---- printing ---- */
@@ -73,7 +82,7 @@ static const char *unit_name(const struct dist *d)
 	return d->opts.ms ? "msecs" : "usecs";
 }
 
-static void cells_group(struct dist *d, const struct group *g, uint64_t at_ns)
+static void cells_group(struct dist *d, const struct dist_group *g, uint64_t at_ns)
 {
 	struct out *o = d->run->out;
 
@@ -82,19 +91,21 @@ static void cells_group(struct dist *d, const struct group *g, uint64_t at_ns)
 	by_cells(o, d->who, d->opts.by, &g->by);
 }
 
-static void print_percentiles(struct dist *d, const struct group *g, uint64_t at_ns)
+static void print_percentiles(struct dist *d, const struct dist_group *g, uint64_t at_ns)
 {
 	unsigned decimals = unit_of(d) == 1 ? 0 : 3;
 	struct out *o = d->run->out;
 
 	cells_group(d, g, at_ns);
 	out_u64(o, g->hist.n);
+	out_fixed(o, estimate_error(&g->estimate), 0);
 	cells_percentiles(o, &g->hist, unit_of(d), decimals, decimals ? decimals : 1);
 	out_str(o, unit_name(d));
+	out_u64(o, g->n_recorded);
 	out_end_row(o);
 }
 
-static void print_picture(struct dist *d, const struct group *g)
+static void print_picture(struct dist *d, const struct dist_group *g)
 {
 	struct text *t = out_line(d->run->out);
 
@@ -110,7 +121,7 @@ static void print_picture(struct dist *d, const struct group *g)
 	out_end_line(d->run->out);
 }
 
-static void print_json(struct dist *d, const struct group *g, uint64_t at_ns)
+static void print_json(struct dist *d, const struct dist_group *g, uint64_t at_ns)
 {
 	struct json *j = out_object(d->run->out);
 
@@ -119,6 +130,8 @@ static void print_json(struct dist *d, const struct group *g, uint64_t at_ns)
 	json_str(j, "value", d->opts.value, strlen(d->opts.value));
 	json_str(j, "unit", unit_name(d), strlen(unit_name(d)));
 	json_u64(j, "n", g->hist.n);
+	json_fixed(j, "n_error", estimate_error(&g->estimate), 1);
+	json_u64(j, "n_recorded", g->n_recorded);
 	json_fixed(j, "mean", hist_mean(&g->hist) / g->hist.unit, 3);
 	json_fixed(j, "min", (double)g->hist.min / g->hist.unit, 3);
 	json_fixed(j, "max", (double)g->hist.max / g->hist.unit, 3);
@@ -126,7 +139,7 @@ static void print_json(struct dist *d, const struct group *g, uint64_t at_ns)
 	out_end_object(d->run->out);
 }
 
-static void print_buckets(struct dist *d, const struct group *g, uint64_t at_ns)
+static void print_buckets(struct dist *d, const struct dist_group *g, uint64_t at_ns)
 {
 	struct out *o = d->run->out;
 
@@ -142,7 +155,7 @@ static void print_buckets(struct dist *d, const struct group *g, uint64_t at_ns)
 	}
 }
 
-static void print_group(struct dist *d, const struct group *g, uint64_t at_ns)
+static void print_group(struct dist *d, const struct dist_group *g, uint64_t at_ns)
 {
 	if (d->opts.percentiles)
 		print_percentiles(d, g, at_ns);
@@ -158,9 +171,11 @@ static void print_group(struct dist *d, const struct group *g, uint64_t at_ns)
 static bool is_of_all(struct by_group *by)
 {
 	static const struct by_id all;
-	struct group *g = (struct group *)by;
+	struct dist_group *g = (struct dist_group *)by;
 	bool keep = !memcmp(&by->id, &all, sizeof(all));
 
+	g->n_recorded = 0;
+	g->estimate = (struct estimate){0};
 	if (keep)
 		hist_clear(&g->hist);
 	else
@@ -180,13 +195,15 @@ static void print_groups(struct dist *d, uint64_t at_ns)
 		text_fmt(out_line(o), "%s\n", time);
 	}
 	for (size_t i = 0; i < d->groups.n; i++) {
-		struct group *g = group_at(d, i);
+		struct dist_group *g = group_at(d, i);
 
 		if (g->hist.n)
 			print_group(d, g, at_ns);
 		d->failed |= g->hist.failed;
 	}
 	by_groups_keep(&d->groups, is_of_all);
+	d->failed |= d->estimates.failed;
+	estimates_fini(&d->estimates);
 }
 
 /* ---- the whole ---- */
@@ -202,7 +219,8 @@ void dist_begin(struct dist *d, struct cmd_run *run, const struct by_who *who,
 		.opts = *opts,
 		.run = run,
 		.who = who,
-		.groups = {.key = opts->by, .size = sizeof(struct group), .max = MAX_GROUPS},
+		.groups = {.key = opts->by, .size = sizeof(struct dist_group), .max = MAX_GROUPS},
+		.weights = opts->group ? input_weights(run->in, opts->group) : NULL,
 	};
 	interval_begin(&d->interval, &opts->interval, input_from(run->in));
 	if (!opts->percentiles && !out_is_csv(run->out))
@@ -212,6 +230,9 @@ void dist_begin(struct dist *d, struct cmd_run *run, const struct by_who *who,
 	d->cols[1].hidden = !opts->interval.given;
 	by_cols(opts->by, d->cols + N_COLS(time_columns));
 	memcpy(d->cols + n, cols, n_cols * sizeof(*cols));
+	if (opts->percentiles)
+		d->cols[n + P_ERROR].hidden =
+			!opts->group || !input_is_sampled(run->in, opts->group);
 	out_table(run->out, d->cols, n + n_cols);
 }
 
@@ -224,14 +245,33 @@ void dist_pass(struct dist *d, uint64_t ts_ns)
 	interval_skip(&d->interval, ts_ns);
 }
 
+/* How good the numbers of a picture are; tables have it in their columns. */
+static void note_estimate(struct dist *d)
+{
+	const struct dist_group *g = d->groups.n ? group_at(d, 0) : NULL;
+
+	if (!g || d->opts.by != BY_ALL || !g->estimate.n_conns || d->opts.interval.given)
+		return;
+	out_note(d->run->out,
+		 "%" PRIu64 " values, +-%.0f (one standard error), are estimated from %" PRIu64
+		 " that were recorded, of %" PRIu64 " connections",
+		 g->hist.n, estimate_error(&g->estimate), g->n_recorded, g->estimate.n_conns);
+	if (d->estimates.n_over)
+		out_note(d->run->out,
+			 "the error is too small: %" PRIu64
+			 " values are of connections beyond the first %u",
+			 d->estimates.n_over, ESTIMATE_MAX_CONNS);
+}
+
 int dist_finish(struct dist *d, struct fail *fail)
 {
 	uint64_t last = input_last(d->run->in);
 
 	for (size_t i = 0; i < d->groups.n; i++)
 		d->failed |= group_at(d, i)->hist.failed;
-	if (d->failed || d->groups.failed)
+	if (d->failed || d->groups.failed || d->estimates.failed)
 		return fail_nomem(fail);
+	note_estimate(d);
 	if (has_values(d))
 		print_groups(d, d->interval.next_ns < last ? d->interval.next_ns : last);
 	if (d->groups.n_left_out)

@@ -11,6 +11,7 @@
 #include "cmd.h"
 #include "hist.h"
 #include "interval.h"
+#include "weights.h"
 
 struct dist_opts {
 	enum by_key by;
@@ -20,9 +21,17 @@ struct dist_opts {
 	bool percentiles;	   /* a line of figures instead of a picture */
 	bool mean, time_of_day;	   /* with it */
 	struct opt_fixed interval; /* not given: one of all */
+	const char *group;	   /* of the events, which may be sampled; NULL: they are not */
 };
 
-#define DIST_MAX_COLUMNS (BY_N_COLS + 16)
+#define DIST_MAX_COLUMNS (BY_N_COLS + 18)
+
+struct dist_group {
+	struct by_group by;
+	struct hist hist;
+	uint64_t n_recorded;	  /* hist.n is an estimate, if connections were left out */
+	struct estimate estimate; /* what that is worth */
+};
 
 struct dist {
 	struct dist_opts opts;
@@ -30,6 +39,8 @@ struct dist {
 	const struct by_who *who;
 	struct by_groups groups;
 	struct interval interval;
+	const struct weight_group *weights; /* what a value stands for */
+	struct estimates estimates;
 	struct out_col cols[DIST_MAX_COLUMNS];
 	bool failed; /* no memory for a histogram */
 };
@@ -41,7 +52,12 @@ void dist_fini(struct dist *d);
 
 /* Where the values of such an event go; NULL: too many groups, or no memory. Valid up to the end
  * of the interval; where there is no key, to dist_fini. */
-struct hist *dist_hist(struct dist *d, const struct by_event *e);
+struct dist_group *dist_group(struct dist *d, const struct by_event *e);
+
+/* A value of that time, of a connection (flow NULL: not known), for those that were left out too.
+ */
+void dist_add(struct dist *d, struct dist_group *g, const struct flow *flow, uint64_t ts_ns,
+	      uint64_t v);
 
 /* Nothing before ts_ns is still to come: print the interval if it is over. */
 void dist_pass(struct dist *d, uint64_t ts_ns);

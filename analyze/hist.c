@@ -36,7 +36,7 @@ static unsigned fine_shift(unsigned slot)
 	return slot > HIST_FINE_BITS + 1 ? slot - 1 - HIST_FINE_BITS : 0;
 }
 
-void hist_add_fine(struct hist *h, uint64_t v)
+void hist_add_fine(struct hist *h, uint64_t v, uint64_t n)
 {
 	unsigned slot = hist_slot(v);
 
@@ -47,7 +47,7 @@ void hist_add_fine(struct hist *h, uint64_t v)
 			return;
 		}
 	}
-	h->fine[slot][v >> fine_shift(slot) & (HIST_FINE - 1)]++;
+	h->fine[slot][v >> fine_shift(slot) & (HIST_FINE - 1)] += n;
 }
 
 double hist_mean(const struct hist *h)

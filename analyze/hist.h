@@ -30,24 +30,30 @@ void hist_init(struct hist *h, uint32_t unit, bool with_fine);
 void hist_fini(struct hist *h);
 void hist_clear(struct hist *h);
 
-void hist_add_fine(struct hist *h, uint64_t v);
+void hist_add_fine(struct hist *h, uint64_t v, uint64_t n);
 
 static inline unsigned hist_slot(uint64_t v)
 {
 	return v ? 64 - (unsigned)__builtin_clzll(v) : 0;
 }
 
-static inline void hist_add(struct hist *h, uint64_t v)
+/* A value that was seen n times. */
+static inline void hist_add_n(struct hist *h, uint64_t v, uint64_t n)
 {
-	h->slots[hist_slot(h->unit == 1 ? v : v / h->unit)]++;
-	h->n++;
-	h->sum += v;
+	h->slots[hist_slot(h->unit == 1 ? v : v / h->unit)] += n;
+	h->n += n;
+	h->sum += v * n;
 	if (v < h->min)
 		h->min = v;
 	if (v > h->max)
 		h->max = v;
 	if (h->with_fine)
-		hist_add_fine(h, v);
+		hist_add_fine(h, v, n);
+}
+
+static inline void hist_add(struct hist *h, uint64_t v)
+{
+	hist_add_n(h, v, 1);
 }
 
 /* The values of a slot of the picture. */

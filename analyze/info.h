@@ -18,6 +18,7 @@ struct info {
 	struct type_sum *sums; /* by place in the schema */
 	uint64_t n_events, n_snapshot, n_chunks, n_snapshots, bytes, n_stragglers, first_ns,
 		last_ns;
+	uint64_t n_rates; /* chunks that have some */
 	bool has_stored;
 	bool all; /* of META, and of loss: everything */
 	struct tape_end end;
@@ -26,6 +27,7 @@ struct info {
 	bool has_gap;
 };
 
+const char *info_rate_cause(uint32_t cause);
 const char *info_loss_reason(uint8_t reason);
 
 void info_text(struct info *i);

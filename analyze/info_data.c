@@ -92,6 +92,28 @@ static void json_part(struct info *i, struct json *j)
 	json_u64(j, "repeated_events", i->gap.twice ? i->gap.events : 0);
 }
 
+static void json_rates(struct info *i, struct json *j)
+{
+	const struct weights *w = input_rates(i->run->in);
+
+	json_open(j, "rates", '[');
+	for (size_t k = 0; k < w->n; k++) {
+		for (size_t s = 0; s < w->groups[k].n; s++) {
+			const struct weight_step *step = &w->groups[k].steps[s];
+
+			json_open(j, NULL, '{');
+			json_fixed(j, "time_s", input_seconds(i->run->in, step->from_ns), 9);
+			json_cstr(j, "group", w->groups[k].name);
+			json_u64(j, "weight", step->weight);
+			json_cstr(j, "cause", info_rate_cause(step->cause));
+			json_u64(j, "rate", step->rate);
+			json_u64(j, "budget", step->budget);
+			json_close(j, '}');
+		}
+	}
+	json_close(j, ']');
+}
+
 void info_json(struct info *i)
 {
 	const struct tape_file_info *f = tape_reader_info(input_reader(i->run->in));
@@ -122,6 +144,7 @@ void info_json(struct info *i)
 	json_part(i, j);
 	json_lists(i, j);
 	json_faults(i, j);
+	json_rates(i, j);
 	out_end_object(i->run->out);
 }
 
@@ -183,6 +206,14 @@ static void csv_faults(struct info *i)
 			input_seconds(i->run->in, l[k].from_ns),
 			input_seconds(i->run->in, l[k].to_ns), l[k].count,
 			l[k].group[0] ? l[k].group : "?", info_loss_reason(l[k].reason));
+	for (size_t k = 0; k < input_rates(i->run->in)->n; k++) {
+		const struct weight_group *g = &input_rates(i->run->in)->groups[k];
+
+		for (size_t s = 0; s < g->n; s++)
+			csv_fmt(i, "rate", "%.9f s: %.16s 1 in %" PRIu64 ": %s",
+				input_seconds(i->run->in, g->steps[s].from_ns), g->name,
+				g->steps[s].weight, info_rate_cause(g->steps[s].cause));
+	}
 	d = tape_reader_damage(input_reader(i->run->in), &n);
 	for (size_t k = 0; k < n; k++)
 		csv_fmt(i, "damage", "byte %" PRIu64 ", %" PRIu64 " bytes: %.160s", d[k].offset,

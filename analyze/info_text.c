@@ -9,6 +9,8 @@
 #include "info.h"
 #include "layout.h"
 
+#define MAX_RATES 16 /* of a group */
+#define CAUSE_SAMPLE 1
 #define MAX_SUMS 64 /* of losses, by group and reason */
 
 const char *info_loss_reason(uint8_t reason)
@@ -24,6 +26,13 @@ const char *info_loss_reason(uint8_t reason)
 	};
 
 	return reason < sizeof(names) / sizeof(names[0]) && names[reason] ? names[reason] : "other";
+}
+
+const char *info_rate_cause(uint32_t cause)
+{
+	static const char *const names[] = {"?", "sample", "budget", "recover"};
+
+	return names[cause < sizeof(names) / sizeof(names[0]) ? cause : 0];
 }
 
 static void line(struct out *o, const char *key, const char *fmt, ...)
@@ -122,10 +131,10 @@ static void print_size(struct info *i)
 /* The lines that tell how it was recorded; the rest (limits, sysctls) only with --all. */
 static bool is_short(const char *key)
 {
-	static const char *const prefixes[] = {"host",	   "machine",  "kernel.release", "note",
-					       "command",  "option.",  "groups",	 "probe.",
-					       "absent.",  "identity", "derived.",	 "repair.",
-					       "trigger.", "dump.",    "output."};
+	static const char *const prefixes[] = {
+		"host",	    "machine", "kernel.release", "note",     "command",	 "option.",
+		"groups",   "probe.",  "absent.",	 "identity", "derived.", "repair.",
+		"trigger.", "dump.",   "output.",	 "left_out"};
 
 	if (!strncmp(key, "host.", 5)) { /* of another host of a merged trace: host.1.KEY */
 		key += 5 + strspn(key + 5, "0123456789");
@@ -273,6 +282,42 @@ static void print_part(struct info *i)
 	line(i->run->out, "", "%s", text);
 }
 
+static void print_rate(struct info *i, const struct weight_group *g, const struct weight_step *s)
+{
+	char why[96] = "";
+
+	if (s->budget && s->cause != CAUSE_SAMPLE)
+		snprintf(why, sizeof(why), ": %" PRIu64 " events/s, budget of all groups %" PRIu64,
+			 s->rate, s->budget);
+	line(i->run->out, "", "+%.6f s: %s one connection in %" PRIu64 " (%s%s)",
+	     input_seconds(i->run->in, s->from_ns), g->name, s->weight, info_rate_cause(s->cause),
+	     why);
+}
+
+/* From when on how much was recorded; all was before. */
+static void print_rates(struct info *i)
+{
+	const struct weights *w = input_rates(i->run->in);
+	size_t n = 0;
+
+	for (size_t k = 0; k < w->n; k++)
+		n += w->groups[k].n;
+	if (!n)
+		return;
+	line(i->run->out, "rates", "%zu change%s of how many connections are recorded", n,
+	     n == 1 ? "" : "s");
+	for (size_t k = 0; k < w->n; k++) {
+		const struct weight_group *g = &w->groups[k];
+		size_t shown = i->all || g->n <= MAX_RATES ? g->n : MAX_RATES;
+
+		for (size_t s = 0; s < shown; s++)
+			print_rate(i, g, &g->steps[s]);
+		if (shown < g->n)
+			line(i->run->out, "", "and %zu more of %s (-v shows all)", g->n - shown,
+			     g->name);
+	}
+}
+
 void info_text(struct info *i)
 {
 	const struct tape_file_info *f = tape_reader_info(input_reader(i->run->in));
@@ -287,6 +332,7 @@ void info_text(struct info *i)
 	     i->n_snapshot);
 	print_part(i);
 	print_losses(i);
+	print_rates(i);
 	print_meta(i, true);
 	if (i->all)
 		print_meta(i, false);

@@ -143,6 +143,24 @@ const char *input_meta(struct input *in, const char *key)
 	return meta_get(meta, n, key);
 }
 
+const struct weight_group *input_weights(struct input *in, const char *group)
+{
+	return weights_of(&in->weights, group);
+}
+
+const struct weights *input_rates(const struct input *in)
+{
+	return &in->weights;
+}
+
+bool input_is_sampled(struct input *in, const char *group)
+{
+	const char *sample = input_meta(in, "option.sample");
+	const struct weight_group *g = input_weights(in, group);
+
+	return (sample && strcmp(sample, "1")) || (g && g->n);
+}
+
 int input_needs(struct input *in, const char *group, const char *record, struct fail *fail)
 {
 	size_t n;
@@ -282,6 +300,17 @@ int input_chunk_damage(struct input *in, int rc, const struct tape_error *err, s
 	return 0;
 }
 
+/* What held when the window begins was told before it. */
+static int read_rates_first(struct input *in, struct fail *fail)
+{
+	struct tape_error err;
+
+	if (input_read_rates(in, fail))
+		return -1;
+	in->n_damage = 0; /* will be met again */
+	return tape_reader_rewind(in->reader, &err) ? fail_tape(fail, in->path, &err) : 0;
+}
+
 static int prepare(struct input *in, const struct input_opts *opts, struct fail *fail)
 {
 	if (names_init(&in->states, input_schema(in), "tcp_state"))
@@ -297,6 +326,8 @@ static int prepare(struct input *in, const struct input_opts *opts, struct fail 
 				opts->to);
 	if (!opts->whole)
 		keep_to_cut(in);
+	if (in->windowed && !input_is_pipe(in) && read_rates_first(in, fail))
+		return -1;
 	if (!input_is_pipe(in)) {
 		if ((opts->local_ports || in->select.filter || in->select.recorded ||
 		     in->select.by_owner) &&
@@ -369,6 +400,7 @@ void input_close(struct input *in)
 		return;
 	tape_reader_close(in->reader);
 	select_fini(&in->select);
+	weights_fini(&in->weights);
 	names_fini(&in->states);
 	free(in);
 }

@@ -14,6 +14,7 @@
 #include "out.h"
 #include "reader.h"
 #include "select.h"
+#include "weights.h"
 
 struct input_opts {
 	const char *from, *to;
@@ -79,6 +80,22 @@ const char *input_hooks(struct input *in, const char *event);
 const char *input_lost_part(struct input *in, const char *event);
 /* The first META line of that key, NULL if there is none. */
 const char *input_meta(struct input *in, const char *key);
+
+/*
+ * What an event of a group stands for; valid as long as in, and complete up to the chunk in hand.
+ * NULL: no trace can tell so many groups.
+ */
+const struct weight_group *input_weights(struct input *in, const char *group);
+
+/* All of them, from the chunks that have any from where the reader of a file is, up to the end of
+ * the window. It is then at the end. */
+int input_read_rates(struct input *in, struct fail *fail);
+/* From a chunk, where the command reads a pipe itself. */
+int input_learn_rates(struct input *in, struct tape_chunk *chunk, struct fail *fail);
+const struct weights *input_rates(const struct input *in);
+
+/* It is known already that not all connections of the group are there. */
+bool input_is_sampled(struct input *in, const char *group);
 
 struct input_job {
 	struct bind *binds;

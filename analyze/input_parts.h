@@ -15,6 +15,7 @@ struct input {
 	struct out *out;
 	struct select select;
 	struct names states;
+	struct weights weights;
 	uint64_t from_ns, to_ns, last_ns, n_stragglers;
 	bool rows_are_late; /* sockets were listed when a ring was written, after its events */
 	bool windowed, has_mptcp; /* --from or --to; MPTCP sockets were left out */

@@ -241,8 +241,14 @@ static int deliver(const struct run *run, struct work *w, struct tape_chunk *chu
 		return deliver_raw(run, w, chunk);
 	if (!w->n_rows)
 		return 0;
-	if (w->whole)
+	if (w->whole && weights_are_plain(&run->in->weights, tape_chunk_head(chunk)->ts_max))
 		return job->on_columns(job->ctx, &w->binds[0]);
+	if (w->whole) { /* rows after all, which have times */
+		w->rc = load_tables(run, w, chunk);
+		w->rc = w->rc ? w->rc : load_common(chunk, &w->common, &w->err);
+		if (w->rc)
+			return input_chunk_damage(run->in, w->rc, &w->err, run->fail);
+	}
 	select_tables(&run->in->select, &w->tables);
 	return deliver_rows(run, w, chunk);
 }
@@ -253,11 +259,12 @@ static bool wants_chunk(void *ctx, const struct tape_chunk *chunk)
 	const struct input_job *job = run->job;
 
 	if (job->on_raw)
-		return !job->raw_wants || job->raw_wants(job->ctx, chunk);
+		return !job->raw_wants || job->raw_wants(job->ctx, chunk) ||
+		       weights_are_in(input_schema(run->in), chunk);
 	for (unsigned i = 0; i < job->n_binds; i++)
 		if (job->binds[i].rec && tape_chunk_rows(chunk, job->binds[i].rec->id))
 			return true;
-	return false;
+	return weights_are_in(input_schema(run->in), chunk);
 }
 
 static int reduce_chunk(void *ctx, struct tape_chunk *chunk, void *work)
@@ -268,6 +275,8 @@ static int reduce_chunk(void *ctx, struct tape_chunk *chunk, void *work)
 
 	in->n_stragglers += head->n_stragglers;
 	input_reached(in, head->ts_max);
+	if (input_learn_rates(in, chunk, run->fail))
+		return -1;
 	if (tape_chunk_has_payload(chunk) && deliver(run, work, chunk))
 		return -1;
 	if (run->job->on_chunk && run->job->on_chunk(run->job->ctx, head->ts_floor))
@@ -350,6 +359,49 @@ int input_run(struct input *in, const struct input_job *job, struct fail *fail)
 	if (rc == 1)
 		return -1;
 	note_end(in);
+	return rc ? fail_tape(fail, in->path, &err) : 0;
+}
+
+/* ---- rates ---- */
+
+int input_learn_rates(struct input *in, struct tape_chunk *chunk, struct fail *fail)
+{
+	struct tape_error err;
+	int rc = weights_learn(&in->weights, input_schema(in), chunk, &err);
+
+	if (rc)
+		return input_chunk_damage(in, rc, &err, fail);
+	return in->weights.failed ? fail_nomem(fail) : 0;
+}
+
+static bool has_rates(void *ctx, const struct tape_chunk *chunk)
+{
+	const struct run *run = ctx;
+
+	return tape_chunk_head(chunk)->ts_min <= run->in->to_ns &&
+	       weights_are_in(input_schema(run->in), chunk);
+}
+
+static int reduce_rates(void *ctx, struct tape_chunk *chunk, void *work)
+{
+	const struct run *run = ctx;
+
+	return input_learn_rates(run->in, chunk, run->fail);
+}
+
+int input_read_rates(struct input *in, struct fail *fail)
+{
+	struct run run = {.in = in, .fail = fail};
+	struct tape_pass pass = {
+		.n_workers = 1, .wants = has_rates, .reduce = reduce_rates, .ctx = &run};
+	struct tape_error err;
+	int rc;
+
+	if (!tape_schema_record_by_name(input_schema(in), "rate"))
+		return 0;
+	rc = tape_pass_run(&pass, in->reader, &err);
+	if (rc == 1)
+		return -1;
 	return rc ? fail_tape(fail, in->path, &err) : 0;
 }
 

@@ -65,12 +65,47 @@ static void note_not_closed(struct input *in, bool truncated)
 		out_note(in->out, "%s: it reaches to +%.3fs", what, input_seconds(in, in->last_ns));
 }
 
+/* Of groups that were to be complete, loss tells what is missing. */
+static void note_sampled(struct input *in, const char *group)
+{
+	static const char *const bulk[] = {"rtt", "rx", "tx", "io"};
+	const struct weight_group *g = NULL;
+	uint64_t min = WEIGHTS_MAX, max = 1, from = input_from(in), changes = 0;
+
+	for (size_t i = 0; i < sizeof(bulk) / sizeof(bulk[0]); i++)
+		if (group && !strcmp(group, bulk[i]))
+			g = input_weights(in, group);
+	if (!g || !g->n)
+		return;
+	min = max = weight_at(g, from);
+	for (size_t i = 0; i < g->n; i++) {
+		if (g->steps[i].from_ns <= from || g->steps[i].from_ns > input_to(in))
+			continue;
+		min = g->steps[i].weight < min ? g->steps[i].weight : min;
+		max = g->steps[i].weight > max ? g->steps[i].weight : max;
+		changes++;
+	}
+	if (max == 1)
+		return;
+	if (min == max)
+		out_note(in->out,
+			 "sampled: group %s has one connection in %" PRIu64
+			 "; sums of several stand for all, single ones are missing",
+			 group, max);
+	else
+		out_note(in->out,
+			 "sampled: group %s has one connection in %" PRIu64 " to %" PRIu64
+			 ", %" PRIu64
+			 " changes (tcptape info); sums of several stand for all, single ones are "
+			 "missing, or parts of them",
+			 group, min, max, changes);
+}
+
 int input_finish(struct input *in, const char *group, struct fail *fail)
 {
 	struct tape_end end;
 	size_t n;
 	const struct tape_meta *meta = tape_reader_meta(in->reader, &n);
-	const char *sample = meta_get(meta, n, "option.sample");
 	const char *filter = meta_get(meta, n, "option.filter");
 	const char *lacks = meta_get(meta, n, "repair.lacks");
 	const char *derived_lacks = meta_get(meta, n, "derived.lacks");
@@ -82,8 +117,7 @@ int input_finish(struct input *in, const char *group, struct fail *fail)
 			 "%" PRIu64 " events came too late to be sorted in: they stand a little "
 			 "behind their time",
 			 in->n_stragglers);
-	if (sample && strcmp(sample, "1") && group && strcmp(group, "conn"))
-		out_note(in->out, "sampled: group %s holds one connection in %s", group, sample);
+	note_sampled(in, group);
 	if (filter && group && strcmp(group, "nic"))
 		out_note(in->out, "recorded with -f '%s': other connections are not in the trace",
 			 filter);

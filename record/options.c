@@ -14,7 +14,7 @@
 #define DEFAULT_BULK (8u << 20)
 #define DEFAULT_MAX_RATE 250000
 #define MIN_MAX_RATE 1000
-#define DEFAULT_MIN_FREE (256u << 20)
+#define DEFAULT_MIN_FREE (64u << 20)
 #define DEFAULT_INTERVAL 1000000000u /* ns */
 #define MIN_BULK (128u << 10)
 #define MAX_BULK (1u << 30) /* the kernel takes no more than 2^32 / 4 bytes, rounded down */
@@ -254,7 +254,7 @@ static const struct option_row rows[] = {
 		"than its part of 7/8, and is told as lost; off: no bound;\n"
 		"default 250000", set_max_rate, 0},
 	{0, "min-free", "SIZE", "stop when less than that is free on the disk of FILE; 0: never;\n"
-		"default 256M", set_min_free, 0},
+		"default 64M", set_min_free, 0},
 	{0, "interval", "SECONDS", "between samples of counters, listen and nic; fractions are allowed;\n"
 		"default 1", set_interval, 0},
 	{0, "rotate", "SIZE|SECONDS", "a new file when one has that size (as 100M) or is that old; given\n"

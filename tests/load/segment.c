@@ -2,12 +2,13 @@
 /*
  * segment: sends single TCP segments that a TCP would not send, through a raw socket (root).
  *
- *   segment [-b] [-n COUNT] [-o DOFF] [-s SEQ] [-a ACK] [-F FLAGS] [-l LEN] [-T TSVAL]
+ *   segment [-bi] [-n COUNT] [-o DOFF] [-s SEQ] [-a ACK] [-F FLAGS] [-l LEN] [-T TSVAL]
  *           SADDR SPORT DADDR DPORT
  *
  * COUNT segments of LEN bytes payload, FLAGS as a number (2 SYN, 16 ACK); -b: with a wrong
  * checksum; DOFF: header length in words, 5 unless told, less is a bad header; -T: with a
- * timestamp option. The kernel adds the IP header. IPv4 and IPv6. Prints "sent COUNT".
+ * timestamp option; -i: each from the port after that of the one before. The kernel adds the IP
+ * header. IPv4 and IPv6. Prints "sent COUNT".
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -23,7 +24,7 @@
 enum { HEADER = 20, TIMESTAMP = 12, MAX_PAYLOAD = 1000 };
 
 struct opts {
-	int bad, stamped;
+	int bad, stamped, ports;
 	long count, doff, len, flags;
 	uint32_t seq, ack, tsval;
 };
@@ -72,15 +73,15 @@ static void put(uint8_t *p, uint32_t v, int bytes)
 }
 
 static size_t build(uint8_t *p, const struct opts *o, const struct sockaddr_storage *from,
-		    const struct sockaddr_storage *to, const char *sport, const char *dport)
+		    const struct sockaddr_storage *to, long sport, long dport)
 {
 	size_t header = HEADER + (o->stamped ? TIMESTAMP : 0), len = header + (size_t)o->len;
 	uint32_t s = sum_addr(sum_addr(IPPROTO_TCP + (uint32_t)len, from), to);
 
 	memset(p, 'x', len);
 	memset(p, 0, header);
-	put(p, (uint32_t)atol(sport), 2);
-	put(p + 2, (uint32_t)atol(dport), 2);
+	put(p, (uint32_t)sport, 2);
+	put(p + 2, (uint32_t)dport, 2);
 	put(p + 4, o->seq, 4);
 	put(p + 8, o->ack, 4);
 	p[12] = (uint8_t)((o->stamped ? (long)header / 4 : o->doff) << 4);
@@ -99,7 +100,7 @@ static size_t build(uint8_t *p, const struct opts *o, const struct sockaddr_stor
 
 static int usage(void)
 {
-	fputs("usage: segment [-b] [-n COUNT] [-o DOFF] [-s SEQ] [-a ACK] [-F FLAGS] [-l LEN]\n"
+	fputs("usage: segment [-bi] [-n COUNT] [-o DOFF] [-s SEQ] [-a ACK] [-F FLAGS] [-l LEN]\n"
 	      "               [-T TSVAL] SADDR SPORT DADDR DPORT\n",
 	      stderr);
 	return 2;
@@ -114,9 +115,10 @@ int main(int argc, char **argv)
 	size_t len;
 	int c, fd;
 
-	while ((c = getopt(argc, argv, "bn:o:s:a:F:l:T:")) != -1) {
+	while ((c = getopt(argc, argv, "bin:o:s:a:F:l:T:")) != -1) {
 		switch (c) {
 		case 'b': o.bad = 1; break;
+		case 'i': o.ports = 1; break;
 		case 'n': o.count = atol(optarg); break;
 		case 'o': o.doff = atol(optarg); break;
 		case 's': o.seq = (uint32_t)strtoul(optarg, NULL, 0); break;
@@ -138,8 +140,8 @@ int main(int argc, char **argv)
 	fd = socket(to.ss_family, SOCK_RAW, IPPROTO_TCP);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&from, from_len) < 0)
 		die("raw socket");
-	len = build(p, &o, &from, &to, argv[1], argv[3]);
 	for (long i = 0; i < o.count; i++) {
+		len = build(p, &o, &from, &to, atol(argv[1]) + (o.ports ? i : 0), atol(argv[3]));
 		if (sendto(fd, p, len, 0, (struct sockaddr *)&to, to_len) != (ssize_t)len)
 			die("sendto");
 	}
