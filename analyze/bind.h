@@ -91,7 +91,7 @@ struct bind_row { /* one event, while `on` runs */
 	uint32_t cpu;
 	uint32_t k;		 /* row of the columns */
 	bool snapshot;		 /* it is so, rather than it happened */
-	bool stale;		 /* a snapshot from before the window: it may have changed since */
+	bool stale;		 /* a snapshot of another time: only the owner is for sure */
 	const struct sock *sock; /* NULL: none, or not recorded */
 	const struct task *task;
 	const struct wire *packet;

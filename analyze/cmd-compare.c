@@ -478,7 +478,7 @@ static int run(struct cmd_run *run)
 
 	for (size_t i = 0; !rc && i < n; i++) {
 		v[i].path = run->paths[i];
-		rc = recording_read(&v[i], run->input, run, opts.key);
+		rc = recording_read(&v[i], run->input_opts, run, opts.key);
 	}
 	if (!rc && !opts.force)
 		rc = check_all(v, n, run->fail);

@@ -4,19 +4,27 @@
  * tcpconnlat. From the state change CLOSE -> SYN_SENT to the one that ends SYN_SENT: the kernel's
  * own view, the same for blocking and non-blocking sockets.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cells.h"
 #include "cmd.h"
+#include "dist.h"
 #include "outcome.h"
 
 static struct {
 	bool timestamp, lport;
 	struct opt_u32 pid;
 	struct opt_fixed min_ms;
+	bool percentiles, hist, ms;
+	struct opt_fixed interval;
+	const char *by;
 	struct cells_filter filter;
 } opts;
+
+/* Who connects has no listener of his own. */
+#define KEYS (BY_OF_SOCKETS & ~BY_BIT(BY_LISTENER))
 
 static const struct opt_row rows[] = {
 	{'t', "timestamp", NULL, OPT_FLAG, offsetof(__typeof__(opts), timestamp),
@@ -29,6 +37,17 @@ static const struct opt_row rows[] = {
 	CELLS_FAMILY_ROWS(opts),
 	{'m', "min", "MS", OPT_FIXED, offsetof(__typeof__(opts), min_ms),
 	 "only those that took at least so many milliseconds"},
+	{0, "percentiles", NULL, OPT_FLAG, offsetof(__typeof__(opts), percentiles),
+	 "instead: the distribution of those that are ok; percentiles are\n"
+	 "off by less than 1 % of the value"},
+	{0, "hist", NULL, OPT_FLAG, offsetof(__typeof__(opts), hist),
+	 "instead: a histogram of those that are ok"},
+	{0, "millisecond", NULL, OPT_FLAG, offsetof(__typeof__(opts), ms),
+	 "of milliseconds instead of microseconds"},
+	{0, "by", "KEY", OPT_STR, offsetof(__typeof__(opts), by),
+	 "one for each conn, pid, comm, cgroup, netns, remote or local\n"
+	 "(address)"},
+	INTERVAL_ROW(opts, "one for each interval"),
 };
 
 enum { COL_TIME_S = 0, COL_LPORT = 6 };
@@ -65,8 +84,11 @@ static const struct bind_field resent_fields[RE_N] = {
 };
 
 struct connlat {
+	struct by_who who; /* first: by_bind() */
 	struct cmd_run *run;
-	struct conn_table conns;
+	struct dist dist;
+	bool is_dist;
+	uint64_t n_not_ok;
 	bool hold;	 /* connect_error events tell the errno of local errors */
 	bool has_resent; /* retransmits were recorded: conn->reason counts SYNs sent again */
 };
@@ -102,6 +124,29 @@ static void print_who(struct out *o, const struct attempt *a)
 	cells_task(o, owner ? owner : a->task, NULL); /* connect() runs in its caller: no guess */
 }
 
+static void add(struct connlat *l, const struct attempt *a)
+{
+	struct sock sock = {.cookie = a->cookie};
+	struct by_event e = {.sock = &sock};
+	struct task room;
+	struct hist *h;
+
+	if (a->outcome != OUTCOME_OK || !a->start_ns) {
+		l->n_not_ok++;
+		return;
+	}
+	if (a->flow) {
+		sock.flow = *a->flow;
+		sock.has_flow = true;
+	}
+	sock.netns = a->conn ? a->conn->netns : 0;
+	e.task = conn_task(a->conn, &room);
+	dist_pass(&l->dist, a->end_ns);
+	h = dist_hist(&l->dist, &e);
+	if (h)
+		hist_add(h, a->end_ns - a->start_ns);
+}
+
 static void print(struct connlat *l, const struct attempt *a)
 {
 	const struct flow *flow = a->flow;
@@ -111,6 +156,10 @@ static void print(struct connlat *l, const struct attempt *a)
 
 	if (!is_wanted(a))
 		return;
+	if (l->is_dist) {
+		add(l, a);
+		return;
+	}
 	if (flow && a->outcome == OUTCOME_LOCAL_ERROR && a->conn && a->conn->unbound) {
 		no_port = *flow; /* what it holds is of another connect of that socket */
 		no_port.lport = 0;
@@ -158,7 +207,7 @@ static void print_held(struct connlat *l, struct conn *c, unsigned err)
 static int on_error(void *ctx, const struct bind_row *row)
 {
 	struct connlat *l = ctx;
-	struct conn *c = conn_find(&l->conns, row->sock);
+	struct conn *c = conn_find(&l->who.conns, row->sock);
 	struct attempt a = {
 		.conn = c, .task = row->task, .end_ns = row->ts_ns, .outcome = OUTCOME_LOCAL_ERROR};
 	unsigned err = (unsigned)bind_get(row, CE_ERR, 0);
@@ -206,12 +255,12 @@ static int on_state(void *ctx, const struct bind_row *row)
 	struct connlat *l = ctx;
 	struct conn_change ch;
 
-	conn_change_take(&l->conns, row, &ch);
+	conn_change_take(&l->who.conns, row, &ch);
 	if (ch.conn && (ch.conn->marks & MARK_HELD))
 		print_held(l, ch.conn, 0);
 	if (outcome_ends_connect(&ch))
 		end_of_connect(l, row, &ch);
-	conn_change_apply(&l->conns, &ch);
+	conn_change_apply(&l->who.conns, &ch);
 	if (ch.conn && ch.new_state == TCP_S_SYN_SENT)
 		ch.conn->reason = 0;
 	return 0;
@@ -221,7 +270,7 @@ static int on_state(void *ctx, const struct bind_row *row)
 static int on_resent(void *ctx, const struct bind_row *row)
 {
 	struct connlat *l = ctx;
-	struct conn *c = conn_find(&l->conns, row->sock);
+	struct conn *c = conn_find(&l->who.conns, row->sock);
 
 	if (c && c->connect_ns && !bind_get(row, RE_ERR, 0))
 		c->reason++;
@@ -231,11 +280,11 @@ static int on_resent(void *ctx, const struct bind_row *row)
 static int on_destroy(void *ctx, const struct bind_row *row)
 {
 	struct connlat *l = ctx;
-	struct conn *c = conn_find(&l->conns, row->sock);
+	struct conn *c = conn_find(&l->who.conns, row->sock);
 
 	if (c && (c->marks & MARK_HELD))
 		print_held(l, c, 0);
-	conn_drop(&l->conns, c);
+	conn_drop(&l->who.conns, c);
 	return 0;
 }
 
@@ -248,7 +297,7 @@ static bool is_pending(const struct conn *c)
 
 static int print_pending(struct connlat *l)
 {
-	const struct conn **pending = conn_sorted(&l->conns, is_pending);
+	const struct conn **pending = conn_sorted(&l->who.conns, is_pending);
 
 	if (!pending)
 		return fail_nomem(l->run->fail);
@@ -274,8 +323,17 @@ static int print_pending(struct connlat *l)
 /* As bcc takes it: the number stands behind; only one trace is read, so it can be nothing else. */
 static int check(int *n_operands, char **operands, struct fail *fail)
 {
+	enum by_key by;
 	char *end;
 	double ms;
+
+	if (opts.percentiles && opts.hist)
+		return fail_set(fail, STATUS_USAGE, "--percentiles and --hist exclude each other");
+	if (by_parse(opts.by, KEYS, &by, fail) || interval_check(&opts.interval, fail))
+		return -1;
+	if ((opts.by || opts.interval.given || opts.ms) && !opts.percentiles && !opts.hist)
+		return fail_set(fail, STATUS_USAGE,
+				"--by, -i and --millisecond go with --percentiles or --hist");
 
 	if (*n_operands != 2 || opts.min_ms.given)
 		return 0;
@@ -287,35 +345,82 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 	return 0;
 }
 
+static int on_chunk(void *ctx, uint64_t floor_ns)
+{
+	struct connlat *l = ctx;
+
+	if (l->is_dist)
+		dist_pass(&l->dist, floor_ns);
+	return 0;
+}
+
+static int begin_table(struct connlat *l, struct out_col *cols)
+{
+	struct dist_opts dist = {.by = BY_ALL,
+				 .value = "connect",
+				 .per_us = 1000,
+				 .ms = opts.ms,
+				 .percentiles = opts.percentiles,
+				 .interval = opts.interval};
+
+	l->is_dist = opts.percentiles || opts.hist;
+	if (by_parse(opts.by, KEYS, &dist.by, l->run->fail))
+		return -1;
+	if (l->is_dist) {
+		dist_begin(&l->dist, l->run, &l->who, &dist);
+		return 0;
+	}
+	memcpy(cols, columns, sizeof(columns));
+	cols[COL_TIME_S].hidden = !opts.timestamp;
+	cols[COL_LPORT].hidden = !opts.lport;
+	out_table(l->run->out, cols, N_COLUMNS);
+	return 0;
+}
+
+static int finish_dist(struct connlat *l)
+{
+	if (l->n_not_ok)
+		out_note(l->run->out,
+			 "%" PRIu64 " connects that failed, or are pending, or began before the "
+			 "trace are not in the distribution",
+			 l->n_not_ok);
+	return dist_finish(&l->dist, l->run->fail);
+}
+
+enum { N_OWN = 4 };
+
 static int run(struct cmd_run *run)
 {
-	struct connlat l = {.run = run, .conns.held_marks = MARK_HELD};
+	struct connlat l = {.run = run, .who.conns.held_marks = MARK_HELD};
 	struct out_col cols[N_COLUMNS];
-	struct bind binds[] = {
-		{.record = "tcp_state",
-		 .fields = conn_state_fields,
-		 .n_fields = ST_N,
-		 .on = on_state},
-		{.record = "connect_error",
-		 .fields = error_fields,
-		 .n_fields = CE_N,
-		 .on = on_error},
-		{.record = "tcp_destroy",
-		 .fields = conn_state_fields,
-		 .n_fields = 1,
-		 .on = on_destroy},
-		{.record = "retransmit",
-		 .fields = resent_fields,
-		 .n_fields = RE_N,
-		 .on = on_resent},
-	};
+	struct bind names[BY_N_BINDS], binds[N_OWN + BY_BIND_CONN] = {
+					       {.record = "tcp_state",
+						.fields = conn_state_fields,
+						.n_fields = ST_N,
+						.on = on_state},
+					       {.record = "connect_error",
+						.fields = error_fields,
+						.n_fields = CE_N,
+						.on = on_error},
+					       {.record = "tcp_destroy",
+						.fields = conn_state_fields,
+						.n_fields = 1,
+						.on = on_destroy},
+					       {.record = "retransmit",
+						.fields = resent_fields,
+						.n_fields = RE_N,
+						.on = on_resent},
+				       };
 	struct input_job job = {.binds = binds,
-				.n_binds = sizeof(binds) / sizeof(binds[0]),
+				.n_binds = N_OWN + BY_BIND_CONN,
+				.on_chunk = on_chunk,
 				.tcp_only = true,
 				.ctx = &l};
 	const char *why;
 	int rc;
 
+	by_bind(names);
+	memcpy(binds + N_OWN, names, BY_BIND_CONN * sizeof(*names));
 	if (input_needs(run->in, "conn", "tcp_state", run->fail))
 		return -1;
 	l.hold = input_has_probe(run->in, "connect_error", &why) != META_NO;
@@ -325,16 +430,17 @@ static int run(struct cmd_run *run)
 			 "connects that failed inside this machine before a SYN (no route, no "
 			 "address) are not in this trace: %s",
 			 why ? why : "no hook");
-	memcpy(cols, columns, sizeof(cols));
-	cols[COL_TIME_S].hidden = !opts.timestamp;
-	cols[COL_LPORT].hidden = !opts.lport;
-	out_table(run->out, cols, N_COLUMNS);
+	if (begin_table(&l, cols))
+		return -1;
 	rc = input_run(run->in, &job, run->fail);
 	if (!rc)
 		rc = print_pending(&l);
-	if (!rc && l.conns.failed)
+	if (!rc && by_who_failed(&l.who))
 		rc = fail_nomem(run->fail);
-	conn_table_fini(&l.conns);
+	if (!rc && l.is_dist)
+		rc = finish_dist(&l);
+	dist_fini(&l.dist);
+	by_who_fini(&l.who);
 	return rc;
 }
 

@@ -43,8 +43,9 @@ struct cut {
 	uint32_t *next;	   /* row of each record that comes next in the chunk */
 	uint8_t *keep;	   /* of the chunk's events */
 	uint32_t room;
-	bool newer;	/* the trace has fields that this build does not know */
-	char list[256]; /* of groups, for META */
+	bool looks_back; /* at what stands before the window, of which little is read */
+	bool newer;	 /* the trace has fields that this build does not know */
+	char list[256];	 /* of groups, for META */
 };
 
 static int check(int *n_operands, char **operands, struct fail *fail)
@@ -69,6 +70,12 @@ static bool has_group(const char *list, const char *group, size_t len)
 static bool is_snapshot(const struct tape_record *rec)
 {
 	return !strcmp(rec->group, "snapshot");
+}
+
+/* What the recorder says of the recording (event rate) holds for all that follows: all is kept. */
+static bool is_recorder(const struct tape_record *rec)
+{
+	return !strcmp(rec->group, "recorder");
 }
 
 /* Each group that was asked for must be one of the trace's. */
@@ -131,11 +138,13 @@ static void make_rules(struct cut *c)
 		c->newer |= known && known->n_fields < rec->n_fields;
 		r->packet_field = packet_field(c->set.schema, rec);
 		r->dropped = !rec->is_table && opts.groups && !is_snapshot(rec) &&
+			     !is_recorder(rec) &&
 			     !has_group(opts.groups, rec->group, strlen(rec->group));
 		r->to_ns = UINT64_MAX;
 		if (is_snapshot(rec) || !input_has_window(c->run->in))
 			continue;
-		r->from_ns = from > before ? from - before : 0;
+		r->from_ns = from > before && !is_recorder(rec) ? from - before : 0;
+		c->looks_back |= is_recorder(rec);
 		r->to_ns = to < UINT64_MAX - behind ? to + behind : UINT64_MAX;
 	}
 }
@@ -209,7 +218,7 @@ static void tell_option(struct cut *c, const char *name, const char *value)
 static void tell(struct cut *c)
 {
 	struct input *in = c->run->in;
-	const struct input_opts *o = c->run->input;
+	const struct input_opts *o = c->run->input_opts;
 	char pid[16];
 
 	derive_line_of(&c->d, c->run->path, input_reader(in));
@@ -279,7 +288,8 @@ static bool is_chosen(struct cut *c, const struct record *r, uint32_t k,
 	struct sock room, asked;
 	struct flow flow;
 
-	if (!input_selects(in) || (is_snapshot(r->rec) && r->sock_field < 0 && r->task_field < 0))
+	if (!input_selects(in) || is_recorder(r->rec) ||
+	    (is_snapshot(r->rec) && r->sock_field < 0 && r->task_field < 0))
 		return true;
 	sock = input_asked(in, sock, record_addr(r, r->daddr_field, k),
 			   record_get(r, r->dport_field, k), &asked);
@@ -366,7 +376,7 @@ static int read_all(struct cut *c)
 				.raw_decode = decode,
 				.on_raw = on_chunk,
 				.raw_packets = true,
-				.margin_ns = INPUT_LOOK_BEHIND_NS,
+				.margin_ns = c->looks_back ? UINT64_MAX : INPUT_LOOK_BEHIND_NS,
 				.ctx = c};
 	struct tape_reader *reader = input_reader(c->run->in);
 	struct tape_end end;

@@ -17,6 +17,7 @@ static struct {
 	bool in, out, timestamp, data, all, percentiles, hist;
 	struct opt_u32 sport, dport, slowest;
 	const char *by;
+	struct opt_fixed interval;
 	struct cells_filter filter;
 } opts;
 
@@ -38,6 +39,8 @@ static const struct opt_row rows[] = {
 	 "percentiles are off by less than 1 % of the value"},
 	{0, "hist", NULL, OPT_FLAG, AT(hist), "instead: a histogram for each layer"},
 	{0, "by", "KEY", OPT_STR, AT(by), "one for each tid, interface, " BY_OF_SOCKETS_HELP},
+	INTERVAL_ROW(opts, "one for each interval: of the segments whose way ended in it; one\n"
+			   "that is complete late (a lost event) counts in the next"),
 	{'t', "timestamp", NULL, OPT_FLAG, AT(timestamp),
 	 "the time of day, not seconds since the start of the trace"},
 };
@@ -97,6 +100,7 @@ static int on_segment(void *ctx, const struct segment *s, const struct conn *con
 		return 0;
 	}
 	if (d->dist) {
+		delay_dist_pass(d->dist, s->end_ns);
 		delay_dist_add(d->dist, s, conn);
 		return 0;
 	}
@@ -119,8 +123,10 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 	if (opts.percentiles + opts.hist + opts.slowest.given > 1)
 		return fail_set(fail, STATUS_USAGE,
 				"--percentiles, --hist and --slowest exclude each other");
-	if (opts.by && !opts.percentiles && !opts.hist)
-		return fail_set(fail, STATUS_USAGE, "--by goes with --percentiles or --hist");
+	if ((opts.by || opts.interval.given) && !opts.percentiles && !opts.hist)
+		return fail_set(fail, STATUS_USAGE, "--by and -i go with --percentiles or --hist");
+	if (interval_check(&opts.interval, fail))
+		return -1;
 	if (by_parse(opts.by, KEYS, &by, fail))
 		return -1;
 	if (opts.slowest.given && (!opts.slowest.v || opts.slowest.v > MAX_SLOWEST))
@@ -130,8 +136,12 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 
 static int begin(struct delay *d, struct cmd_run *run)
 {
-	struct delay_dist_opts dist = {
-		.dir = d->dir, .picture = opts.hist, .by = BY_ALL, .who = &d->read.who};
+	struct delay_dist_opts dist = {.dir = d->dir,
+				       .picture = opts.hist,
+				       .by = BY_ALL,
+				       .who = &d->read.who,
+				       .in = run->in,
+				       .interval = opts.interval};
 
 	d->read.dirs[d->dir] = true;
 	d->read.on = on_segment;

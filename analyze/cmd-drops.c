@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interval.h"
 #include "packet.h"
 
 static struct {
 	bool timestamp, all, count, no_stacks;
+	struct opt_fixed interval;
 	struct cells_filter filter;
 } opts;
 
@@ -19,6 +21,7 @@ static const struct opt_row rows[] = {
 	 "seconds since the start of the trace, not the time of day"},
 	{'c', "count", NULL, OPT_FLAG, offsetof(__typeof__(opts), count),
 	 "how many, by reason and place"},
+	INTERVAL_ROW(opts, "with -c: a table for each interval"),
 	{'a', "all", NULL, OPT_FLAG, offsetof(__typeof__(opts), all),
 	 "also what a closing socket has left in its queues, though\n"
 	 "there is no payload in it (the FIN of the other side)"},
@@ -48,12 +51,14 @@ static const struct out_col columns[] = {
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
 static const struct out_col count_columns[] = {
+	CELLS_TIME_COLS,
 	{"COUNT", "count", -9, false},
 	{"PAYLOAD", "payload", -10, false},
 	{"REASON", "reason", 20, false},
 	{"LOCATION", "location", 0, false},
 	STACKS_COL,
 };
+#define N_COUNT_COLUMNS (sizeof(count_columns) / sizeof(count_columns[0]))
 
 struct tally {
 	uint64_t reason, location, n, payload;
@@ -64,6 +69,7 @@ struct drops {
 	struct packets packets;
 	struct out *out;
 	struct map tallies; /* of reason and location -> struct tally that we own */
+	struct interval interval;
 	uint64_t n_left_out;
 	bool failed;
 };
@@ -160,19 +166,29 @@ static int by_count(const void *a, const void *b)
 	return strcmp(x->stack ? x->stack : "", y->stack ? y->stack : "");
 }
 
-static int print_counts(struct drops *d, struct fail *fail)
+static void forget_counts(struct drops *d)
+{
+	for (size_t i = 0; i < d->tallies.cap; i++)
+		free(d->tallies.slots[i].value);
+	map_fini(&d->tallies);
+	d->tallies = (struct map){0};
+}
+
+/* What the interval brought; the next one begins anew. */
+static void print_counts(struct drops *d)
 {
 	struct tally **v = calloc(d->tallies.n + 1, sizeof(struct tally *));
 	size_t n = 0;
 
-	if (!v)
-		return fail_nomem(fail);
-	for (size_t i = 0; i < d->tallies.cap; i++)
+	d->failed |= !v;
+	for (size_t i = 0; v && i < d->tallies.cap; i++)
 		if (d->tallies.slots[i].value)
 			v[n++] = d->tallies.slots[i].value;
-	qsort(v, n, sizeof(struct tally *), by_count);
-	out_table(d->out, count_columns, sizeof(count_columns) / sizeof(count_columns[0]));
+	if (n)
+		qsort(v, n, sizeof(struct tally *), by_count);
 	for (size_t i = 0; i < n; i++) {
+		cell_clock(d->out, d->packets.in, d->interval.from_ns);
+		cell_seconds(d->out, d->packets.in, d->interval.from_ns);
 		out_u64(d->out, v[i]->n);
 		out_u64(d->out, v[i]->payload);
 		cells_reason(d, v[i]->reason, v[i]->where);
@@ -181,7 +197,18 @@ static int print_counts(struct drops *d, struct fail *fail)
 		stack_lines(d->out, v[i]->stack);
 	}
 	free(v);
-	return 0;
+	forget_counts(d);
+}
+
+/* Nothing before ts_ns is still to come: print the interval if it is over. */
+static void pass(void *ctx, uint64_t ts_ns)
+{
+	struct drops *d = ctx;
+
+	if (!interval_is_over(&d->interval, ts_ns))
+		return;
+	print_counts(d);
+	interval_skip(&d->interval, ts_ns);
 }
 
 /* ---- reading ---- */
@@ -216,6 +243,7 @@ static int on_packet(void *ctx, const struct packet *p)
 		bare.stack = NULL;
 		p = &bare;
 	}
+	pass(d, p->ts_ns);
 	if (!opts.all && is_leftover(d, p))
 		d->n_left_out++;
 	else if (opts.count)
@@ -227,13 +255,17 @@ static int on_packet(void *ctx, const struct packet *p)
 
 static int check(int *n_operands, char **operands, struct fail *fail)
 {
+	if (opts.interval.given && !opts.count)
+		return fail_set(fail, STATUS_USAGE, "-i goes with -c");
+	if (interval_check(&opts.interval, fail))
+		return -1;
 	return cells_filter_check(&opts.filter, fail);
 }
 
 static int run(struct cmd_run *run)
 {
 	struct drops d = {.out = run->out};
-	struct out_col cols[N_COLUMNS];
+	struct out_col cols[N_COLUMNS], count_cols[N_COUNT_COLUMNS];
 	int rc;
 
 	if (input_needs(run->in, "drop", "drop", run->fail))
@@ -243,21 +275,26 @@ static int run(struct cmd_run *run)
 	memcpy(cols, columns, sizeof(cols));
 	cols[COL_TIME].hidden = opts.timestamp;
 	cols[COL_TIME_S].hidden = !opts.timestamp;
-	if (!opts.count)
+	memcpy(count_cols, count_columns, sizeof(count_cols));
+	count_cols[COL_TIME].hidden = !opts.interval.given;
+	count_cols[COL_TIME_S].hidden = !opts.interval.given || opts.interval.v >= 1;
+	if (opts.count)
+		out_table(run->out, count_cols, N_COUNT_COLUMNS);
+	else
 		out_table(run->out, cols, N_COLUMNS);
+	interval_begin(&d.interval, &opts.interval, input_from(run->in));
+	d.packets.pass = pass;
 	rc = packets_run(&d.packets, run, &opts.filter, false);
+	if (!rc && opts.count)
+		print_counts(&d);
 	if (!rc && d.failed)
 		rc = fail_nomem(run->fail);
-	if (!rc && opts.count)
-		rc = print_counts(&d, run->fail);
 	if (d.n_left_out)
 		out_note(run->out,
 			 "%llu packets without payload, left over in sockets that were closed, "
 			 "are no loss and not shown (-a shows them)",
 			 (unsigned long long)d.n_left_out);
-	for (size_t i = 0; i < d.tallies.cap; i++)
-		free(d.tallies.slots[i].value);
-	map_fini(&d.tallies);
+	forget_counts(&d);
 	packets_fini(&d.packets);
 	return rc;
 }

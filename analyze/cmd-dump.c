@@ -187,11 +187,14 @@ static const struct sock *event_sock(const struct dump *d, const struct record *
 
 static bool wanted(struct dump *d, const struct event *e, const struct bind_tables *tables)
 {
+	const struct wire *w = bind_packet(tables, record_get(e->r, e->r->packet_field, e->k));
 	const struct sock *sock = e->sock;
 	struct sock room;
 	struct flow flow;
 
-	if (bind_flow(tables, record_get(e->r, e->r->flow_field, e->k), &flow))
+	if (w && w->has_flow)
+		sock = input_packet(d->run->in, sock, &w->flow, &room);
+	else if (bind_flow(tables, record_get(e->r, e->r->flow_field, e->k), &flow))
 		sock = input_packet(d->run->in, sock, &flow, &room);
 	return input_wants(d->run->in, e->ts_ns, sock, e->task);
 }

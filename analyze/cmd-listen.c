@@ -9,12 +9,14 @@
 
 #include "cells.h"
 #include "cmd.h"
+#include "interval.h"
 #include "hist.h"
 
 #define MAX_LISTENERS 65536 /* so that a hostile trace has a bound */
 
 static struct {
 	bool each, hist, timestamp;
+	struct opt_fixed interval;
 } opts;
 
 #define AT(member) offsetof(__typeof__(opts), member)
@@ -22,6 +24,7 @@ static const struct opt_row rows[] = {
 	{0, "each", NULL, OPT_FLAG, AT(each), "each sample of a listener that is not idle"},
 	{0, "hist", NULL, OPT_FLAG, AT(hist),
 	 "histograms of the accept queue, as each new connection found it"},
+	INTERVAL_ROW(opts, "a table, or histograms, for each interval"),
 	{'T', "timestamp", NULL, OPT_FLAG, AT(timestamp), "with --each: the time of day too"},
 };
 
@@ -42,7 +45,7 @@ struct listener {
 	uint64_t cookie;
 	struct flow flow;
 	uint32_t netns;
-	bool sampled;
+	bool sampled, seen;		      /* seen: in this interval */
 	uint64_t max_backlog, max_syn, limit; /* largest queues seen */
 	uint64_t drops_before, drops;
 	uint64_t children, overflows;
@@ -56,6 +59,7 @@ struct listen {
 	size_t n, cap;
 	uint64_t n_left_out;
 	bool has_children, failed;
+	struct interval interval;
 	struct out_col cols[16];
 };
 
@@ -137,16 +141,20 @@ static void print_each(struct listen *l, const struct bind_row *row)
 	out_end_row(o);
 }
 
+static void pass(struct listen *l, uint64_t ts_ns);
+
 static int on_queue(void *ctx, const struct bind_row *row)
 {
 	struct listen *l = ctx;
 	struct listener *k = find(l, row->sock);
 	uint64_t drops = bind_get(row, Q_DROPS, 0);
 
+	pass(l, row->ts_ns);
 	if (opts.each)
 		print_each(l, row);
 	if (!k)
 		return 0;
+	k->seen = true;
 	/* One that began to listen while it was recorded had none before. */
 	if (!k->sampled && (bind_get(row, Q_SAMPLE, 0) == SAMPLE_FIRST ||
 			    input_from(l->run->in) > input_start(l->run->in)))
@@ -165,8 +173,10 @@ static int on_child(void *ctx, const struct bind_row *row)
 	struct listener *k = find(l, row->sock);
 	uint64_t backlog = bind_get(row, C_BACKLOG, 0), max = bind_get(row, C_MAX, UINT64_MAX);
 
+	pass(l, row->ts_ns);
 	if (!k)
 		return 0;
+	k->seen = true;
 	if (backlog > max)
 		k->overflows++;
 	else if (bind_get(row, C_KIND, 0) == KIND_ACK)
@@ -182,6 +192,7 @@ static int on_child(void *ctx, const struct bind_row *row)
 /* ---- printing ---- */
 
 static const struct out_col summary_columns[] = {
+	CELLS_TIME_COLS,
 	{"COOKIE", "conn", 10, false},
 	{"LADDR", "laddr", 15, false},
 	{"LPORT", "lport", 5, false},
@@ -216,6 +227,10 @@ static void print_summary(struct listen *l)
 	for (size_t i = 0; i < l->n; i++) {
 		const struct listener *k = l->listeners[i];
 
+		if (!k->seen)
+			continue;
+		cell_clock(o, l->run->in, l->interval.from_ns);
+		cell_seconds(o, l->run->in, l->interval.from_ns);
 		cell_cookie(o, k->cookie);
 		cell_addr(o, k->flow.laddr);
 		out_u64(o, k->flow.lport);
@@ -247,6 +262,8 @@ static void print_hist(struct listen *l, const struct listener *k)
 	flow_addr_text(k->flow.laddr, addr);
 	if (!out_is_json(l->run->out)) {
 		t = out_line(l->run->out);
+		if (opts.interval.given)
+			text_fmt(t, "+%.6fs ", input_seconds(l->run->in, l->interval.from_ns));
 		text_fmt(t, "%s:%u, namespace %" PRIu32 ", limit %" PRIu64 "\n", addr,
 			 k->flow.lport, k->netns, k->limit);
 		hist_draw(&k->hist, "backlog", t);
@@ -254,6 +271,7 @@ static void print_hist(struct listen *l, const struct listener *k)
 		return;
 	}
 	j = out_object(l->run->out);
+	json_fixed(j, "time_s", input_seconds(l->run->in, l->interval.from_ns), 9);
 	json_cookie(j, "conn", k->cookie);
 	json_str(j, "laddr", addr, strlen(addr));
 	json_u64(j, "lport", k->flow.lport);
@@ -263,7 +281,49 @@ static void print_hist(struct listen *l, const struct listener *k)
 	out_end_object(l->run->out);
 }
 
+static void print_all(struct listen *l)
+{
+	for (size_t i = 0; opts.hist && i < l->n; i++)
+		if (l->listeners[i]->hist.n)
+			print_hist(l, l->listeners[i]);
+	if (!opts.hist && !opts.each)
+		print_summary(l);
+}
+
+static void begin_anew(struct listener *k)
+{
+	k->seen = false;
+	k->max_backlog = k->max_syn = 0;
+	k->children = k->overflows = 0;
+	k->drops_before = k->drops;
+	hist_clear(&k->hist);
+}
+
+/* Nothing before ts_ns is still to come: print the interval if it is over. */
+static void pass(struct listen *l, uint64_t ts_ns)
+{
+	if (!interval_is_over(&l->interval, ts_ns))
+		return;
+	print_all(l);
+	for (size_t i = 0; i < l->n; i++)
+		begin_anew(l->listeners[i]);
+	interval_skip(&l->interval, ts_ns);
+}
+
+static int on_chunk(void *ctx, uint64_t floor_ns)
+{
+	pass(ctx, floor_ns);
+	return 0;
+}
+
 /* ---- the command ---- */
+
+static int check(int *n_operands, char **operands, struct fail *fail)
+{
+	if (opts.interval.given && opts.each)
+		return fail_set(fail, STATUS_USAGE, "--each and -i exclude each other");
+	return interval_check(&opts.interval, fail);
+}
 
 static int begin(struct listen *l)
 {
@@ -280,18 +340,18 @@ static int begin(struct listen *l)
 		l->cols[E_TIME].hidden = !opts.timestamp;
 		out_table(o, l->cols, N_COLS(each_columns));
 	} else if (!opts.hist) {
-		out_table(o, summary_columns, N_COLS(summary_columns));
+		memcpy(l->cols, summary_columns, sizeof(summary_columns));
+		l->cols[E_TIME].hidden = !opts.interval.given;
+		l->cols[E_TIME + 1].hidden = !opts.interval.given || opts.interval.v >= 1;
+		out_table(o, l->cols, N_COLS(summary_columns));
 	}
+	interval_begin(&l->interval, &opts.interval, input_from(l->run->in));
 	return 0;
 }
 
 static void finish(struct listen *l)
 {
-	for (size_t i = 0; opts.hist && i < l->n; i++)
-		if (l->listeners[i]->hist.n)
-			print_hist(l, l->listeners[i]);
-	if (!opts.hist && !opts.each)
-		print_summary(l);
+	print_all(l);
 	if (!l->has_children && !opts.each)
 		out_note(l->run->out,
 			 "this kernel let the recorder sample the queues only: MAXQ and MAXSYN "
@@ -309,7 +369,7 @@ static int run(struct cmd_run *run)
 		{.record = "listen_queue", .fields = queue_fields, .n_fields = Q_N, .on = on_queue},
 		{.record = "listen_child", .fields = child_fields, .n_fields = C_N, .on = on_child},
 	};
-	struct input_job job = {.binds = binds, .n_binds = 2, .ctx = &l};
+	struct input_job job = {.binds = binds, .n_binds = 2, .on_chunk = on_chunk, .ctx = &l};
 	int rc = begin(&l);
 
 	if (!rc)
@@ -342,5 +402,6 @@ const struct cmd cmd_listen = {
 	.n_rows = sizeof(rows) / sizeof(rows[0]),
 	.opts = &opts,
 	.group = "listen",
+	.check = check,
 	.run = run,
 };

@@ -13,6 +13,7 @@
 
 #include "cmd.h"
 #include "repair.h"
+#include "repair_ring.h"
 
 static struct repair_opts {
 	const char *output;
@@ -151,9 +152,24 @@ static void show(struct out *o, const struct repair *r)
 			 r->n_finds - REPAIR_MAX_FINDS);
 }
 
+/* The blocks of a ring become standard input, in order. */
+static int take_ring(const char *path, bool *is_ring, struct fail *fail)
+{
+	FILE *f;
+	int rc = repair_unring(path, &f, fail);
+
+	*is_ring = !rc && f;
+	if (rc || !f)
+		return rc;
+	if (dup2(fileno(f), STDIN_FILENO) < 0)
+		rc = fail_set(fail, STATUS_USAGE, "standard input: %s", strerror(errno));
+	fclose(f);
+	return rc;
+}
+
 static int run(struct cmd_run *run)
 {
-	bool from_stdin = !strcmp(run->path, "-");
+	bool from_stdin = !strcmp(run->path, "-"), is_ring;
 	struct outfile file;
 	struct repair r;
 	struct fail closing;
@@ -168,7 +184,12 @@ static int run(struct cmd_run *run)
 	close(input);
 	if (rc)
 		return -1;
-	rc = repair_run(&r, run->path, &file, run->fail);
+	rc = take_ring(run->path, &is_ring, run->fail);
+	if (rc) {
+		outfile_close(&file, false, &closing);
+		return -1;
+	}
+	rc = repair_run(&r, run->path, is_ring ? "-" : run->path, is_ring, &file, run->fail);
 	if (outfile_close(&file, !rc, &closing) && !rc) {
 		*run->fail = closing;
 		rc = -1;
@@ -182,14 +203,18 @@ static int run(struct cmd_run *run)
 const struct cmd cmd_repair = {
 	.name = "repair",
 	.summary = "saves what can be read of a damaged trace",
-	.about = "The good blocks of the trace become a new, closed one; columns are copied as "
-		 "they\n"
-		 "are. What is missing between them is told in it as loss, with its interval and,\n"
-		 "where the trace tells it, the number of events; META lines say that it was\n"
-		 "repaired, and what was found. Where nothing is damaged nothing is lost.\n"
-		 "\n"
-		 "FILE gets mode 0600. The exit status is 0 if it was written, whatever is "
-		 "missing.\n",
+	.about =
+		"The good blocks of the trace become a new, closed one; columns are copied as "
+		"they\n"
+		"are. What is missing between them is told in it as loss, with its interval and,\n"
+		"where the trace tells it, the number of events; META lines say that it was\n"
+		"repaired, and what was found. Where nothing is damaged nothing is lost.\n"
+		"\n"
+		"The file of a ring (tcptape-record --ring-file) that was not written any more is\n"
+		"put in order; what had been dropped out of the ring is not missing.\n"
+		"\n"
+		"FILE gets mode 0600. The exit status is 0 if it was written, whatever is "
+		"missing.\n",
 	.rows = rows,
 	.n_rows = sizeof(rows) / sizeof(rows[0]),
 	.opts = &opts,

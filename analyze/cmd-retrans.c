@@ -12,6 +12,7 @@
 #include "by.h"
 #include "cells.h"
 #include "cmd.h"
+#include "interval.h"
 #include "outcome.h"
 
 #define MAX_GROUPS (1 << 20) /* a hostile trace may have more */
@@ -19,6 +20,7 @@
 static struct {
 	bool count, probes, timestamp, verbose;
 	const char *by;
+	struct opt_fixed interval;
 	struct cells_filter filter;
 } opts;
 
@@ -27,6 +29,7 @@ static const struct opt_row rows[] = {
 	 "counts of segments by cause, one line a connection"},
 	{0, "by", "KEY", OPT_STR, offsetof(__typeof__(opts), by),
 	 "with -c: one for each " BY_OF_SOCKETS_HELP},
+	INTERVAL_ROW(opts, "with -c: a table for each interval"),
 	{'l', "lossprobe", NULL, OPT_FLAG, offsetof(__typeof__(opts), probes),
 	 "also tail loss probes that are due with new data to send"},
 	{'t', "timestamp", NULL, OPT_FLAG, offsetof(__typeof__(opts), timestamp),
@@ -64,6 +67,7 @@ static const struct out_col columns[] = {
 };
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
+static const struct out_col time_columns[] = {CELLS_TIME_COLS};
 static const struct out_col count_columns[] = {
 	{"SEGS", "segs", 6, false},	 {"FAST", "fast", 6, false},
 	{"RTO", "rto", 6, false},	 {"RTO-REC", "rto_recovery", 7, false},
@@ -71,7 +75,8 @@ static const struct out_col count_columns[] = {
 	{"SYN-ACK", "synack", 7, false}, {"TLP-NEW", "tlp_new", 7, true},
 };
 #define N_COUNTS (sizeof(count_columns) / sizeof(count_columns[0]))
-#define N_COUNT_COLUMNS (BY_N_COLS + N_COUNTS)
+enum { N_TIMES = 2 };
+#define N_COUNT_COLUMNS (N_TIMES + BY_N_COLS + N_COUNTS)
 
 /* ca_state, timer and tcp_flags of a segment */
 enum { CA_RECOVERY = 3, CA_LOSS = 4 };
@@ -89,6 +94,7 @@ struct retrans {
 	struct by_who who; /* first: by_bind() */
 	struct cmd_run *run;
 	struct by_groups tallies;
+	struct interval interval;
 	uint64_t n_failed;
 };
 
@@ -120,6 +126,8 @@ static void print_tally(struct retrans *r, const struct tally *t)
 {
 	struct out *o = r->run->out;
 
+	cell_clock(o, r->run->in, r->interval.from_ns);
+	cell_seconds(o, r->run->in, r->interval.from_ns);
 	by_cells(o, &r->who, r->tallies.key, &t->by);
 	out_u64(o, t->n_segs);
 	out_u64(o, t->n[C_FAST]);
@@ -142,12 +150,38 @@ static int by_segs(const void *a, const void *b)
 	return by_compare(&x->by, &y->by);
 }
 
+static bool is_kept(struct by_group *g)
+{
+	return false;
+}
+
 static void print_tallies(struct retrans *r)
 {
 	if (r->tallies.n)
 		qsort(r->tallies.list, r->tallies.n, sizeof(*r->tallies.list), by_segs);
 	for (size_t i = 0; i < r->tallies.n; i++)
 		print_tally(r, (const struct tally *)r->tallies.list[i]);
+	by_groups_keep(&r->tallies, is_kept);
+}
+
+/* Nothing before ts_ns is still to come: print the interval if it is over. */
+static void pass(struct retrans *r, uint64_t ts_ns)
+{
+	if (!interval_is_over(&r->interval, ts_ns))
+		return;
+	print_tallies(r);
+	interval_skip(&r->interval, ts_ns);
+}
+
+static int on_chunk(void *ctx, uint64_t floor_ns)
+{
+	pass(ctx, floor_ns);
+	return 0;
+}
+
+static void print_last(struct retrans *r)
+{
+	print_tallies(r);
 	if (r->tallies.n_left_out)
 		out_note(r->run->out, "%llu events beyond the first %d rows are left out",
 			 (unsigned long long)r->tallies.n_left_out, MAX_GROUPS);
@@ -165,6 +199,7 @@ static void print(struct retrans *r, const struct line *l)
 	if (!cells_filter_has(&opts.filter, flow))
 		return;
 	if (opts.count) {
+		pass(r, l->row->ts_ns);
 		count(r, l);
 		return;
 	}
@@ -344,8 +379,11 @@ static void notes(struct retrans *r)
 static void set_table(struct retrans *r, struct out_col *cols, struct out_col *count_cols)
 {
 	memcpy(cols, columns, sizeof(columns));
-	by_cols(r->tallies.key, count_cols);
-	memcpy(count_cols + BY_N_COLS, count_columns, sizeof(count_columns));
+	memcpy(count_cols, time_columns, sizeof(time_columns));
+	count_cols[0].hidden = !opts.interval.given;
+	count_cols[1].hidden = !opts.interval.given || opts.interval.v >= 1;
+	by_cols(r->tallies.key, count_cols + N_TIMES);
+	memcpy(count_cols + N_TIMES + BY_N_COLS, count_columns, sizeof(count_columns));
 	cols[COL_TIME_S].hidden = !opts.timestamp;
 	for (size_t i = N_COLUMNS - N_VERBOSE; i < N_COLUMNS; i++)
 		cols[i].hidden = !opts.verbose;
@@ -360,8 +398,10 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 {
 	enum by_key key;
 
-	if (opts.by && !opts.count)
-		return fail_set(fail, STATUS_USAGE, "--by goes with -c");
+	if ((opts.by || opts.interval.given) && !opts.count)
+		return fail_set(fail, STATUS_USAGE, "--by and -i go with -c");
+	if (interval_check(&opts.interval, fail))
+		return -1;
 	if (by_parse(opts.by, BY_OF_SOCKETS, &key, fail))
 		return -1;
 	return cells_filter_check(&opts.filter, fail);
@@ -385,18 +425,20 @@ static int run(struct cmd_run *run)
 		 .on = on_synack},
 		{.record = "loss_probe", .fields = probe_fields, .n_fields = P_N, .on = on_probe},
 	};
-	struct input_job job = {.binds = binds, .n_binds = 3 + BY_N_BINDS, .ctx = &r};
+	struct input_job job = {
+		.binds = binds, .n_binds = 3 + BY_N_BINDS, .on_chunk = on_chunk, .ctx = &r};
 	int rc;
 
 	if (input_needs(run->in, "retrans", "retransmit", run->fail) ||
 	    by_parse(opts.by, BY_OF_SOCKETS, &r.tallies.key, run->fail))
 		return -1;
 	by_bind(binds + 3);
+	interval_begin(&r.interval, &opts.interval, input_from(run->in));
 	notes(&r);
 	set_table(&r, cols, count_cols);
 	rc = input_run(run->in, &job, run->fail);
 	if (!rc)
-		print_tallies(&r);
+		print_last(&r);
 	if (!rc && r.n_failed && (!opts.verbose || opts.count))
 		out_note(run->out,
 			 "%llu tries to send a segment again failed inside this machine; they are "

@@ -15,12 +15,12 @@ struct cmd_run {
 	struct input *in;
 	struct out *out;
 	const char *path;
+	const struct input_opts *input_opts; /* to open an input with, as `in` was */
 	struct fail *fail;
 	/* of a command that takes all files at once, and opens them */
 	char **paths;
 	int n_paths;
-	const struct input_opts *input; /* that `in` was opened with */
-	bool found;			/* exit status 1, though nothing failed */
+	bool found; /* exit status 1, though nothing failed */
 };
 
 struct cmd {
@@ -46,6 +46,7 @@ struct cmd {
 
 extern const struct cmd cmd_info, cmd_dump, cmd_rtt, cmd_connlat, cmd_states, cmd_events, cmd_life,
 	cmd_drops, cmd_inerrs, cmd_retrans, cmd_resets, cmd_listen, cmd_nic, cmd_top, cmd_delay,
-	cmd_turnaround, cmd_timeline, cmd_compare, cmd_cut, cmd_merge, cmd_verify, cmd_repair;
+	cmd_turnaround, cmd_timeline, cmd_compare, cmd_cut, cmd_merge, cmd_pack, cmd_verify,
+	cmd_repair;
 
 #endif

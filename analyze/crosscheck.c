@@ -301,6 +301,11 @@ int crosscheck_run(struct cmd_run *run)
 		rc = fail_nomem(run->fail);
 	if (!rc)
 		print(&c);
+	if (!rc && input_meta(run->in, "option.filter"))
+		out_note(run->out,
+			 "recorded with -f '%s': the counters are of all connections, the "
+			 "events only of those",
+			 input_meta(run->in, "option.filter"));
 	for (size_t i = 0; i < c.n; i++)
 		free(c.counters[i].name);
 	free(c.counters);

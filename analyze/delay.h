@@ -8,6 +8,7 @@
 
 #include "by.h"
 #include "cells.h"
+#include "interval.h"
 #include "segment.h"
 
 /* ---- layers (delay_layer.c) ---- */
@@ -72,12 +73,16 @@ struct delay_dist_opts {
 	enum by_key by;
 	const struct by_who *who; /* stays the caller's */
 	bool picture;		  /* a histogram instead of percentiles */
+	struct input *in;
+	struct opt_fixed interval;
 };
 
 /* NULL: no memory. */
 struct delay_dist *delay_dist_new(const struct delay_dist_opts *opts, struct out *out);
 void delay_dist_free(struct delay_dist *d); /* NULL allowed */
 void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct conn *owner);
+/* A segment whose way ended at ts_ns is next: print the interval if it is over. */
+void delay_dist_pass(struct delay_dist *d, uint64_t ts_ns);
 bool delay_dist_print(struct delay_dist *d); /* false: memory ran out somewhere */
 
 #endif

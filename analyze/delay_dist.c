@@ -35,14 +35,34 @@ static const struct out_col bucket_columns[] = {
 };
 #define N_BUCKET_COLUMNS (sizeof(bucket_columns) / sizeof(bucket_columns[0]))
 
+enum { N_TIMES = 2 };
+static const struct out_col time_columns[] = {CELLS_TIME_COLS};
+
 struct delay_dist {
 	struct delay_dist_opts opts;
 	struct out *out;
 	struct by_groups groups;
-	struct out_col cols[BY_N_COLS + N_COLUMNS];
+	struct interval interval;
+	struct out_col cols[N_TIMES + BY_N_COLS + N_COLUMNS];
+	bool failed;
 };
 
 /* ---- groups ---- */
+
+static void begin_table(struct delay_dist *d)
+{
+	bool picture = d->opts.picture;
+
+	if (picture && !out_is_json(d->out) && !out_is_csv(d->out))
+		return;
+	memcpy(d->cols, time_columns, sizeof(time_columns));
+	d->cols[0].hidden = !d->opts.interval.given;
+	d->cols[1].hidden = !d->opts.interval.given || d->opts.interval.v >= 1;
+	by_cols(d->opts.by, d->cols + N_TIMES);
+	memcpy(d->cols + N_TIMES + BY_N_COLS, picture ? bucket_columns : columns,
+	       picture ? sizeof(bucket_columns) : sizeof(columns));
+	out_table(d->out, d->cols, N_TIMES + BY_N_COLS + (picture ? N_BUCKET_COLUMNS : N_COLUMNS));
+}
 
 struct delay_dist *delay_dist_new(const struct delay_dist_opts *opts, struct out *out)
 {
@@ -54,6 +74,8 @@ struct delay_dist *delay_dist_new(const struct delay_dist_opts *opts, struct out
 	d->out = out;
 	d->groups = (struct by_groups){
 		.key = opts->by, .size = sizeof(struct group), .max = MAX_GROUPS};
+	interval_begin(&d->interval, &opts->interval, input_from(opts->in));
+	begin_table(d);
 	return d;
 }
 
@@ -123,6 +145,8 @@ void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct 
 
 static void cells_group(struct delay_dist *d, const struct group *g, const char *layer)
 {
+	cell_clock(d->out, d->opts.in, d->interval.from_ns);
+	cell_seconds(d->out, d->opts.in, d->interval.from_ns);
 	by_cells(d->out, d->opts.who, d->opts.by, &g->by);
 	out_str(d->out, layer);
 }
@@ -150,6 +174,8 @@ static void print_picture(struct delay_dist *d, const struct group *g, unsigned 
 	if (!out_is_json(d->out) && !out_is_csv(d->out)) {
 		struct text *t = out_line(d->out);
 
+		if (d->opts.interval.given)
+			text_fmt(t, "+%.6fs  ", input_seconds(d->opts.in, d->interval.from_ns));
 		if (d->opts.by != BY_ALL) {
 			by_text(t, d->opts.who, d->opts.by, &g->by);
 			text_puts(t, "  ");
@@ -170,18 +196,6 @@ static void print_picture(struct delay_dist *d, const struct group *g, unsigned 
 	}
 }
 
-static void begin_table(struct delay_dist *d)
-{
-	bool picture = d->opts.picture;
-
-	if (picture && !out_is_json(d->out) && !out_is_csv(d->out))
-		return;
-	by_cols(d->opts.by, d->cols);
-	memcpy(d->cols + BY_N_COLS, picture ? bucket_columns : columns,
-	       picture ? sizeof(bucket_columns) : sizeof(columns));
-	out_table(d->out, d->cols, BY_N_COLS + (picture ? N_BUCKET_COLUMNS : N_COLUMNS));
-}
-
 static void print_group(struct delay_dist *d, const struct group *g)
 {
 	void (*print)(struct delay_dist *, const struct group *, unsigned, const char *) =
@@ -200,23 +214,42 @@ static void print_group(struct delay_dist *d, const struct group *g)
 	}
 }
 
-bool delay_dist_print(struct delay_dist *d)
+/* Groups of other intervals are not kept. */
+static bool is_kept(struct by_group *by)
 {
-	bool failed = d->groups.failed;
+	for (unsigned k = 0; k <= TOTAL; k++)
+		hist_fini(&((struct group *)by)->hists[k]);
+	return false;
+}
 
-	begin_table(d);
+static void print_groups(struct delay_dist *d)
+{
 	by_groups_sort(&d->groups);
 	for (size_t i = 0; i < d->groups.n; i++) {
 		const struct group *g = (const struct group *)d->groups.list[i];
 
 		print_group(d, g);
 		for (unsigned k = 0; k <= TOTAL; k++)
-			failed |= g->hists[k].failed;
+			d->failed |= g->hists[k].failed;
 	}
+	by_groups_keep(&d->groups, is_kept);
+}
+
+void delay_dist_pass(struct delay_dist *d, uint64_t ts_ns)
+{
+	if (!interval_is_over(&d->interval, ts_ns))
+		return;
+	print_groups(d);
+	interval_skip(&d->interval, ts_ns);
+}
+
+bool delay_dist_print(struct delay_dist *d)
+{
+	print_groups(d);
 	if (d->groups.n_left_out)
 		out_note(d->out,
 			 "%" PRIu64
 			 " segments of further groups are left out: there are more than %d",
 			 d->groups.n_left_out, MAX_GROUPS);
-	return !failed;
+	return !d->failed && !d->groups.failed;
 }

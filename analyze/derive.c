@@ -56,7 +56,7 @@ int derive_begin(struct derive *d, const struct derive_how *how, struct fail *fa
 		return fail_set(fail, STATUS_FOUND, "no random number for a file id");
 	if (check_paths(how, fail) || outfile_open(&d->file, how->output, how->force, -1, fail))
 		return -1;
-	wo.pointers = true; /* as far as the trace has them: tape_writer_absent */
+	wo.pointers = !how->no_pointers; /* as far as the trace has them: tape_writer_absent */
 	rc = tape_rows_new(&d->rows, &err);
 	if (!rc)
 		rc = tape_writer_open(&d->w, d->file.fd, &wo, &err);
@@ -231,6 +231,44 @@ int derive_rows(struct derive *d, struct tape_chunk *c, const struct tape_schema
 		rc = tape_writer_event(d->w, e, &err);
 	}
 	return derive_written(d, rc, &err);
+}
+
+int derive_decode(const struct tape_schema *schema, struct tape_chunk *c, struct tape_error *err)
+{
+	struct tape_column col;
+
+	for (size_t i = 0; i < schema->n_records; i++)
+		for (unsigned k = 0; k < schema->records[i].n_fields; k++)
+			if (tape_chunk_column(c, schema->records[i].id, k, &col, NULL) ==
+			    TAPE_E_NOMEM)
+				return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for a chunk");
+	return 0;
+}
+
+static bool has_more_fields(const struct tape_chunk *c, const struct tape_schema *schema)
+{
+	for (size_t i = 1; i < schema->n_records; i++) {
+		const struct tape_record *rec = &schema->records[i];
+		const struct tape_record *known =
+			tape_schema_record(tape_schema_builtin(), rec->id);
+
+		if (tape_chunk_rows(c, rec->id) && (!known || known->n_fields < rec->n_fields))
+			return true;
+	}
+	return false;
+}
+
+int derive_rows_tell_all(struct derive *d, struct tape_chunk *c, const struct tape_schema *schema)
+{
+	struct tape_error err;
+	int rc;
+
+	if (!tape_rows_fits(schema) || has_more_fields(c, schema))
+		return 0;
+	rc = tape_rows_begin(d->rows, c, schema, &err);
+	if (rc == TAPE_E_NOMEM)
+		return fail_nomem(d->fail);
+	return !rc && !tape_rows_unknown(d->rows) && !tape_rows_damaged(d->rows, &err);
 }
 
 int derive_close(struct derive *d, bool is_closed, uint64_t end_ns)

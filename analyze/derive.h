@@ -14,7 +14,7 @@
 
 struct derive_how {
 	const char *command, *output;
-	bool force;
+	bool force, no_pointers;
 	char *const *paths; /* the traces that are read */
 	unsigned n_paths;
 	struct tape_writer_opts writer; /* file_id is made */
@@ -69,6 +69,12 @@ int derive_copy(struct derive *d, struct tape_chunk *c);
  */
 int derive_rows(struct derive *d, struct tape_chunk *c, const struct tape_schema *schema,
 		const uint8_t *keep, int (*edit)(void *ctx, struct ev_head *e), void *ctx);
+
+/* All columns, on any thread, for raw_decode of input.h; what is damaged is met again. */
+int derive_decode(const struct tape_schema *schema, struct tape_chunk *c, struct tape_error *err);
+
+/* Whether rows of this build tell all of a chunk. 1, 0, or -1 and *fail. */
+int derive_rows_tell_all(struct derive *d, struct tape_chunk *c, const struct tape_schema *schema);
 
 /* What writing returned, as 0 or -1 and *fail. */
 int derive_written(struct derive *d, int rc, const struct tape_error *err);

@@ -46,6 +46,22 @@ static void line(struct out *o, const char *key, const char *fmt, ...)
 	out_end_line(o);
 }
 
+/* Of a cut trace. */
+static void print_window(struct info *i)
+{
+	const char *from = input_meta(i->run->in, "window.from_ns");
+	const char *to = input_meta(i->run->in, "window.to_ns");
+	uint64_t from_ns = 0, to_ns = 0;
+	char until[40] = "the end";
+
+	if (!from || !opt_number(from, UINT64_MAX, &from_ns))
+		return;
+	if (to && opt_number(to, UINT64_MAX, &to_ns))
+		snprintf(until, sizeof(until), "+%.6f s", input_seconds(i->run->in, to_ns));
+	line(i->run->out, "window", "+%.6f s to %s: commands show this part",
+	     input_seconds(i->run->in, from_ns), until);
+}
+
 static void print_times(struct info *i)
 {
 	struct out *o = i->run->out;
@@ -63,6 +79,7 @@ static void print_times(struct info *i)
 		     i->end.closed ? "" : " (last event; the recording was not closed)");
 	}
 	line(o, "duration", "%.3f s", (double)(end - start) / 1e9);
+	print_window(i);
 }
 
 static void print_clocks(struct info *i)
@@ -105,10 +122,17 @@ static void print_size(struct info *i)
 /* The lines that tell how it was recorded; the rest (limits, sysctls) only with --all. */
 static bool is_short(const char *key)
 {
-	static const char *const prefixes[] = {
-		"host",	  "machine", "kernel.release", "note",	  "command",  "option.", "groups",
-		"probe.", "absent.", "identity",       "repair.", "trigger.", "dump.",	 "output."};
+	static const char *const prefixes[] = {"host",	   "machine",  "kernel.release", "note",
+					       "command",  "option.",  "groups",	 "probe.",
+					       "absent.",  "identity", "derived.",	 "repair.",
+					       "trigger.", "dump.",    "output."};
 
+	if (!strncmp(key, "host.", 5)) { /* of another host of a merged trace: host.1.KEY */
+		key += 5 + strspn(key + 5, "0123456789");
+		if (!strcmp(key, ".shift_ns") || !strcmp(key, ".first_cpu"))
+			return true;
+		key += *key == '.';
+	}
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (!strncmp(key, prefixes[i], strlen(prefixes[i])))
 			return true;

@@ -290,13 +290,16 @@ static int prepare(struct input *in, const struct input_opts *opts, struct fail 
 	    resolve(in, "--from", opts->from, &in->from_ns, fail) ||
 	    resolve(in, "--to", opts->to, &in->to_ns, fail))
 		return -1;
+	if (input_meta(in, "filter.starts") && input_meta(in, "option.filter"))
+		select_recorded(&in->select, input_meta(in, "option.filter"));
 	if (in->from_ns > in->to_ns)
 		return fail_set(fail, STATUS_USAGE, "--from %s is later than --to %s", opts->from,
 				opts->to);
 	if (!opts->whole)
 		keep_to_cut(in);
 	if (!input_is_pipe(in)) {
-		if ((opts->local_ports || in->select.filter || in->select.by_owner) &&
+		if ((opts->local_ports || in->select.filter || in->select.recorded ||
+		     in->select.by_owner) &&
 		    input_first_pass(in, fail))
 			return -1;
 	} else if (in->select.by_owner) {
@@ -318,6 +321,20 @@ static unsigned find_workers(void)
 	return n < 1 ? 1 : n > MAX_WORKERS ? MAX_WORKERS : (unsigned)n;
 }
 
+/* What META says of recordings that make several files. */
+static int look_at_kind(struct input *in, struct fail *fail)
+{
+	const char *kind = input_meta(in, "recording.kind");
+
+	in->rows_are_late = kind && !strcmp(kind, "ring");
+	if (!input_meta(in, "ring.size") || input_meta(in, "repair.by"))
+		return 0;
+	return fail_set(fail, STATUS_FOUND,
+			"%s: the file of a ring, as a recorder that was killed has left it, or "
+			"that still runs; 'tcptape repair -o OUT' makes a trace of it",
+			in->path);
+}
+
 int input_open(struct input **ret, const char *path, const struct input_opts *opts, struct out *out,
 	       struct fail *fail)
 {
@@ -335,6 +352,8 @@ int input_open(struct input **ret, const char *path, const struct input_opts *op
 	if (rc)
 		rc = fail_tape(fail, path, &err);
 	else
+		rc = look_at_kind(in, fail);
+	if (!rc)
 		rc = prepare(in, opts, fail);
 	if (rc) {
 		input_close(in);
@@ -383,6 +402,6 @@ const struct sock *input_packet(struct input *in, const struct sock *sock, const
 	*room = sock ? *sock : (struct sock){0};
 	room->flow = *flow;
 	room->has_flow = true;
-	select_sock(&in->select, room);
+	select_packet(&in->select, room);
 	return room;
 }

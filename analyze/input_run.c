@@ -160,7 +160,7 @@ static bool row_wanted(struct input *in, const struct input_job *job, struct bin
 	struct flow flow;
 	struct sock room;
 
-	row->stale = row->snapshot && row->ts_ns < in->from_ns;
+	row->stale = row->snapshot && (row->ts_ns < in->from_ns || in->rows_are_late);
 	if (row->snapshot && b->sock_field < 0 && b->task_field < 0)
 		return true; /* a fact about the machine, of no connection */
 	if (job->all_rows) {
@@ -290,7 +290,8 @@ static void bind_job(struct run *run)
 		run->want = (struct bind_tables){.want_flows = true,
 						 .want_socks = true,
 						 .want_tasks = true,
-						 .want_packets = job->raw_packets};
+						 .want_packets = job->raw_packets ||
+								 select_is_active(&in->select)};
 	for (unsigned i = 0; i < job->n_binds; i++) {
 		struct bind *b = &job->binds[i];
 

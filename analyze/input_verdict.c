@@ -71,6 +71,7 @@ int input_finish(struct input *in, const char *group, struct fail *fail)
 	size_t n;
 	const struct tape_meta *meta = tape_reader_meta(in->reader, &n);
 	const char *sample = meta_get(meta, n, "option.sample");
+	const char *filter = meta_get(meta, n, "option.filter");
 	const char *lacks = meta_get(meta, n, "repair.lacks");
 	const char *derived_lacks = meta_get(meta, n, "derived.lacks");
 
@@ -83,6 +84,9 @@ int input_finish(struct input *in, const char *group, struct fail *fail)
 			 in->n_stragglers);
 	if (sample && strcmp(sample, "1") && group && strcmp(group, "conn"))
 		out_note(in->out, "sampled: group %s holds one connection in %s", group, sample);
+	if (filter && group && strcmp(group, "nic"))
+		out_note(in->out, "recorded with -f '%s': other connections are not in the trace",
+			 filter);
 	if (in->has_mptcp)
 		out_note(in->out, "MPTCP: its subflows are shown as the TCP connections that they "
 				  "are; tcptape states shows the MPTCP sockets above them too");

@@ -12,11 +12,15 @@
 
 #include "cmd.h"
 
+#ifndef TCPTAPE_MANDIR
+#define TCPTAPE_MANDIR "/usr/share/man"
+#endif
+
 static const struct cmd *const commands[] = {
 	&cmd_info, &cmd_dump,  &cmd_rtt,    &cmd_connlat,    &cmd_states,   &cmd_events,
 	&cmd_life, &cmd_drops, &cmd_inerrs, &cmd_retrans,    &cmd_resets,   &cmd_listen,
 	&cmd_nic,  &cmd_top,   &cmd_delay,  &cmd_turnaround, &cmd_timeline, &cmd_compare,
-	&cmd_cut,  &cmd_merge, &cmd_verify, &cmd_repair,
+	&cmd_cut,  &cmd_merge, &cmd_pack,   &cmd_verify,     &cmd_repair,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -118,9 +122,10 @@ static int print_help(void)
 	text_puts(&t, "usage: tcptape COMMAND [options] FILE...\n"
 		      "Answers questions about TCP from a trace that tcptape-record wrote.\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		text_fmt(&t, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-	text_puts(&t, "  record     runs tcptape-record, where it is installed\n"
-		      "\ntcptape COMMAND --help tells the options of a command; --version.\n"
+		text_fmt(&t, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
+	text_puts(&t, "  record      runs tcptape-record, where it is installed\n"
+		      "\ntcptape COMMAND --help tells the options of a command, tcptape help "
+		      "COMMAND shows its\nmanual page; --version.\n"
 		      "Exit status: 0 done, 1 the file is damaged or no trace, 2 usage, 3 the "
 		      "trace lacks\n"
 		      "what the command needs.\n");
@@ -212,7 +217,7 @@ static void outlive_first_interrupt(void)
 static int run_file(const struct cmd *cmd, const char *path, struct common *common, struct out *out,
 		    struct fail *fail)
 {
-	struct cmd_run run = {.out = out, .path = path, .input = &common->input, .fail = fail};
+	struct cmd_run run = {.out = out, .path = path, .input_opts = &common->input, .fail = fail};
 	int rc;
 
 	if (cmd->opens_itself)
@@ -247,7 +252,7 @@ static int run_at_once(const struct cmd *cmd, int n_files, char **files, struct 
 			      .fail = &fail,
 			      .paths = files,
 			      .n_paths = n_files,
-			      .input = &common->input};
+			      .input_opts = &common->input};
 
 	common->input.local_ports = cmd->local_ports;
 	if (cmd->run(&run) && !out_flush(out))
@@ -314,6 +319,27 @@ static int run_command(const struct cmd *cmd, int argc, char **argv)
 	return run_files(cmd, n, argv, &common);
 }
 
+/* The page of a command where it is installed, for a reader at a terminal; else its help. */
+static int print_manual(char *self, char *name)
+{
+	const char *section = strcmp(name, "record") ? "1" : "8";
+	static const char *const endings[] = {"", ".gz"};
+	char path[256], help[] = "--help", *args[] = {name, help, NULL};
+
+	for (size_t i = 0; i < 2 && isatty(STDOUT_FILENO); i++) {
+		snprintf(path, sizeof(path), "%s/man%s/tcptape-%.40s.%s%s", TCPTAPE_MANDIR, section,
+			 name, section, endings[i]);
+		if (!strchr(name, '/') && !access(path, R_OK))
+			execlp("man", "man", path, (char *)NULL);
+	}
+	if (!strcmp(name, "record"))
+		return run_recorder(self, args);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(name, commands[i]->name))
+			return print_command_help(commands[i]);
+	return unknown_command(name);
+}
+
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -321,6 +347,8 @@ int main(int argc, char **argv)
 		print_help();
 		return STATUS_USAGE;
 	}
+	if (!strcmp(argv[1], "help") && argc > 2)
+		return print_manual(argv[0], argv[2]);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
 		return print_help();
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {

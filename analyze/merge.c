@@ -100,6 +100,10 @@ static int open_source(struct merge *m, struct merge_source *s, const char *path
 	s->path = path;
 	if (tape_reader_open(&s->facts.reader, path, &err) || tape_rows_new(&s->rows, &err))
 		return failed(m, s, &err);
+	if (!tape_reader_seekable(s->facts.reader))
+		return fail_set(m->run->fail, STATUS_USAGE,
+				"%s: reads files: each is looked at twice, which a pipe is not",
+				path);
 	if (!tape_rows_fits(tape_reader_schema(s->facts.reader)))
 		return fail_set(m->run->fail, STATUS_LACKS,
 				"%s: its records are not those of this version", path);

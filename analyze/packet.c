@@ -117,6 +117,15 @@ static int on_stack(void *ctx, const struct bind_row *row)
 	return 0;
 }
 
+static int on_chunk(void *ctx, uint64_t floor_ns)
+{
+	struct packets *ps = ctx;
+
+	if (ps->pass)
+		ps->pass(ps->ctx, floor_ns);
+	return 0;
+}
+
 /* Why the recorder could not name places. */
 static void note_nameless(const struct packets *ps, struct out *out)
 {
@@ -144,8 +153,10 @@ int packets_run(struct packets *ps, struct cmd_run *run, const struct cells_filt
 		 .on = on_stack},
 		{.record = "bad_csum", .fields = fields, .n_fields = PK_N_COMMON, .on = on_csum},
 	};
-	struct input_job job = {
-		.binds = binds, .n_binds = CONN_TRACK_N + (want_csum ? 4 : 3), .ctx = ps};
+	struct input_job job = {.binds = binds,
+				.n_binds = CONN_TRACK_N + (want_csum ? 4 : 3),
+				.on_chunk = on_chunk,
+				.ctx = ps};
 
 	conn_track(binds);
 	memcpy(binds + CONN_TRACK_N, own, sizeof(own));

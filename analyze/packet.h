@@ -35,6 +35,7 @@ struct packets {
 	struct map places; /* id -> char * that we own */
 	struct stacks stacks;
 	int (*on)(void *ctx, const struct packet *p);
+	void (*pass)(void *ctx, uint64_t floor_ns); /* nothing earlier follows; may be NULL */
 	void *ctx;
 	bool failed, nameless; /* a place without a name was met */
 };

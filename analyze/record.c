@@ -34,6 +34,7 @@ static int init_record(struct record_set *s, struct record *r, const struct tape
 		return -1;
 	r->sock_field = ref_field(s->schema, rec, "sock");
 	r->task_field = ref_field(s->schema, rec, "task");
+	r->packet_field = ref_field(s->schema, rec, "packet");
 	r->daddr_field = tape_record_field(rec, "daddr");
 	r->dport_field = tape_record_field(rec, "dport");
 	if (r->daddr_field >= 0 && rec->fields[r->daddr_field].type != TAPE_ADDR)

@@ -30,6 +30,7 @@ struct record {
 	int sock_field, task_field;   /* first reference to those tables; -1 none */
 	int daddr_field, dport_field; /* the remote end that was asked for; -1 none */
 	int flow_field;		      /* a packet's own addresses; -1 none */
+	int packet_field;	      /* reference to a packet, which has some; -1 none */
 	bool on; /* its columns are wanted; of tables by record_set_ready, the rest by the caller */
 };
 

@@ -321,6 +321,10 @@ static int put_chunk(struct repair *r, const struct tape_block_view *v, struct r
 	uint64_t first = c->h.first_event;
 	struct tape_error err;
 
+	if (r->is_ring && !is_snapshot(v) && !r->n_chunks) {
+		r->at = first;
+		r->lost = c->h.lost;
+	}
 	if (!is_snapshot(v) &&
 	    tell_missing(r, first, c->h.lost, c->h.n_stragglers ? c->h.ts_max : c->h.ts_min))
 		return -1;
@@ -469,16 +473,17 @@ static int put_end(struct repair *r)
 	return written(r, tape_blocks_end(&r->out, end_ns, &err), &err);
 }
 
-int repair_run(struct repair *r, const char *path, struct outfile *file, struct fail *fail)
+int repair_run(struct repair *r, const char *path, const char *from, bool is_ring,
+	       struct outfile *file, struct fail *fail)
 {
 	struct tape_error err;
 	uint64_t file_id;
 
-	*r = (struct repair){.path = path, .fail = fail, .file = file};
+	*r = (struct repair){.path = path, .fail = fail, .file = file, .is_ring = is_ring};
 	if (getrandom(&file_id, sizeof(file_id), 0) != sizeof(file_id))
 		return fail_set(fail, STATUS_FOUND, "no random number for a file id");
 	tape_blocks_init(&r->out, file->fd, file_id);
-	if (tape_reader_open_blocks(&r->in, path, &err) || tape_chunk_new(&r->chunk, &err))
+	if (tape_reader_open_blocks(&r->in, from, &err) || tape_chunk_new(&r->chunk, &err))
 		return failed(r, &err);
 	if (find_front(r) || put_front(r) || reserve(r) || take_all(r))
 		return -1;

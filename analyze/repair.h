@@ -33,7 +33,7 @@ struct repair {
 	uint8_t *file_head, *file_name, *schema; /* NULL: lost */
 	size_t file_head_len, file_name_len, schema_len;
 	unsigned schema_flags;
-	bool closed;
+	bool closed, is_ring; /* ring: what is older than its first chunk is not missing */
 	uint64_t start_ns, end_ns;
 	uint64_t at, known;	  /* number of the event that comes next; events its headers tell */
 	uint64_t lost, told_lost; /* when it was recorded: as LOSS blocks and as headers tell */
@@ -47,10 +47,12 @@ struct repair {
 };
 
 /*
- * Read the trace at path ("-": standard input, which must be a regular file) and write what it
- * holds to *file. 0, or -1 and *fail. In any case repair_fini frees *r, which holds what was found.
+ * Read the trace at `from` ("-": standard input, which must be a regular file), which is called
+ * `path`, and write what it holds to *file. is_ring: it is that of a ring, in order. 0, or -1 and
+ * *fail. In any case repair_fini frees *r, which holds what was found.
  */
-int repair_run(struct repair *r, const char *path, struct outfile *file, struct fail *fail);
+int repair_run(struct repair *r, const char *path, const char *from, bool is_ring,
+	       struct outfile *file, struct fail *fail);
 void repair_fini(struct repair *r);
 
 #endif

@@ -6,6 +6,9 @@
 
 #include "pcapf.h"
 
+/* Bytes; libpcap's optimizer takes its time, and a trace may be hostile. */
+#define MAX_RECORDED 400
+
 /* A connection's number as it is printed: 42, 0x2a, of a merged trace 1:0x2a (text.h). */
 static bool parse_cookie(const char *s, uint64_t *ret)
 {
@@ -39,6 +42,14 @@ int select_init(struct select *s, const struct select_opts *opts, struct fail *f
 	return opts->filter ? pcapf_new(&s->filter, opts->filter, fail) : 0;
 }
 
+void select_recorded(struct select *s, const char *expression)
+{
+	struct fail ignored; /* the words are the trace's, not the user's */
+
+	if (strlen(expression) <= MAX_RECORDED)
+		(void)pcapf_new(&s->recorded, expression, &ignored);
+}
+
 static void free_flows(struct map *m)
 {
 	for (size_t i = 0; i < m->cap; i++)
@@ -49,7 +60,8 @@ static void free_flows(struct map *m)
 
 void select_fini(struct select *s)
 {
-	pcapf_free(s->filter);
+	filter_free(s->filter);
+	filter_free(s->recorded);
 	map_fini(&s->owned);
 	map_fini(&s->matched);
 	free_flows(&s->unbound);
@@ -58,7 +70,7 @@ void select_fini(struct select *s)
 
 bool select_is_active(const struct select *s)
 {
-	return s->by_owner || s->filter || s->cookie;
+	return s->by_owner || s->filter || s->cookie || s->recorded;
 }
 
 /* ---- local ports ---- */
@@ -151,9 +163,9 @@ static void learn_ports(struct select *s, struct bind_tables *t)
 }
 
 /* By the addresses of the row; where the remote end was wiped, by those that the socket had. */
-static bool matches(struct select *s, const struct sock *k)
+static bool matches(struct select *s, const struct sock *k, bool learn)
 {
-	bool whole = k->has_flow && k->flow.lport && k->flow.rport;
+	bool whole = learn && k->has_flow && k->flow.lport && k->flow.rport;
 
 	if (k->has_flow && pcapf_match(s->filter, &k->flow)) {
 		if (whole && k->cookie && map_put(&s->matched, k->cookie, &s->opts))
@@ -163,9 +175,26 @@ static bool matches(struct select *s, const struct sock *k)
 	return k->cookie && k->has_flow && !k->flow.rport && map_get(&s->matched, k->cookie);
 }
 
+/* A start that was recorded since its port might have matched, and no more of that socket. */
+static bool is_orphan(const struct select *s, const struct sock *k)
+{
+	return s->recorded && is_unbound(k) && !pcapf_match(s->recorded, &k->flow);
+}
+
+static bool is_chosen(struct select *s, const struct sock *k, bool learn)
+{
+	return (!s->filter || matches(s, k, learn)) && (!s->cookie || k->cookie == s->cookie) &&
+	       !is_orphan(s, k);
+}
+
 void select_sock(struct select *s, struct sock *k)
 {
-	k->selected = (!s->filter || matches(s, k)) && (!s->cookie || k->cookie == s->cookie);
+	k->selected = is_chosen(s, k, true);
+}
+
+void select_packet(struct select *s, struct sock *k)
+{
+	k->selected = is_chosen(s, k, false);
 }
 
 void select_forget(struct select *s, const struct sock *sock)
@@ -205,7 +234,8 @@ void select_learn(struct select *s, const struct sock *sock, const struct task *
 
 bool select_has(const struct select *s, const struct sock *sock, const struct task *task)
 {
-	if ((s->filter || s->cookie) && !(sock && sock->selected))
+	if (sock ? (s->filter || s->cookie || s->recorded) && !sock->selected
+		 : s->filter || s->cookie)
 		return false;
 	if (!s->by_owner)
 		return true;

@@ -21,21 +21,27 @@ struct select_opts {
 	struct opt_u32 pid;
 };
 
-struct pcapf;
+struct filter;
 
 struct select {
 	struct select_opts opts;
-	struct pcapf *filter;
-	uint64_t cookie;    /* --conn; 0: any */
-	bool by_owner;	    /* --pid or --comm */
-	struct map owned;   /* cookies that belong to that owner */
-	struct map matched; /* cookies of connections whose addresses match */
+	struct filter *filter;
+	struct filter *recorded; /* -f of the recorder, if it has guessed local ports */
+	uint64_t cookie;	 /* --conn; 0: any */
+	bool by_owner;		 /* --pid or --comm */
+	struct map owned;	 /* cookies that belong to that owner */
+	struct map matched;	 /* cookies of connections whose addresses match */
 	/* cookie -> struct flow that we own: sockets whose local port a later chunk tells */
 	struct map unbound, bound;
 	bool failed; /* no memory */
 };
 
 int select_init(struct select *s, const struct select_opts *opts, struct fail *fail);
+/*
+ * The recorder's -f, where it lets starts of connects through whose local port was not known: those
+ * that turned out not to match are left out. One that cannot be taken is none.
+ */
+void select_recorded(struct select *s, const char *expression);
 void select_fini(struct select *s);
 
 /* Whether anything is left out at all. */
@@ -55,6 +61,9 @@ void select_tables(struct select *s, struct bind_tables *tables);
 
 /* Set `selected` of one socket. */
 void select_sock(struct select *s, struct sock *sock);
+
+/* The same, where the flow is that of a packet: a SYN's is not its socket's, which listens. */
+void select_packet(struct select *s, struct sock *sock);
 
 /* This task has that socket: so far not known to be the chosen owner's, maybe. */
 void select_learn(struct select *s, const struct sock *sock, const struct task *task);

@@ -3,10 +3,22 @@
 #define TAPE_KSYM __ksym /* this is the first file that is linked */
 #include "facts.h"
 
-/*
- * At the start of a connect, and where that fails at once, the local port is not chosen yet: wanted
- * is what may match.
- */
+/* Whether some local port that the kernel may choose makes it match. */
+static __always_inline bool may_match(struct ev_flow *flow)
+{
+	bool may = filter_any_port;
+
+	for (uint32_t i = 0; i < TAPE_FILTER_PORTS && !may; i++) {
+		if (i >= filter_n_ports)
+			break;
+		flow->lport = filter_ports[i];
+		may = flow_matches(flow);
+	}
+	flow->lport = 0;
+	return may;
+}
+
+/* At the start of a connect, and where that fails at once, the local port is not chosen yet. */
 static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, int new_state)
 {
 	const struct ev_flow none = {}; /* before Linux 5.12: one by one */
@@ -23,16 +35,11 @@ static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, i
 	if (new_state == TCP_SYN_SENT) /* inet_sport is still that of the connect before */
 		flow.lport = sk->__sk_common.skc_num;
 	wanted = matches(&flow, sk);
-	if (wanted && new_state == TCP_CLOSE && flow.lport && flow.rport)
+	if (new_state == TCP_SYN_SENT)
+		bpf_map_delete_elem(&closed, &key);
+	if (tp && wanted && new_state == TCP_CLOSE && flow.lport && flow.rport)
 		bpf_map_update_elem(&closed, &key, &one, BPF_ANY);
-	for (uint32_t i = 0; i < TAPE_FILTER_PORTS && !flow.lport && flow.rport && !wanted; i++) {
-		if (i >= filter_n_ports)
-			break;
-		flow.lport = filter_ports[i];
-		wanted = flow_matches(&flow);
-		flow.lport = 0;
-	}
-	return wanted;
+	return wanted || (!flow.lport && flow.rport && may_match(&flow));
 }
 
 /* It has nothing yet that the rest of the connection could be known by. */
@@ -228,5 +235,6 @@ int BPF_PROG(tcp_destroy, struct sock *sk)
 	e->rcv_mss = tp->inet_conn.icsk_ack.rcv_mss;
 	e->ecn = tp->ecn_flags;
 	SUBMIT(control, e);
+	forget(sk);
 	return 0;
 }

@@ -16,6 +16,7 @@ const volatile bool filter_flows SEC(".rodata") __weak = false;
 /* Local ports, one of each range in which a flow matches or not alike; for starts of connects. */
 const volatile uint16_t filter_ports[TAPE_FILTER_PORTS] SEC(".rodata") __weak = {0};
 const volatile uint32_t filter_n_ports SEC(".rodata") __weak = 0;
+const volatile bool filter_any_port SEC(".rodata") __weak = false; /* too many to try */
 
 /*
  * -f: whether the expression takes this flow, in either direction. Its instructions are put in
@@ -39,6 +40,14 @@ static __always_inline bool was_wanted(struct sock *sk)
 	uint64_t key = (uint64_t)sk;
 
 	return bpf_map_lookup_elem(&closed, &key) != NULL;
+}
+
+static __always_inline void forget(struct sock *sk)
+{
+	uint64_t key = (uint64_t)sk;
+
+	if (filter_flows)
+		bpf_map_delete_elem(&closed, &key);
 }
 
 /* flow: of a socket, whose local port may be unknown: at the start of a connect. */

@@ -46,7 +46,8 @@ int tape_blocks_put(struct tape_blocks *b, enum tape_block type, unsigned flags,
 	if (hdr_len > UINT16_MAX || payload_len > TAPE_MAX_PAYLOAD)
 		return tape_fail(err, TAPE_E_LIMIT, b->bytes, "a block of type %d is too long",
 				 type);
-	if (tape_block_write(b->fd, &h, head, payload) < 0)
+	if (b->put ? b->put(b->ctx, &h, head, payload) < 0
+		   : tape_block_write(b->fd, &h, head, payload) < 0)
 		return tape_fail_errno(err, b->bytes, "write");
 	b->bytes += tape_block_len(&h);
 	b->seq++;

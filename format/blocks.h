@@ -20,6 +20,10 @@
 
 struct tape_blocks {
 	int fd;
+	/* gets each block instead of fd, see struct tape_writer_opts; NULL: fd does */
+	int (*put)(void *ctx, struct tape_block_head *h, const void *type_head,
+		   const void *payload);
+	void *ctx;
 	uint64_t file_id, bytes; /* bytes: of whole blocks, handed to write(2) with success */
 	uint32_t seq;
 	uint64_t n_events, lost, floor_ns; /* so far; floor of the last CHUNK */

@@ -165,15 +165,6 @@ static bool take_strings(struct tape_build *b, const struct rows *r, uint8_t *ro
 	return true;
 }
 
-/* Structs are of whole words, and most spans short: no call for each. */
-static inline void copy_words(uint8_t *to, const uint8_t *from, size_t len)
-{
-	for (; len >= 8; len -= 8, to += 8, from += 8)
-		memcpy(to, from, 8);
-	if (len)
-		memcpy(to, from, 4);
-}
-
 /* What a row has of the record. */
 static bool add_row(struct tape_build *b, struct rows *r, const uint8_t *record)
 {

@@ -112,6 +112,15 @@ static inline bool append(struct buffer *b, const void *src, size_t len)
 	return true;
 }
 
+/* Structs are of whole words, and most spans short: no call for each. */
+static inline void copy_words(uint8_t *to, const uint8_t *from, size_t len)
+{
+	for (; len >= 8; len -= 8, to += 8, from += 8)
+		memcpy(to, from, 8);
+	if (len)
+		memcpy(to, from, 4);
+}
+
 static inline int no_memory(struct tape_error *err)
 {
 	return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for a chunk");

@@ -162,18 +162,17 @@ static int get_counts(struct tape_chunk *c, struct tape_in *in, struct tape_erro
 
 static const struct count *count_of(const struct tape_chunk *c, unsigned id)
 {
-	for (unsigned i = 0; i < c->head.n_records; i++)
-		if (c->counts[i].id == id)
-			return &c->counts[i];
-	return NULL;
+	unsigned i = 0, n = c->head.n_records;
+
+	while (i < n && c->counts[i].id < id) /* they stand by rising id */
+		i++;
+	return i < n && c->counts[i].id == id ? &c->counts[i] : NULL;
 }
 
 /* The schema's field that a column holds; NULL if the schema has none (a newer writer's). */
-static const struct tape_field *field_of(const struct tape_chunk *c, const struct column *col)
+static const struct tape_field *field_of(const struct column *col)
 {
-	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
-
-	return rec && col->field < rec->n_fields ? &rec->fields[col->field] : NULL;
+	return col->rec && col->field < col->rec->n_fields ? &col->rec->fields[col->field] : NULL;
 }
 
 /* What a predicted column is predicted from; an entry without it damages the column alone. */
@@ -218,9 +217,9 @@ static bool get_column_entry(struct tape_in *in, struct column *col)
 }
 
 /* Keys of a KEYED or predicted column: it remembers a value for each, and runs over them. */
-static uint64_t keys_of(const struct tape_chunk *c, const struct column *col,
-			const struct tape_record *rec)
+static uint64_t keys_of(const struct tape_chunk *c, const struct column *col)
 {
+	const struct tape_record *rec = col->rec;
 	bool keyed = col->transform == TAPE_T_KEYED;
 	int field = keyed ? first_ref(rec) : col->key ? (int)((col->key - 1) / 2) : -1, first;
 	const struct tape_record *to;
@@ -242,27 +241,43 @@ static uint64_t keys_of(const struct tape_chunk *c, const struct column *col,
  */
 static uint64_t decoded_len(const struct tape_chunk *c, const struct column *col)
 {
-	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
-	const struct tape_field *f = field_of(c, col);
+	const struct tape_field *f = field_of(col);
 
 	if (!f)
-		return col->field == TAPE_ORIGINS
-			       ? 2 * sizeof(uint32_t) * (uint64_t)tape_chunk_rows(c, col->record)
-			       : 0;
-	return (tape_chunk_rows(c, col->record) + keys_of(c, col, rec)) * (f->width ? f->width : 4);
+		return col->field == TAPE_ORIGINS ? 2 * sizeof(uint32_t) * (uint64_t)col->n_rows
+						  : 0;
+	return (col->n_rows + keys_of(c, col)) * (f->width ? f->width : 4);
+}
+
+/* Of which record it is; most often that of the column before. */
+static bool find_record(const struct tape_chunk *c, struct column *col, const struct count **last)
+{
+	if (col->record == TAPE_COMMON) {
+		col->rec = tape_schema_record(c->schema, TAPE_COMMON);
+		col->n_rows = c->head.n_events;
+		return true;
+	}
+	if (!*last || (*last)->id != col->record)
+		*last = count_of(c, col->record);
+	if (!*last)
+		return false;
+	col->rec = (*last)->rec;
+	col->n_rows = (*last)->n_rows;
+	return true;
 }
 
 static int get_directory(struct tape_chunk *c, struct tape_in *in, struct tape_error *err)
 {
 	bool single = c->head.flags & TAPE_CHUNK_SINGLE;
 	uint64_t raw = 0, stored = 0, decoded = 0;
+	const struct count *last = NULL;
 
 	for (unsigned i = 0; i < c->head.n_columns; i++) {
 		struct column *col = &c->columns[i];
 
 		if (!get_column_entry(in, col))
 			return corrupt(c, err, "the column directory is damaged");
-		if (col->record != TAPE_COMMON && !count_of(c, col->record))
+		if (!find_record(c, col, &last))
 			return corrupt(c, err,
 				       "a column of a record type that the chunk does not hold");
 		col->at = (uint32_t)(single ? raw : stored);
@@ -500,7 +515,7 @@ static const struct tape_field origins_field = {.name = "origins", .type = TAPE_
 static int decode(struct tape_chunk *c, struct column *col, struct tape_error *err)
 {
 	bool origins = col->field == TAPE_ORIGINS;
-	const struct tape_field *f = origins ? &origins_field : field_of(c, col);
+	const struct tape_field *f = origins ? &origins_field : field_of(col);
 	struct tape_error inner;
 	const uint8_t *body;
 	int rc;
@@ -511,10 +526,8 @@ static int decode(struct tape_chunk *c, struct column *col, struct tape_error *e
 			err, TAPE_E_UNKNOWN, c->offset,
 			"chunk at byte %llu: column %u of record %u is written in a newer way",
 			(unsigned long long)c->offset, col->field, col->record);
-	col->decoded =
-		(struct tape_column){.type = f->type,
-				     .width = f->width,
-				     .n = tape_chunk_rows(c, col->record) << (origins ? 1 : 0)};
+	col->decoded = (struct tape_column){
+		.type = f->type, .width = f->width, .n = col->n_rows << (origins ? 1 : 0)};
 	rc = body_of(c, col, f->type == TAPE_STR, &body, err);
 	if (rc)
 		return rc;

@@ -24,6 +24,8 @@ struct count {
 struct column {
 	uint16_t record, field;
 	uint8_t transform, layout, flags;
+	const struct tape_record *rec; /* NULL: not in the schema */
+	uint32_t n_rows;
 	uint32_t raw_len, stored_len;
 	uint32_t of, plus, key, turn; /* what it is predicted from, as in the directory */
 	bool no_guess;		      /* the entry ends before that */

@@ -87,6 +87,8 @@ static inline uint64_t tape_in_varint(struct tape_in *in)
 {
 	uint64_t v = 0;
 
+	if (!in->bad && in->p < in->end && *in->p < 0x80) /* most are */
+		return *in->p++;
 	for (unsigned shift = 0; shift < 64; shift += 7) {
 		uint8_t b = tape_in_u8(in);
 
@@ -125,6 +127,10 @@ static inline void tape_out_varint(struct tape_out *out, uint64_t v)
 	uint8_t b[10];
 	unsigned n = 0;
 
+	if (v < 0x80 && !out->bad && out->p < out->end) {
+		*out->p++ = (uint8_t)v;
+		return;
+	}
 	for (; v >= 0x80; v >>= 7)
 		b[n++] = (uint8_t)(v | 0x80);
 	b[n++] = (uint8_t)v;

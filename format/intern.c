@@ -7,6 +7,20 @@
 
 #define FIRST_SLOTS 1024 /* of a table's hash, doubled as it fills */
 
+/* Structs are of whole words and short: no call of memcmp for each. */
+static inline bool same(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	uint64_t x, y;
+
+	for (; len >= 8; len -= 8, a += 8, b += 8) {
+		memcpy(&x, a, 8);
+		memcpy(&y, b, 8);
+		if (x != y)
+			return false;
+	}
+	return !len || !memcmp(a, b, 4);
+}
+
 static bool rehash(struct rows *t)
 {
 	uint32_t n_slots = t->n_slots ? t->n_slots * 2 : FIRST_SLOTS, mask = n_slots - 1;
@@ -28,7 +42,7 @@ static bool rehash(struct rows *t)
 }
 
 /* Row + 1 of this value in the table, added if it is new; 0: no memory. */
-static uint32_t intern(struct tape_build *b, struct rows *t, const void *key)
+static uint32_t intern(struct tape_build *b, struct rows *t, const uint8_t *key)
 {
 	uint32_t i, mask;
 
@@ -36,7 +50,7 @@ static uint32_t intern(struct tape_build *b, struct rows *t, const void *key)
 		return 0;
 	mask = t->n_slots - 1;
 	for (i = (uint32_t)XXH3_64bits(key, t->size) & mask; t->slots[i]; i = (i + 1) & mask)
-		if (!memcmp(t->data.p + (t->slots[i] - 1) * t->stride, key, t->size))
+		if (same(t->data.p + (t->slots[i] - 1) * t->stride, key, t->size))
 			return t->slots[i];
 	if (!append(&t->data, key, t->size))
 		return 0;
@@ -65,20 +79,19 @@ static uint32_t ref_to(struct tape_build *b, struct rows *t, const void *key, bo
 	uint32_t row, n = t->n;
 	bool swapped = directed && order_flow(key, &flow);
 
-	row = intern(b, t, directed ? (const void *)&flow : key);
+	row = intern(b, t, directed ? (const uint8_t *)&flow : key);
 	if (!row || (t->n > n && !append(&t->received, &(uint8_t){received}, 1)))
 		return 0;
 	return directed ? 1 + ((row - 1) << 1 | swapped) : row;
 }
 
-static const uint8_t none[MAX_KEY];
+static const uint64_t none[MAX_KEY / 8];
 
 static inline bool is_key(const struct rows *t, const uint8_t *src, const uint64_t *key)
 {
 	const uint8_t *k = (const uint8_t *)key;
 
-	return !memcmp(src + t->gap_end, k + t->gap_end, t->size - t->gap_end) &&
-	       !memcmp(src, k, t->gap);
+	return same(src + t->gap_end, k + t->gap_end, t->size - t->gap_end) && same(src, k, t->gap);
 }
 
 /* The reference of one field, where it is not that of the event before on that processor. */
@@ -90,9 +103,9 @@ static bool find_ref(struct tape_build *b, const struct rows *r, struct ref *ref
 	uint64_t key[MAX_KEY / 8];
 
 	*ret = 0;
-	if (!memcmp(src + t->gap_end, none, t->size - t->gap_end) && !memcmp(src, none, t->gap))
+	if (is_key(t, src, none))
 		return true; /* often: no socket at this layer */
-	memcpy(key, src, t->size);
+	copy_words((uint8_t *)key, src, t->size);
 	memset((uint8_t *)key + t->gap, 0, t->gap_end - t->gap);
 	*ret = ref_to(b, ref->to, key, f->type == TAPE_DREF, f->guess.side == TAPE_RECEIVED);
 	memcpy(recent->key, key, sizeof(key));

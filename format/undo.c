@@ -204,7 +204,7 @@ static int undo_by_row(struct tape_chunk *c, const struct column *col, struct ta
 	uint32_t n = 0;
 	int rc;
 
-	if (tape_schema_record(c->schema, col->record)->is_table)
+	if (col->rec->is_table)
 		return corrupt(c, err, "a row of a table is predicted by the time of an event");
 	rc = tape_chunk_column(c, TAPE_COMMON, TAPE_COMMON_TS, &ts, err);
 	if (!rc)
@@ -300,7 +300,7 @@ static int unpredict(struct tape_chunk *c, const struct column *col, const struc
 int tape_chunk_undo(struct tape_chunk *c, const struct column *col, struct tape_column *values,
 		    struct tape_error *err)
 {
-	const struct tape_record *rec = tape_schema_record(c->schema, col->record);
+	const struct tape_record *rec = col->rec;
 
 	switch (col->transform) {
 	case TAPE_T_KEYED: return unkey(c, col, rec, values, err);

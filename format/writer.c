@@ -6,6 +6,7 @@
 
 #include "blocks.h"
 #include "chunk.h"
+#include "cursor.h"
 #include "layout.h"
 
 #define DEFAULT_CHUNK_EVENTS 65536u
@@ -27,12 +28,13 @@ struct tape_writer {
 	struct tape_blocks out;
 	struct counts counts;
 	uint32_t chunk_events;
+	size_t chunk_bytes;
 	struct tape_build *events, *snapshot;
 	uint64_t n_stragglers_open;
-	uint64_t n_added; /* events handed in */
-	struct tape_absent absent;
 	void (*on_row)(void *ctx, const struct ev_head *row);
 	void *ctx;
+	uint64_t n_added; /* events handed in */
+	struct tape_absent absent;
 	struct mark marks[2]; /* before a chunk; at least END_ROOM apart, the older first */
 };
 
@@ -62,9 +64,12 @@ int tape_writer_open(struct tape_writer **ret, int fd, const struct tape_writer_
 	if (!w)
 		return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for a writer");
 	tape_blocks_init(&w->out, fd, opts->file_id);
+	w->out.put = opts->put;
+	w->out.ctx = opts->ctx;
 	w->on_row = opts->on_row;
 	w->ctx = opts->ctx;
 	w->chunk_events = opts->chunk_events ? opts->chunk_events : DEFAULT_CHUNK_EVENTS;
+	w->chunk_bytes = opts->chunk_bytes ? opts->chunk_bytes : MAX_CHUNK_BYTES;
 	if (w->chunk_events > TAPE_MAX_EVENTS)
 		w->chunk_events = TAPE_MAX_EVENTS;
 	rc = tape_build_new(&w->events, opts->pointers, opts->level, err);
@@ -252,7 +257,7 @@ int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_er
 
 static bool is_full(const struct tape_writer *w, const struct tape_build *b)
 {
-	return tape_build_count(b) >= w->chunk_events || tape_build_bytes(b) >= MAX_CHUNK_BYTES;
+	return tape_build_count(b) >= w->chunk_events || tape_build_bytes(b) >= w->chunk_bytes;
 }
 
 int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tape_error *err)
@@ -269,6 +274,11 @@ int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tap
 		return is_full(w, w->snapshot) ? flush_snapshot(w, err) : 0;
 	w->n_stragglers_open += e->ts_ns < w->out.floor_ns;
 	return is_full(w, w->events) ? tape_writer_flush(w, 0, err) : 0;
+}
+
+size_t tape_writer_open_bytes(const struct tape_writer *w)
+{
+	return tape_build_bytes(w->events);
 }
 
 uint64_t tape_writer_open_since(const struct tape_writer *w)
@@ -313,6 +323,73 @@ bool tape_writer_give_up(struct tape_writer *w, bool chunks, uint64_t *ret_event
 	*ret_events = w->n_added - w->out.n_events;
 	*ret_last_ns = w->counts.last_ns;
 	return true;
+}
+
+/* ---- blocks of another writer ---- */
+
+static void unpack_head(const struct tape_block_view *b, struct tape_chunk_head *h)
+{
+	struct tape_in in = tape_in(b->type_head, b->h.hdr_len);
+
+	h->ts_min = tape_in_u64(&in);
+	h->ts_max = tape_in_u64(&in);
+	h->ts_floor = tape_in_u64(&in);
+	tape_in_u64(&in); /* first_event and lost: our own */
+	tape_in_u64(&in);
+	h->n_events = tape_in_u32(&in);
+	h->n_stragglers = tape_in_u32(&in);
+	h->n_records = tape_in_u16(&in);
+	h->n_columns = tape_in_u16(&in);
+	h->flags = tape_in_u32(&in);
+}
+
+static int take_chunk(struct tape_writer *w, const struct tape_block_view *b,
+		      struct tape_error *err)
+{
+	struct tape_chunk_head h;
+	uint8_t *head = malloc(b->h.hdr_len);
+	int rc;
+
+	if (!head)
+		return tape_fail(err, TAPE_E_NOMEM, w->out.bytes, "no memory for a chunk");
+	unpack_head(b, &h);
+	if (!w->out.n_events)
+		h.n_stragglers = 0; /* there was no promise before it */
+	tape_blocks_place(&w->out, b->h.type, &h);
+	memcpy(head, b->type_head, b->h.hdr_len);
+	tape_chunk_head_pack(&h, head);
+	rc = tape_blocks_chunk(&w->out, b->h.type, &h, head, b->h.hdr_len, b->payload,
+			       b->h.payload_len, err);
+	free(head);
+	if (rc)
+		return rc;
+	w->counts.n_chunks++;
+	w->counts.n_stragglers += h.n_stragglers;
+	if (b->h.type == TAPE_BLOCK_SNAPSHOT)
+		w->counts.n_snapshot += h.n_events;
+	else
+		w->n_added += h.n_events;
+	return 0;
+}
+
+int tape_writer_take(struct tape_writer *w, const struct tape_block_view *b, struct tape_error *err)
+{
+	int rc = tape_writer_flush(w, 0, err);
+
+	if (rc)
+		return rc;
+	switch (b->h.type) {
+	case TAPE_BLOCK_CHUNK:
+	case TAPE_BLOCK_SNAPSHOT: return take_chunk(w, b, err);
+	case TAPE_BLOCK_LOSS:
+		for (size_t at = 16; at < b->h.payload_len; at += TAPE_LOSS_LEN)
+			w->out.lost += tape_le(b->payload + at, 8);
+		break;
+	case TAPE_BLOCK_CLOCK: break;
+	default: return 0;
+	}
+	return tape_blocks_put(&w->out, b->h.type, TAPE_BLOCK_ANCILLARY, b->type_head, b->h.hdr_len,
+			       b->payload, b->h.payload_len, err);
 }
 
 /* ---- the end ---- */

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "block.h"
 #include "error.h"
 #include "events.h"
 
@@ -26,14 +27,21 @@ struct tape_writer_opts {
 	uint64_t start_ns;
 	int level;	       /* zstd level; 0: the default, 3 */
 	uint32_t chunk_events; /* a chunk closes at so many events; 0: 65536 */
+	size_t chunk_bytes;    /* of records; 0: 8 MiB, which bounds the writer's memory */
 	bool pointers;	       /* keep POINTER fields */
 	const char *names; /* extra lines of the schema ("name\tUNIT\tVALUE\tTEXT\n"), or NULL */
-	/* Instead of the built-in schema and names: the text of one that tape_rows_fits. */
-	const char *schema;
-	size_t schema_len;
+	/*
+	 * Gets each block instead of fd; tape_block_pack has still to be called on its head. 0, or
+	 * -1 and errno.
+	 */
+	int (*put)(void *ctx, struct tape_block_head *h, const void *type_head,
+		   const void *payload);
 	/* Sees each row of group snapshot that is added; NULL: nobody. */
 	void (*on_row)(void *ctx, const struct ev_head *row);
 	void *ctx;
+	/* Instead of the built-in schema and names: the text of one that tape_rows_fits. */
+	const char *schema;
+	size_t schema_len;
 };
 
 struct tape_meta { /* one line of metadata; keys may repeat */
@@ -93,11 +101,22 @@ int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_er
  */
 int tape_writer_flush(struct tape_writer *w, uint64_t floor_ns, struct tape_error *err);
 
+/* Bytes of records in the open chunk. */
+size_t tape_writer_open_bytes(const struct tape_writer *w);
+
 /* ts_ns of the first event of the open chunk, 0 if there is none: to close it in time. */
 uint64_t tape_writer_open_since(const struct tape_writer *w);
 
 /* Events were lost: flushes, then writes a LOSS block. */
 int tape_writer_loss(struct tape_writer *w, const struct tape_loss *loss, size_t n,
+		     struct tape_error *err);
+
+/*
+ * Append a CHUNK, SNAPSHOT, CLOCK or LOSS block that another writer with the same schema has made:
+ * its sums become those of this file. Such blocks come in their order; what was added by other
+ * calls is flushed before. Others are left out.
+ */
+int tape_writer_take(struct tape_writer *w, const struct tape_block_view *b,
 		     struct tape_error *err);
 
 /* Flush, INDEX, END. The writer is not usable afterwards except for stats and free. */

@@ -10,15 +10,15 @@ static const struct ev_tcp_state *state_of(const struct ev_head *record)
 	return record->type == EV_tcp_state ? (const struct ev_tcp_state *)record : NULL;
 }
 
-void rec_identity_complete(struct ev_head *record, const struct rec_queue *ahead)
+bool rec_identity_complete(struct ev_head *record, const struct rec_queue *ahead)
 {
 	struct ev_tcp_state *born = (struct ev_tcp_state *)record;
 	size_t n = rec_queue_len(ahead);
 
 	if (record->type != EV_tcp_state || born->sock.cookie)
-		return;
+		return true;
 	if (born->old_state != TCP_LISTEN || born->new_state != TCP_SYN_RECV)
-		return;
+		return true;
 	for (size_t i = 0; i < n && i < LOOK_AHEAD; i++) {
 		const struct ev_tcp_state *next = state_of(rec_queue_at(ahead, i)->record);
 
@@ -26,6 +26,7 @@ void rec_identity_complete(struct ev_head *record, const struct rec_queue *ahead
 			continue;
 		if (next->old_state == TCP_SYN_RECV)
 			born->sock = next->sock;
-		return;
+		return next->old_state == TCP_SYN_RECV;
 	}
+	return false;
 }

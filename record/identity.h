@@ -7,9 +7,14 @@
 #ifndef REC_IDENTITY_H
 #define REC_IDENTITY_H
 
+#include <stdbool.h>
+
 #include "queue.h"
 
-/* Fill record's sock from what follows in ahead, within a bounded distance; else leave it be. */
-void rec_identity_complete(struct ev_head *record, const struct rec_queue *ahead);
+/*
+ * Fill record's sock from what follows in ahead, within a bounded distance. false: it is such a
+ * change, and nothing follows; it is left as it is.
+ */
+bool rec_identity_complete(struct ev_head *record, const struct rec_queue *ahead);
 
 #endif

@@ -122,6 +122,12 @@ static void on_tick(void *ctx, const struct rec_figures *f)
 	*last = (struct status){f->n_events, f->elapsed_ns, f->cpu_ns};
 }
 
+/* A terminal's status line stands there: it is overwritten. */
+static void on_news(void *ctx, const char *text)
+{
+	fprintf(stderr, "%s%s\n", *(bool *)ctx ? "\r\033[K" : "", text);
+}
+
 /* ---- the summary ---- */
 
 static void print_absent(const struct rec_options *o, const struct rec_choice *c)
@@ -275,7 +281,10 @@ static int record(const struct rec_options *o)
 		return EXIT_OK;
 	if (status < 0)
 		return complain(&err, ours);
-	if (terminal && !o->command)
+	rec_session_on_news(s, on_news, &terminal);
+	if (o->ring_bytes || o->ring_ns)
+		fprintf(stderr, "recording into a ring; SIGUSR2 writes it to a file\n");
+	else if (terminal && !o->command)
 		fprintf(stderr, "recording to %s; Ctrl-C stops\n",
 			*rec_session_path(s) ? rec_session_path(s) : "standard output");
 	status = rec_session_run(s, terminal ? on_tick : NULL, &last, &err) < 0 ? ours : EXIT_OK;

@@ -12,6 +12,7 @@
  *   command               argv[0] of COMMAND; its arguments are not kept
  *   note                  --note
  *   option.NAME           each option as it was given (option.output, option.events, ...)
+ *   filter.starts         "guessed": see rec_gate_guesses
  *   groups                what is recorded, as conn,rtt
  *   buffer.control, buffer.bulk   bytes of the rings, all of a kind together
  *   buffer.split          rings of each kind

@@ -95,6 +95,46 @@ static void set_sizes(struct rec_object *o, const struct rec_choice *c, uint64_t
 	memcpy(o->skel->bss->thin_below, c->thin_below, sizeof(c->thin_below));
 }
 
+static void set_gate(struct rec_object *o, const struct rec_gate *g)
+{
+	if (!g->flows)
+		return;
+	o->skel->rodata->filter_flows = true;
+	o->skel->rodata->filter_any_port = g->n_ports < 0;
+	o->skel->rodata->filter_n_ports = g->n_ports < 0 ? 0 : (uint32_t)g->n_ports;
+	for (int i = 0; i < g->n_ports; i++)
+		o->skel->rodata->filter_ports[i] = g->ports[i];
+	bpf_map__set_max_entries(o->skel->maps.closed, TAPE_CLOSED_MAX);
+}
+
+/* As tape_bpf__open, with the instructions of -f. */
+static int read_programs(struct rec_object *o, const struct rec_gate *g, struct rec_error *err)
+{
+	struct tape_bpf *skel = calloc(1, sizeof(*skel));
+	const void *elf;
+	void *copy;
+	int r;
+
+	if (!skel || tape_bpf__create_skeleton(skel)) {
+		free(skel);
+		return rec_fail(err, "reading the BPF programs: no memory");
+	}
+	elf = skel->skeleton->data;
+	if (rec_gate_patch(g, &elf, skel->skeleton->data_sz, &copy, err) < 0) {
+		tape_bpf__destroy(skel);
+		return -1;
+	}
+	skel->skeleton->data = (void *)(uintptr_t)elf;
+	r = bpf_object__open_skeleton(skel->skeleton, NULL);
+	free(copy); /* it has been read */
+	if (r) {
+		tape_bpf__destroy(skel);
+		return rec_fail(err, "reading the BPF programs: %s", strerror(-r));
+	}
+	o->skel = skel;
+	return 0;
+}
+
 /* Refuse the row whose program libbpf complained of. -1 if it is none of ours. */
 static int refuse_failed(struct rec_object *o, struct rec_choice *c, int e)
 {
@@ -267,18 +307,18 @@ static int enough_files(const struct rec_object *o, struct rec_error *err)
 }
 
 /* 0 done, 1 a row was refused: try again, -1 hopeless. */
-static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
-		    uint64_t bulk_bytes, struct rec_error *err)
+static int try_open(struct rec_object *o, struct rec_choice *c, const struct rec_gate *gate,
+		    uint32_t groups, uint64_t bulk_bytes, struct rec_error *err)
 {
 	int r;
 
 	for (size_t i = 0; i < REC_MAX_PROBES; i++)
 		o->prog_fd[i] = -1;
 	rec_netfilter_init(&o->netfilter);
-	o->skel = tape_bpf__open();
-	if (!o->skel)
-		return rec_fail(err, "reading the BPF programs: %s", strerror(errno));
+	if (read_programs(o, gate, err) < 0)
+		return -1;
 	set_sizes(o, c, bulk_bytes);
+	set_gate(o, gate);
 	o->skel->rodata->has_cookies = c->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++) {
 		if (!rec_probes[i].program)
@@ -321,8 +361,8 @@ static int try_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
 	return map_lost(o, err);
 }
 
-static int open_best(struct rec_object *o, struct rec_choice *c, uint32_t groups,
-		     uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
+static int open_best(struct rec_object *o, struct rec_choice *c, const struct rec_gate *gate,
+		     uint32_t groups, uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
 {
 	int n_cpus, r;
 
@@ -333,7 +373,7 @@ static int open_best(struct rec_object *o, struct rec_choice *c, uint32_t groups
 		return rec_fail(err, "counting processors: %s", strerror(-n_cpus));
 	snprintf(o->iter_why, sizeof(o->iter_why), "%s", snapshot ? c->no_iter : "--no-snapshot");
 	/* Each round refuses a row or the iterator, so there are not more rounds than these. */
-	while ((r = try_open(o, c, groups, bulk_bytes, err)) == 1) {
+	while ((r = try_open(o, c, gate, groups, bulk_bytes, err)) == 1) {
 		char why[sizeof(o->iter_why)];
 
 		memcpy(why, o->iter_why, sizeof(why));
@@ -360,11 +400,11 @@ void rec_object_left_out(const struct rec_object *o, uint64_t ret[TAPE_N_GROUPS]
 	}
 }
 
-int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
-		    uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
+int rec_object_open(struct rec_object *o, struct rec_choice *c, const struct rec_gate *gate,
+		    uint32_t groups, uint64_t bulk_bytes, bool snapshot, struct rec_error *err)
 {
 	struct rec_memlock limit = rec_memlock_raise();
-	int r = open_best(o, c, groups, bulk_bytes, snapshot, err);
+	int r = open_best(o, c, gate, groups, bulk_bytes, snapshot, err);
 
 	rec_memlock_restore(&limit);
 	return r;

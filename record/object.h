@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "fail.h"
+#include "gate.h"
 #include "netfilter.h"
 #include "probes.h"
 
@@ -42,8 +43,8 @@ void rec_object_left_out(const struct rec_object *o, uint64_t ret[TAPE_N_GROUPS]
  * Load and attach the best probe of each event of the groups. Rows that fail are refused in c and
  * the next ones tried. -1 only if nothing can be loaded at all.
  */
-int rec_object_open(struct rec_object *o, struct rec_choice *c, uint32_t groups,
-		    uint64_t bulk_bytes, bool snapshot, struct rec_error *err);
+int rec_object_open(struct rec_object *o, struct rec_choice *c, const struct rec_gate *gate,
+		    uint32_t groups, uint64_t bulk_bytes, bool snapshot, struct rec_error *err);
 
 /* Stop recording; rings and counters can still be read. */
 void rec_object_detach(struct rec_object *o);

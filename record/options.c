@@ -114,6 +114,11 @@ static int set_output(struct rec_options *o, const char *value, struct rec_error
 	return 0;
 }
 
+static int set_filter(struct rec_options *o, const char *value, struct rec_error *err)
+{
+	return rec_gate_init(&o->gate, value, err);
+}
+
 static int set_duration(struct rec_options *o, const char *value, struct rec_error *err)
 {
 	char *end;
@@ -233,6 +238,9 @@ static const struct option_row rows[] = {
 		"default HOST-YYYYmmddTHHMMSSZ.tcptape", set_output, 0},
 	{'e', "events", "LIST", "event groups, as conn,rtt or all; +x and -x change the default\n"
 		"set", set_events, 0},
+	{'f', "filter", "EXPR", "only connections that match EXPR, in the language of tcpdump: host,\n"
+		"net, port, portrange, ip, ip6, src, dst, and, or, not, addresses in\n"
+		"numbers; tcptape's -f takes the same. Not counters and nic", set_filter, 0},
 	{'d', "duration", "SECONDS", "record only so long; fractions are allowed; COMMAND is then\n"
 		"waited for, and may be ended by a signal, which is passed on", set_duration, 0},
 	{0, "buffer", "SIZE", "kernel memory for rtt, rx, tx and io, as 64M; half as much more for\n"
@@ -254,6 +262,21 @@ static const struct option_row rows[] = {
 		"web-000001.tcptape and so on; each is complete in itself, and a\n"
 		"full disk makes a gap that is told in the next one. SIGUSR2: now",
 		rec_option_rotate, 0},
+	{0, "ring", "SIZE|SECONDS", "flight recorder: keep the last so much, compressed, in memory, and\n"
+		"write it to a file at SIGUSR2, at a --trigger, and at the end; given\n"
+		"twice: both limits; seconds alone: at most 64M. Files are called as\n"
+		"with --rotate, and each has all that the ring then holds",
+		rec_option_ring, 0},
+	{0, "ring-file", "FILE", "the ring in FILE, so that it outlives SIGKILL: 'tcptape repair'\n"
+		"makes a trace of it; removed at the end. One that exists is kept\n"
+		"as FILE.old", rec_option_ring_file, 0},
+	{0, "trigger", "RULE", "write the ring when RULE says so; may be given again:\n"
+		"rtt>200ms, connect>1s (those that are still open, too),\n"
+		"retrans>50/s, drop>100/s (all that the kernel frees), reset,\n"
+		"overflow (of an accept queue). At most one file in 10 s; what else\n"
+		"fires meanwhile is counted in the next one", rec_option_trigger, 0},
+	{0, "after", "SECONDS", "after a trigger go on so long before the ring is written; fractions\n"
+		"are allowed; default 0", rec_option_after, 0},
 	{0, "keep", "N", "of files of that name keep the newest N, remove the others, of\n"
 		"earlier recordings too", rec_option_keep, 0},
 	{0, "level", "N", "zstd level, 1 to 19; default 3", set_level, 0},

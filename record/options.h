@@ -13,6 +13,8 @@
 #include "events.h" /* groups.h needs its types */
 #include "groups.h"
 #include "fail.h"
+#include "gate.h"
+#include "trigger.h"
 
 #define REC_MAX_GIVEN 64
 
@@ -28,12 +30,18 @@ struct rec_options {
 	uint64_t interval_ns; /* between samples */
 	uint64_t bulk_bytes;  /* of the bulk ring, a power of two; the control rings have half */
 	uint64_t rotate_bytes, rotate_ns; /* a new file then; 0: not for that */
-	unsigned keep;			  /* so many files; 0: all */
-	uint32_t sample;		  /* of bulk groups, one connection in so many */
-	uint32_t max_rate;		  /* events a second; 0: no bound */
-	uint64_t min_free_bytes;	  /* on the disk of the output; 0: no bound */
-	int level;			  /* zstd; 0: the writer's default */
-	const char *note;		  /* NULL: none */
+	uint64_t ring_bytes, ring_ns;	  /* a ring of that size, of so long; both 0: none */
+	const char *ring_file;		  /* NULL: in memory */
+	struct rec_rule rules[REC_MAX_TRIGGERS];
+	size_t n_rules;
+	uint64_t after_ns;	 /* recording goes on so long after a rule fired */
+	unsigned keep;		 /* so many files; 0: all */
+	uint32_t sample;	 /* of bulk groups, one connection in so many */
+	uint32_t max_rate;	 /* events a second; 0: no bound */
+	uint64_t min_free_bytes; /* on the disk of the output; 0: no bound */
+	int level;		 /* zstd; 0: the writer's default */
+	const char *note;	 /* NULL: none */
+	struct rec_gate gate;	 /* what -f lets through */
 	bool no_snapshot, stacks, syscalls, force, list, help, version;
 	char **command; /* NULL-terminated argv of COMMAND, NULL: none */
 	struct rec_given given[REC_MAX_GIVEN];

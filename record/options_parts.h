@@ -10,6 +10,10 @@
 #define HINT " (see tcptape-record --help)"
 
 int rec_option_rotate(struct rec_options *o, const char *value, struct rec_error *err);
+int rec_option_ring(struct rec_options *o, const char *value, struct rec_error *err);
+int rec_option_ring_file(struct rec_options *o, const char *value, struct rec_error *err);
+int rec_option_trigger(struct rec_options *o, const char *value, struct rec_error *err);
+int rec_option_after(struct rec_options *o, const char *value, struct rec_error *err);
 int rec_option_keep(struct rec_options *o, const char *value, struct rec_error *err);
 
 /* What one option says of another. */

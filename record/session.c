@@ -79,7 +79,9 @@ void rec_session_free(struct rec_session *s)
 	tape_writer_free(s->writer);
 	rec_output_close(&s->out, false, &ignored);
 	rec_parts_fini(&s->parts);
+	rec_flight_close(&s->flight, false);
 	rec_labels_fini(&s->labels);
+	rec_trigger_fini(&s->trigger);
 	rec_meta_free(&s->head);
 	for (unsigned i = 0; i < s->object.n_rings; i++)
 		rec_ring_close(&s->rings[i]);
@@ -113,8 +115,14 @@ void rec_session_figures(struct rec_session *s, struct rec_figures *ret)
 	ret->n_unwritten = s->n_unwritten;
 	rec_object_left_out(&s->object, ret->left_out);
 	ret->lost = s->loss.total;
-	ret->stragglers = s->stragglers_before + st.n_stragglers;
-	ret->bytes = s->bytes_before + (s->writer ? tape_writer_offset(s->writer) : 0);
+	if (rec_session_ring_is_on(s))
+		ret->stragglers = 0; /* of what was recorded, not of what was written */
+	else
+		ret->stragglers = s->stragglers_before;
+	ret->stragglers += st.n_stragglers;
+	ret->bytes = s->bytes_before;
+	if (s->writer && !rec_session_ring_is_on(s))
+		ret->bytes += tape_writer_offset(s->writer);
 	ret->elapsed_ns = rec_now_ns() - s->start_ns;
 	ret->cpu_ns = rec_own_cpu_ns() - s->cpu_start_ns;
 	ret->rss_kb = rss_kb();
@@ -138,7 +146,16 @@ const char *rec_session_trouble(const struct rec_session *s)
 {
 	if (s->n_pauses)
 		return s->pause_error.text;
+	if (s->flight.n_too_long)
+		return "some chunks were longer than the ring: a larger --ring would hold them";
 	return *s->snapshot.trouble ? s->snapshot.trouble : s->sampler.trouble;
+}
+
+void rec_session_on_news(struct rec_session *s, void (*news)(void *ctx, const char *text),
+			 void *ctx)
+{
+	s->news = news;
+	s->news_ctx = ctx;
 }
 
 bool rec_session_over_budget(const struct rec_session *s)
@@ -180,7 +197,7 @@ int rec_list(struct rec_choice *ret, struct rec_privilege *ret_privilege,
 	rec_session_purposes(ret_privilege, &all, ret);
 	if (!*ret_tried)
 		return 0;
-	r = rec_object_open(&o, ret, all.groups, 128u << 10, true, err);
+	r = rec_object_open(&o, ret, &opts->gate, all.groups, 128u << 10, true, err);
 	if (r < 0)
 		return r;
 	if (o.netfilter.any)

@@ -48,6 +48,10 @@ int rec_session_open(struct rec_session **ret, const struct rec_options *o, stru
  */
 int rec_session_run(struct rec_session *s, rec_tick_fn *tick, void *ctx, struct rec_error *err);
 
+/* Get a line of text when a file was written, or could not be, while recording goes on. */
+void rec_session_on_news(struct rec_session *s, void (*news)(void *ctx, const char *text),
+			 void *ctx);
+
 void rec_session_free(struct rec_session *s); /* NULL allowed */
 
 void rec_session_figures(struct rec_session *s, struct rec_figures *ret);

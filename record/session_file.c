@@ -34,56 +34,74 @@ int rec_file_prepare(struct rec_session *s, struct rec_error *err)
 	rec_meta_add(m, "identity", "%s",
 		     s->choice.has_cookies ? "socket cookies"
 					   : "numbers given by the recorder (Linux before 5.12)");
+	if (rec_gate_guesses(&s->options->gate))
+		rec_meta_add(m, "filter.starts", "guessed");
 	rec_meta_sysctls(m);
 	return 0;
 }
 
 static void on_row(void *ctx, const struct ev_head *row)
 {
-	rec_labels_see(ctx, row);
+	rec_labels_see(&((struct rec_session *)ctx)->labels, row);
 }
 
 /* Of a recording that makes several files: which of them this is. */
-static void add_part(struct rec_session *s, struct rec_meta *m)
+static void add_part(struct rec_session *s, const struct rec_head_job *job, struct rec_meta *m)
 {
 	if (!rec_file_is_part(s))
 		return;
 	rec_meta_add(m, "recording.id", "%016llx", (unsigned long long)s->recording_id);
-	rec_meta_add(m, "recording.kind", "rotate");
+	rec_meta_add(m, "recording.kind", "%s", rec_session_ring_is_on(s) ? "ring" : "rotate");
+	if (job->put)
+		rec_meta_add(m, "ring.size", "%zu", s->flight.cap - s->flight.base);
 	rec_meta_add(m, "recording.part", "%u", s->part);
-	rec_meta_add(m, "recording.events_before", "%llu", (unsigned long long)s->events_before);
+	rec_meta_add(m, "recording.events_before", "%llu", (unsigned long long)job->events_before);
+	if (job->dump_reason)
+		rec_meta_add(m, "dump.reason", "%s", job->dump_reason);
+	if (job->dump_reason)
+		rec_session_ring_tell(s, m);
 }
 
-/* FILE, SCHEMA, META and CLOCK. */
-static int write_head(struct rec_session *s, uint64_t start_ns)
+int rec_file_head(struct rec_session *s, const struct rec_head_job *job, struct tape_writer **ret)
 {
 	struct tape_writer_opts opts = {
 		.writer = "tcptape-record " TCPTAPE_VERSION,
 		.n_cpus = s->object.n_cpus,
-		.start_ns = start_ns,
+		.start_ns = job->start_ns,
 		.level = s->options->level,
 		.names = s->names,
+		.put = job->put,
 		.on_row = rec_file_is_part(s) ? on_row : NULL,
-		.ctx = &s->labels,
+		.ctx = s,
 	};
 	struct rec_meta part = {0};
 	int r;
 
 	if (getrandom(&opts.file_id, sizeof(opts.file_id), 0) != sizeof(opts.file_id))
 		opts.file_id = s->recording_id + s->part;
-	s->clock = rec_clock_read();
-	r = tape_writer_open(&s->writer, s->out.fd, &opts, &s->werr);
+	r = tape_writer_open(ret, job->fd, &opts, &s->werr);
 	if (!r)
-		r = tape_writer_meta(s->writer, s->head.lines, s->head.n, &s->werr);
-	add_part(s, &part);
+		r = tape_writer_meta(*ret, s->head.lines, s->head.n, &s->werr);
+	add_part(s, job, &part);
 	if (!r && part.n)
-		r = tape_writer_meta(s->writer, part.lines, part.n, &s->werr);
+		r = tape_writer_meta(*ret, part.lines, part.n, &s->werr);
 	rec_meta_free(&part);
-	return r ? r : tape_writer_clock(s->writer, &s->clock, &s->werr);
+	return r ? r : tape_writer_clock(*ret, job->clock, &s->werr);
+}
+
+static int write_head(struct rec_session *s, uint64_t start_ns)
+{
+	struct rec_head_job job = {.fd = s->out.fd,
+				   .start_ns = start_ns,
+				   .events_before = s->events_before,
+				   .clock = &s->clock};
+
+	s->clock = rec_clock_read();
+	return rec_file_head(s, &job, &s->writer);
 }
 
 /* Between the steps of a long job: the rings must not fill meanwhile. */
-static int breathe(void *ctx)
+int rec_file_breathe(void *ctx)
 {
 	struct rec_session *s = ctx;
 
@@ -93,15 +111,14 @@ static int breathe(void *ctx)
 	return rec_session_drain(s) < 0 ? -1 : 0;
 }
 
-/* The sockets that exist, and what numbers mean that events will speak of. */
-static int write_rows(struct rec_session *s, bool first)
+int rec_file_rows(struct rec_session *s, struct tape_writer *w, bool first)
 {
 	struct rec_snapshot_job job = {
 		.object = &s->object,
 		.places = &s->places,
 		.generation = s->choice.has_cookies ? NULL : &s->generation,
-		.writer = s->writer,
-		.breathe = breathe,
+		.writer = w,
+		.breathe = rec_file_breathe,
 		.ctx = s,
 	};
 	int r;
@@ -109,10 +126,10 @@ static int write_rows(struct rec_session *s, bool first)
 	if (first && !s->choice.has_cookies)
 		job.breathe = NULL; /* sockets are numbered before the first event is */
 	s->breath_at = rec_now_ns() + BREATH_NS;
-	r = rec_labels_write(&s->labels, rec_now_ns(), s->writer, &s->werr);
+	r = rec_labels_write(&s->labels, rec_now_ns(), w, &s->werr);
 	if (!r && !s->options->no_snapshot)
 		r = rec_snapshot_take(&job, &s->snapshot, &s->werr);
-	return r ? r : tape_writer_flush(s->writer, 0, &s->werr);
+	return r ? r : tape_writer_flush(w, 0, &s->werr);
 }
 
 int rec_file_first(struct rec_session *s, struct rec_error *err)
@@ -123,7 +140,7 @@ int rec_file_first(struct rec_session *s, struct rec_error *err)
 	s->part_ns = rec_now_ns();
 	r = write_head(s, s->start_ns);
 	if (!r)
-		r = write_rows(s, true);
+		r = rec_file_rows(s, s->writer, true);
 	s->n_socks = s->snapshot.n_socks;
 	if (r < 0 && s->out.held_fd < 0)
 		rec_output_cut(&s->out, 0);
@@ -170,7 +187,7 @@ static void add_trouble(struct rec_session *s, struct rec_meta *m)
 		rec_meta_add(m, "sample.trouble", "%s", s->sampler.trouble);
 }
 
-int rec_file_end(struct rec_session *s, const char *reason)
+int rec_file_end_meta(struct rec_session *s, struct tape_writer *w, const char *reason)
 {
 	struct rec_meta meta = {0};
 	struct rec_figures f;
@@ -181,8 +198,15 @@ int rec_file_end(struct rec_session *s, const char *reason)
 	rec_meta_left_out(&meta, f.left_out);
 	add_cost(s, &f, &meta);
 	add_trouble(s, &meta);
-	r = tape_writer_meta(s->writer, meta.lines, meta.n, &s->werr);
+	r = tape_writer_meta(w, meta.lines, meta.n, &s->werr);
 	rec_meta_free(&meta);
+	return r;
+}
+
+int rec_file_end(struct rec_session *s, const char *reason)
+{
+	int r = rec_file_end_meta(s, s->writer, reason);
+
 	return r ? r : tape_writer_close(s->writer, rec_now_ns(), &s->werr);
 }
 
@@ -232,27 +256,34 @@ void rec_file_rescue(struct rec_session *s, uint64_t n_waiting)
 	rec_output_cut(&s->out, tape_writer_offset(s->writer));
 }
 
-/* What the writer has told and written is over; the file may be closed or not. */
-static void leave_file(struct rec_session *s, bool remove)
+void rec_file_leave(struct rec_session *s, struct tape_writer *w, bool remove)
 {
 	struct tape_writer_stats st;
 	struct rec_error ignored;
 
 	if (!remove) {
-		tape_writer_stats(s->writer, &st);
+		tape_writer_stats(w, &st);
 		s->lost_told += st.lost;
 		s->events_before += st.n_events;
 		s->stragglers_before += st.n_stragglers;
 		s->bytes_before += st.bytes;
+	} else {
+		s->parts.number--; /* it comes again */
+		s->part--;
 	}
-	tape_writer_free(s->writer);
-	s->writer = NULL;
+	tape_writer_free(w);
 	rec_output_close(&s->out, remove, &ignored);
+}
+
+static void leave_file(struct rec_session *s, bool remove)
+{
+	rec_file_leave(s, s->writer, remove);
+	s->writer = NULL;
 }
 
 bool rec_file_can_pause(const struct rec_session *s)
 {
-	return s->parts.dir_fd >= 0 && s->werr.code == TAPE_E_IO;
+	return rec_file_is_part(s) && !rec_session_ring_is_on(s) && s->werr.code == TAPE_E_IO;
 }
 
 void rec_file_pause(struct rec_session *s)
@@ -302,8 +333,6 @@ static void drop_part(struct rec_session *s)
 		s->n_unwritten += n_unwritten + st.n_events;
 	}
 	leave_file(s, true);
-	s->parts.number--;
-	s->part--;
 }
 
 static int begin_part(struct rec_session *s)
@@ -316,7 +345,7 @@ static int begin_part(struct rec_session *s)
 	s->part++;
 	s->part_ns = rec_now_ns();
 	if (write_head(s, s->drain.floor_ns ? s->drain.floor_ns : s->start_ns) < 0 ||
-	    tell_gap(s) < 0 || write_rows(s, false) < 0) {
+	    tell_gap(s) < 0 || rec_file_rows(s, s->writer, false) < 0) {
 		drop_part(s);
 		return -1;
 	}
@@ -339,7 +368,7 @@ int rec_file_next(struct rec_session *s)
 
 uint64_t rec_file_due_ns(const struct rec_session *s)
 {
-	if (!rec_file_is_part(s))
+	if (!rec_file_is_part(s) || rec_session_ring_is_on(s))
 		return UINT64_MAX;
 	if (!s->writer)
 		return s->retry_ns;
@@ -350,7 +379,7 @@ bool rec_file_is_due(const struct rec_session *s)
 {
 	uint64_t bytes = s->options->rotate_bytes;
 
-	if (!rec_file_is_part(s))
+	if (!rec_file_is_part(s) || rec_session_ring_is_on(s))
 		return false;
 	if (rec_now_ns() >= rec_file_due_ns(s))
 		return true;

@@ -28,9 +28,11 @@ static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *a
 	struct rec_session *s = ctx;
 	int r;
 
-	rec_identity_complete(record, ahead);
+	if (!rec_identity_complete(record, ahead) && s->options->gate.flows)
+		return 0; /* its connection was not wanted, or is not known */
 	if (!s->choice.has_cookies)
 		rec_generation_see(&s->generation, record);
+	rec_trigger_see(&s->trigger, record);
 	if (!s->writer) { /* the disk is full: it will be in no file */
 		s->loss.total++;
 		return 0;
@@ -155,8 +157,8 @@ static int attach(struct rec_session *s, struct rec_error *err)
 	s->choice.may_thin = o->max_rate || o->sample > 1;
 	for (int g = 0; g < TAPE_N_GROUPS; g++)
 		s->choice.thin_below[g] = rec_budget_floor(&s->budget, (enum tape_group)g);
-	if (rec_object_open(&s->object, &s->choice, o->groups, o->bulk_bytes, !o->no_snapshot,
-			    err) < 0)
+	if (rec_object_open(&s->object, &s->choice, &o->gate, o->groups, o->bulk_bytes,
+			    !o->no_snapshot, err) < 0)
 		return -1;
 	for (size_t i = 0; i < rec_n_probes; i++)
 		any |= s->choice.state[i] == REC_PROBE_ATTACHED;
@@ -192,6 +194,8 @@ static int open_output(struct rec_session *s, struct rec_error *err)
 		return rec_output_open(&s->out, o->output, o->force, err);
 	if (rec_parts_init(&s->parts, o->output, o->keep, err) < 0)
 		return -1;
+	if (o->ring_bytes || o->ring_ns)
+		return rec_session_ring_open(s, err);
 	return rec_parts_open(&s->parts, &s->out, &e, err);
 }
 
@@ -227,8 +231,10 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 			s->out.path, (unsigned long long)rec_output_room(&s->out) >> 20,
 			(unsigned long long)o->min_free_bytes >> 20);
 	/* a COMMAND that cannot run leaves no file, and the old one as it was */
-	if (rec_output_begin(&s->out, o->command != NULL, err) < 0 ||
-	    rec_file_prepare(s, err) < 0 || rec_file_first(s, err) < 0)
+	if (rec_output_begin(&s->out, o->command != NULL, err) < 0 || rec_file_prepare(s, err) < 0)
+		return -1;
+	if ((rec_session_ring_is_on(s) ? rec_session_ring_begin(s, err) : rec_file_first(s, err)) <
+	    0)
 		return -1;
 	malloc_trim(0); /* the kernel's type information was some 20 MB */
 	return 0;
@@ -242,7 +248,7 @@ int rec_session_open(struct rec_session **ret, const struct rec_options *o, stru
 	if (!s)
 		return rec_fail(err, "no memory");
 	s->options = o;
-	s->parts.dir_fd = -1;
+	s->parts.dir_fd = s->flight.dir_fd = -1;
 	s->signal_fd = s->epoll_fd = s->out.fd = s->out.held_fd = s->command.go_fd =
 		s->places.mount.fd = s->symbols.fd = -1;
 	if (open_all(s, err) < 0) {
@@ -250,6 +256,7 @@ int rec_session_open(struct rec_session **ret, const struct rec_options *o, stru
 		bool gone = s->reader_gone;
 
 		rec_output_close(&s->out, true, &ignored);
+		rec_flight_close(&s->flight, true);
 		rec_session_free(s);
 		return gone ? REC_READER_GONE : -1;
 	}

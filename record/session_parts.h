@@ -8,6 +8,7 @@
 #include "budget.h"
 #include "command.h"
 #include "drain.h"
+#include "flight.h"
 #include "generation.h"
 #include "labels.h"
 #include "loss.h"
@@ -23,6 +24,7 @@
 #include "snapshot.h"
 #include "stacks.h"
 #include "symbols.h"
+#include "trigger.h"
 
 struct rec_session {
 	const struct rec_options *options;
@@ -66,6 +68,13 @@ struct rec_session {
 	unsigned part;	  /* number of the file, from 1 */
 	uint64_t part_ns; /* when it was begun */
 	bool next_asked;  /* SIGUSR2 */
+	uint64_t asked_ns;
+	struct rec_flight flight; /* map NULL: no --ring */
+	struct rec_trigger trigger;
+	struct tape_clock first_clock;
+	struct rec_error dump_error; /* of the last dump; "" it was written */
+	void (*news)(void *ctx, const char *text);
+	void *news_ctx;
 	uint64_t events_before, lost_told, stragglers_before, bytes_before; /* in files before */
 	uint64_t breath_at;
 	/* where files could not be written */
@@ -110,6 +119,53 @@ void rec_file_rescue(struct rec_session *s, uint64_t n_waiting);
 /* The same, and then go on without a file until there is room for one. */
 bool rec_file_can_pause(const struct rec_session *s);
 void rec_file_pause(struct rec_session *s);
+
+/* FILE, SCHEMA, META and CLOCK of a new file; its writer, by which `put` gets the blocks, or fd. */
+struct rec_head_job {
+	int fd;
+	int (*put)(void *ctx, struct tape_block_head *h, const void *type_head,
+		   const void *payload);
+	uint64_t start_ns, events_before;
+	const char *dump_reason; /* NULL: none */
+	const struct tape_clock *clock;
+};
+int rec_file_head(struct rec_session *s, const struct rec_head_job *job, struct tape_writer **ret);
+
+/* Between the steps of a long job: the rings must not fill meanwhile. -1: s->werr. */
+int rec_file_breathe(void *session);
+
+/* The rows that a file must have: names of all kinds, and sockets as they are now. */
+int rec_file_rows(struct rec_session *s, struct tape_writer *w, bool first);
+
+/* META of the end. */
+int rec_file_end_meta(struct rec_session *s, struct tape_writer *w, const char *reason);
+
+/* After the file was closed, or could not be. */
+void rec_file_leave(struct rec_session *s, struct tape_writer *w, bool remove);
+
+/* ---- session_ring.c ---- */
+
+static inline bool rec_session_ring_is_on(const struct rec_session *s)
+{
+	return s->flight.map != NULL;
+}
+
+int rec_session_ring_open(struct rec_session *s, struct rec_error *err);
+
+/* Begin to record into the ring. */
+int rec_session_ring_begin(struct rec_session *s, struct rec_error *err);
+
+/* META lines: which rules have fired. */
+void rec_session_ring_tell(struct rec_session *s, struct rec_meta *m);
+
+/* Write what the ring holds into a new file. -1: that failed, s->dump_error says why. */
+int rec_session_ring_dump(struct rec_session *s, const char *reason);
+
+/* When the next dump is due, as far as it is known. */
+uint64_t rec_session_ring_due_ns(const struct rec_session *s);
+
+/* What is due: a dump that was asked for, rows of a ring in a file. -1: s->werr. */
+int rec_session_ring_work(struct rec_session *s);
 
 /* ---- session_run.c ---- */
 

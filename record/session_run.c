@@ -45,6 +45,7 @@ static void on_signal(struct rec_session *s, const struct signalfd_siginfo *si)
 
 	if (si->ssi_signo == SIGUSR2) {
 		s->next_asked = true;
+		s->asked_ns = rec_now_ns();
 		return;
 	}
 	if (si->ssi_signo == SIGCHLD) {
@@ -89,6 +90,8 @@ static void wait_for_work(struct rec_session *s)
 		until = end;
 	if (rec_file_due_ns(s) < until)
 		until = rec_file_due_ns(s);
+	if (rec_session_ring_due_ns(s) < until)
+		until = rec_session_ring_due_ns(s);
 	ms = until > now ? (int)((until - now + MS - 1) / MS) : 0;
 	n = epoll_wait(s->epoll_fd, events, REC_MAX_RINGS + 2, ms);
 	for (int i = 0; i < n; i++) {
@@ -245,7 +248,12 @@ static int finish(struct rec_session *s)
 		;
 	if (r < 0 || rec_session_complete(s) < 0)
 		return -1;
-	return rec_file_end(s, s->reason);
+	if (!rec_session_ring_is_on(s))
+		return rec_file_end(s, s->reason);
+	if (rec_session_ring_dump(s, "exit") < 0)
+		return -1;
+	rec_flight_close(&s->flight, true);
+	return 0;
 }
 
 static int count_event(void *ctx, struct ev_head *record, const struct rec_queue *ahead)
@@ -273,7 +281,7 @@ static void rescue(struct rec_session *s)
 {
 	uint64_t n_waiting;
 
-	if (!s->out.regular || !s->writer)
+	if (!s->out.regular || !s->writer || rec_session_ring_is_on(s))
 		return;
 	n_waiting = count_waiting(s);
 	s->loss.total += take_bad(s);
@@ -290,6 +298,8 @@ static int work(struct rec_session *s, rec_tick_fn *tick, void *ctx)
 		rec_places_forget_netns(&s->places);
 	if (rec_now_ns() >= s->tick_at && every_second(s, tick, ctx) < 0)
 		return -1;
+	if (rec_session_ring_is_on(s))
+		return rec_session_ring_work(s);
 	return rec_file_is_due(s) ? rec_file_next(s) : 0;
 }
 
@@ -328,7 +338,10 @@ int rec_session_run(struct rec_session *s, rec_tick_fn *tick, void *ctx, struct 
 	if (rec_session_confine(s, err) < 0)
 		return -1;
 	if (record(s, tick, ctx) < 0) {
-		rec_session_writer_failed(s, err);
+		if (*s->dump_error.text)
+			*err = s->dump_error;
+		else
+			rec_session_writer_failed(s, err);
 		rec_object_detach(&s->object);
 		rescue(s);
 		return -1;

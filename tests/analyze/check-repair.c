@@ -27,7 +27,7 @@ static int repair_bytes(const uint8_t *p, size_t len, struct bytes *ret, struct 
 	int in = memfd_of(p, len, from);
 	struct outfile file = {.fd = sample_memfd(to), .path = to};
 	struct fail fail;
-	int rc = repair_run(r, from, &file, &fail);
+	int rc = repair_run(r, from, from, false, &file, &fail);
 
 	if (!rc)
 		sample_read_back(file.fd, ret);

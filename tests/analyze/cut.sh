@@ -90,6 +90,10 @@ for trace in "$traces"/http-20ms.tcptape "$traces"/nat.tcptape "$traces"/drops.t
 	window "$trace" +1.752s +1.757s
 	window "$trace" -0.3s +100s
 	halves "$trace" +1.755s +1.755000001s
+	make "$tmp/packed" pack "$trace"
+	shown "$tmp/want" "$trace" dump --json
+	shown "$tmp/got" "$tmp/packed" dump --json
+	same "packed: $trace"
 done
 
 # Connections and groups: what is chosen is there, nothing else.

@@ -14,13 +14,13 @@ static struct flow tuple(const char *laddr, uint16_t lport, const char *raddr, u
 
 static bool matches(const char *expression, const struct flow *f)
 {
-	struct pcapf *p = NULL;
+	struct filter *p = NULL;
 	struct fail fail = {0};
 	bool yes;
 
 	ck_assert_msg(!pcapf_new(&p, expression, &fail), "%s: %s", expression, fail.text);
 	yes = pcapf_match(p, f);
-	pcapf_free(p);
+	filter_free(p);
 	return yes;
 }
 
@@ -185,7 +185,7 @@ START_TEST(test_pcapf__refused)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct pcapf *p = NULL;
+		struct filter *p = NULL;
 		struct fail fail = {0};
 
 		ck_assert_msg(pcapf_new(&p, rows[i].expression, &fail) == -1, "'%s' was taken",
@@ -201,13 +201,13 @@ END_TEST
 START_TEST(test_pcapf__too_long)
 {
 	static char s[5000];
-	struct pcapf *p = NULL;
+	struct filter *p = NULL;
 	struct fail fail = {0};
 
 	memset(s, ' ', sizeof(s) - 1);
 	ck_assert_int_eq(pcapf_new(&p, s, &fail), -1);
 	ck_assert_ptr_nonnull(strstr(fail.text, "4096"));
-	pcapf_free(NULL);
+	filter_free(NULL);
 }
 END_TEST
 

@@ -16,6 +16,7 @@ for command in $commands; do
 	case $command in
 	delay) way='--in --percentiles' ;;
 	compare) way="$trace" ;;
+	connlat | turnaround) way=--percentiles ;;
 	retrans) way=-c ;;
 	*) way='' ;;
 	esac

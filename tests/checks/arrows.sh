@@ -1,17 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # arrows.sh SOURCE: may this file include that one? Only downwards: in format/ by the order below,
-# bpf -> format/events.*, record -> format and bpf's groups and skeletons, analyze -> format.
-cd "$1" && grep -Ho '^#include "[^"]*"' format/*.[ch] bpf/*.[ch] record/*.[ch] analyze/*.[ch] 2>/dev/null |
+# bpf -> format/events.*, filter -> nothing, record -> format, filter and bpf's groups and skeletons, analyze -> format, filter.
+cd "$1" && grep -Ho '^#include "[^"]*"' format/*.[ch] filter/*.[ch] bpf/*.[ch] record/*.[ch] analyze/*.[ch] 2>/dev/null |
 	sed 's/:#include "\(.*\)"/ \1/' | awk '
 	function base(p) { sub(".*/", "", p); return p }
 	function folder(name, i) {
-		for (i = 1; i <= 4; i++) if (("" top[i] "/" name) in file) return top[i]
+		for (i = 1; i <= 5; i++) if (("" top[i] "/" name) in file) return top[i]
 		return name ~ /\.skel\.h$/ ? "bpf" : ""
 	}
 	BEGIN {
-		split("format bpf record analyze", top, " ")
-		while (("ls format/* bpf/* record/* analyze/*" | getline f) > 0) file[f]
+		split("format filter bpf record analyze", top, " ")
+		while (("ls format/* filter/* bpf/* record/* analyze/*" | getline f) > 0) file[f]
 		n = split("arena error layout events|schema|cursor|codec frame|predict|" \
 			"block source chunk chunk_parts undo build build_parts intern encode index|" \
 			"blocks writer|reader reader_parts facts walk pass rows", layer, "|")
@@ -25,7 +25,8 @@ cd "$1" && grep -Ho '^#include "[^"]*"' format/*.[ch] bpf/*.[ch] record/*.[ch] a
 		to = (from "/" base($2)) in file ? from : folder(base($2))
 		mine = base($1); sub(/\..*/, "", mine)
 		its = base($2); sub(/\..*/, "", its)
-		ok = to == from || to == "format" && from != "bpf" || to == "bpf" && from == "record" ||
+		ok = to == from || to == "format" && from != "bpf" && from != "filter" || to == "bpf" && from == "record" ||
+			to == "filter" && (from == "record" || from == "analyze") ||
 			to == "format" && its == "events"
 		if (from == "format") {
 			if (!(mine in rank) || !(its in rank)) ok = 0

@@ -6,11 +6,11 @@ set -u
 source=$1
 shift
 status=0 n=0
-for header in "$source"/format/*.h "$source"/record/*.h "$source"/analyze/*.h; do
+for header in "$source"/format/*.h "$source"/filter/*.h "$source"/record/*.h "$source"/analyze/*.h; do
 	[ -f "$header" ] || continue
 	if grep -q 'skel\.h"' "$header"; then continue; fi # generated in the build directory
 	printf '#include "%s"\n#include "%s"\n' "$header" "$header" |
-		"$@" -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Werror -fsyntax-only -I"$source/format" -I"$source/bpf" -I"$source/record" \
+		"$@" -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Werror -fsyntax-only -I"$source/format" -I"$source/filter" -I"$source/bpf" -I"$source/record" \
 			-I"$source/analyze" -x c - || {
 		echo "$header does not compile alone, or not twice"
 		status=1

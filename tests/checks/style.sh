@@ -9,7 +9,7 @@ command -v clang-format >/dev/null || {
 	exit 77
 }
 status=0 n=0
-for file in format/*.[ch] bpf/*.[ch] record/*.[ch] analyze/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]; do
+for file in format/*.[ch] filter/*.[ch] bpf/*.[ch] record/*.[ch] analyze/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]; do
 	[ -f "$file" ] || continue
 	n=$((n + 1))
 	clang-format --dry-run --Werror "$file" 2>"${TMPDIR:-/tmp}/style.$$" || {

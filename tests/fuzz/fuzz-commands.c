@@ -49,6 +49,9 @@ static const char *const lines[][2] = {
 	{"cut -o -", "cut --force -f port\t8080 -e conn,rx,tx -o /dev/null"},
 	{"verify", "verify"},
 	{"repair -o -", "repair --force -o /dev/null"},
+	{"cut --force -o /dev/null", "cut --force -o - -e conn,rtt -f port\t8080"},
+	{"pack --force -o /dev/null", "pack -o -"},
+	{"merge --force -o /dev/null", "merge --force -o - /dev/stdin"},
 };
 
 static const struct cmd *find(const char *name)

@@ -20,7 +20,7 @@ static void swap(const struct flow *f, struct flow *ret)
 	ret->rport = f->lport;
 }
 
-static void check(const struct pcapf *f, const struct pcapf *negated, const struct flow *flow)
+static void check(const struct filter *f, const struct filter *negated, const struct flow *flow)
 {
 	struct flow other;
 
@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		{.lport = 443}, /* :: to :: */
 	};
 	char text[MAX_LEN + 1], not_text[MAX_LEN + 8];
-	struct pcapf *f, *negated = NULL;
+	struct filter *f, *negated = NULL;
 	struct fail fail;
 
 	if (len > MAX_LEN || memchr(data, 0, len))
@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		negated = NULL; /* an empty one has no negation */
 	for (size_t i = 0; i < sizeof(flows) / sizeof(flows[0]); i++)
 		check(f, negated, &flows[i]);
-	pcapf_free(f);
-	pcapf_free(negated);
+	filter_free(f);
+	filter_free(negated);
 	return 0;
 }

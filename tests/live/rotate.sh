@@ -8,14 +8,14 @@ set -eu
 . "$(dirname "$0")/../lib.sh"
 need_recorder
 
-start server "$LOAD" server 127.0.0.1 17096
+start server "$LOAD" server 127.0.0.1 17143
 wait_line server ready
 mkdir "$tmp/parts"
 
 # State changes of our port as "cookie old new", sorted: two recorders give the same.
 changes() { # FILE...
 	for file in "$@"; do
-		"$TCPTAPE" dump --json --no-snapshot -e tcp_state -f 'port 17096' "$file" 2>/dev/null
+		"$TCPTAPE" dump --json --no-snapshot -e tcp_state -f 'port 17143' "$file" 2>/dev/null
 	done | awk "$awk_of"'/"event":/ { print of($0, "cookie"), of($0, "old_state"), of($0, "new_state") }' |
 		sort
 }
@@ -31,8 +31,8 @@ wait_for 60 test -s "$tmp/parts/web-000001.tcptape" || :
 whole=$(cat "$tmp/whole.pid") parts=$(cat "$tmp/parts.pid")
 i=0
 while [ $i -lt 12 ]; do
-	"$LOAD" client -n 100 -c 10 127.0.0.1 17096 >>"$tmp/client"
-	"$LOAD" client 127.0.0.1 17097 >>"$tmp/refused" 2>&1 || : # drops: a symbol to name
+	"$LOAD" client -n 100 -c 10 127.0.0.1 17143 >>"$tmp/client"
+	"$LOAD" client 127.0.0.1 17144 >>"$tmp/refused" 2>&1 || : # drops: a symbol to name
 	i=$((i + 1))
 done
 kill -USR2 "$parts"
@@ -73,17 +73,17 @@ is "a part that is not the last ends with" "$(meta end.reason "$first")" rotate
 # complete in itself: names, sockets, schema of the last file that has a drop
 last=
 for file in "$@"; do
-	[ -z "$("$TCPTAPE" drops --csv --no-header -f 'port 17096' "$file" 2>/dev/null)" ] || last=$file
+	[ -z "$("$TCPTAPE" drops --csv --no-header -f 'port 17143' "$file" 2>/dev/null)" ] || last=$file
 done
 if [ -n "$last" ]; then
-	"$TCPTAPE" drops --csv -f 'port 17096' "$last" 2>/dev/null | columns location | sort -u >"$tmp/where"
+	"$TCPTAPE" drops --csv -f 'port 17143' "$last" 2>/dev/null | columns location | sort -u >"$tmp/where"
 	show "$tmp/where"
 	contains "a drop in a later file has the name of its place" "$tmp/where" '^[a-z_0-9]+\+0x'
 else
 	echo "(no drop of our port in a later file)"
 fi
 for file in "$first" "$@"; do
-	"$TCPTAPE" dump --json -e snap_sock -f 'port 17096' "$file" 2>/dev/null | grep -q LISTEN ||
+	"$TCPTAPE" dump --json -e snap_sock -f 'port 17143' "$file" 2>/dev/null | grep -q LISTEN ||
 		echo "$file"
 done >"$tmp/without"
 is "files that do not list the listener" "$(cat "$tmp/without")" ""
@@ -100,22 +100,22 @@ between "how long one lasts, s" "$("$TCPTAPE" info --json "$1" | sed -n 's/.*"du
 # ---- a full disk, and room again ----
 mkdir "$tmp/mnt"
 if mount -t tmpfs -o size=3M tmpfs "$tmp/mnt" 2>/dev/null; then
-	start parts "$TCPTAPE_RECORD" -e conn --rotate 1 -o "$tmp/mnt/full"
+	start parts "$TCPTAPE_RECORD" -e conn --rotate 1 --min-free 0 -o "$tmp/mnt/full"
 	parts=$(cat "$tmp/parts.pid")
 	wait_for 60 test -s "$tmp/mnt/full-000001" || :
-	"$LOAD" client -n 100 127.0.0.1 17096 >>"$tmp/client"
+	"$LOAD" client -n 100 127.0.0.1 17143 >>"$tmp/client"
 	sleep 1.5
 	dd if=/dev/zero of="$tmp/mnt/fill" bs=1k 2>/dev/null || : # no room at all
 	i=0
 	while [ $i -lt 6 ]; do
-		"$LOAD" client -n 200 127.0.0.1 17096 >>"$tmp/client"
+		"$LOAD" client -n 200 127.0.0.1 17143 >>"$tmp/client"
 		sleep 0.5
 		i=$((i + 1))
 	done
 	check "a full disk does not end it" kill -0 "$parts"
 	rm "$tmp/mnt/fill"
 	sleep 2.5
-	"$LOAD" client -n 100 127.0.0.1 17096 >"$tmp/after"
+	"$LOAD" client -n 100 127.0.0.1 17143 >"$tmp/after"
 	sleep 1
 	stop "$parts"
 	is "and it ends with" "$status" 0
@@ -136,7 +136,7 @@ if mount -t tmpfs -o size=3M tmpfs "$tmp/mnt" 2>/dev/null; then
 	"$TCPTAPE" info -v "$@" >"$tmp/info"
 	contains "the file after the gap says why" "$tmp/info" '^output.trouble .*No space left'
 	for file in "$@"; do
-		"$TCPTAPE" events -r connect --csv -f 'dst port 17096' "$file" 2>/dev/null | columns lport
+		"$TCPTAPE" events -r connect --csv -f 'dst port 17143' "$file" 2>/dev/null | columns lport
 	done >"$tmp/got"
 	awk '$1 == "connect" { print $3 }' "$tmp/after" >"$tmp/must"
 	is "connects after the gap" "$(count <"$tmp/must")" 100

@@ -80,4 +80,18 @@ else
 		sort -s -n -k 1,1 >"$tmp/ours"
 	against answered "server, without io"
 fi
+
+# live: an interval is told as soon as it is over, while the recorder still runs
+mkfifo "$tmp/pipe"
+start live "$TCPTAPE" turnaround -i 0.5 --percentiles --server -f "port 17001" --csv "$tmp/pipe"
+start recorder "$TCPTAPE_RECORD" -o "$tmp/pipe" -e conn,rtt,io
+wait_line live '^time'
+exchanges -n 20 10.9.0.2 17001 5000 >"$tmp/client"
+wait_for 15 grep -q '^2' "$tmp/live.out" || :
+check "the recorder still runs" kill -0 "$(cat "$tmp/recorder.pid")"
+between "exchanges in the intervals so far" \
+	"$(columns n <"$tmp/live.out" | awk '{ n += $1 } END { print n + 0 }')" 1 20
+stop "$(cat "$tmp/recorder.pid")"
+wait_end "$(cat "$tmp/live.pid")"
+is "exchanges in all intervals" "$(columns n <"$tmp/live.out" | awk '{ n += $1 } END { print n + 0 }')" 20
 finish

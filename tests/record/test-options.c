@@ -230,6 +230,17 @@ START_TEST(test_options__errors)
 		{{"--keep", "3"}, {"of which files"}},
 		{{"--rotate", "10M", "--keep", "0"}, {"--keep 0: "}},
 		{{"--rotate", "10M", "--keep", "-1"}, {"--keep -1: "}},
+		{{"--ring", "3M"}, {"--ring 3M: ", "4M to 64G"}},
+		{{"--ring", "0.1"}, {"1 at least"}},
+		{{"--ring", "60", "--rotate", "60"}, {"exclude each other"}},
+		{{"--ring", "60", "-o", "-"}, {"not into standard output"}},
+		{{"--ring-file", "x"}, {"of what size"}},
+		{{"--trigger", "reset"}, {"goes with --ring"}},
+		{{"--ring", "60", "--trigger", "rtt"}, {"--trigger rtt: ", "rtt>TIME"}},
+		{{"--ring", "60", "-e", "conn", "--trigger", "reset"}, {"needs group reset"}},
+		{{"--ring", "60", "-e", "conn", "--trigger", "overflow"}, {"counters or listen"}},
+		{{"--ring", "60", "--after", "5"}, {"after what"}},
+		{{"--ring", "60", "--trigger", "reset", "--after", "x"}, {"--after x: "}},
 		{{"-x"}, {"unknown option -x"}},
 		{{"-hx"}, {"unknown option -x"}},
 		{{"--frobnicate"}, {"unknown option --frobnicate"}},
@@ -278,6 +289,21 @@ START_TEST(test_options__rotate)
 }
 END_TEST
 
+START_TEST(test_options__ring)
+{
+	ok((const char *[MAX_ARGS]){"--ring", "60", "--ring", "16M", "--ring-file", "f"});
+	ck_assert_uint_eq(o.ring_bytes, 16u << 20);
+	ck_assert_uint_eq(o.ring_ns, 60ull * S);
+	ck_assert_str_eq(o.ring_file, "f");
+	ck_assert(rec_options_needs(&o).new_files && rec_options_needs(&o).snapshots);
+	ok((const char *[MAX_ARGS]){"--ring", "60", "--trigger=rtt>1s", "--trigger=reset",
+				    "--after=2"});
+	ck_assert_uint_eq(o.n_rules, 2);
+	ck_assert_int_eq(o.rules[1].kind, REC_ON_RESET);
+	ck_assert_uint_eq(o.after_ns, 2ull * S);
+}
+END_TEST
+
 START_TEST(test_options__help_names_every_option_and_group)
 {
 	static const char *const words[] = {
@@ -295,6 +321,10 @@ START_TEST(test_options__help_names_every_option_and_group)
 		"conn*",
 		"--rotate SIZE|SECONDS",
 		"--keep N",
+		"--ring SIZE|SECONDS",
+		"--ring-file FILE",
+		"--trigger RULE",
+		"--after SECONDS",
 		"rtt*",
 		"[-- COMMAND",
 	};
@@ -310,8 +340,8 @@ START_TEST(test_options__help_names_every_option_and_group)
 }
 END_TEST
 
-SUITE("options", test_options__rotate, test_options__defaults, test_options__events,
-      test_options__buffer, test_options__duration, test_options__all_forms,
+SUITE("options", test_options__ring, test_options__rotate, test_options__defaults,
+      test_options__events, test_options__buffer, test_options__duration, test_options__all_forms,
       test_options__given_is_what_was_written, test_options__given_is_bounded,
       test_options__command, test_options__errors, test_options__note_of_4096_bytes_at_most,
       test_options__help_names_every_option_and_group)
