@@ -18,15 +18,21 @@ static __always_inline bool may_match(struct ev_flow *flow)
 	return may;
 }
 
-/* At the start of a connect, and where that fails at once, the local port is not chosen yet. */
-static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, int new_state)
+/*
+ * At the start of a connect, and where that fails at once, the local port is not chosen yet. Of
+ * those that are born the recorder decides (record/identity.c).
+ */
+static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, int new_state,
+					 bool born)
 {
 	struct ev_flow flow __attribute__((aligned(8)));
 	uint64_t key = (uint64_t)sk;
 	uint8_t one = 1;
 	bool wanted;
 
-	if (!filter_flows)
+	if (!in_netns(sk))
+		return false;
+	if (!filter_flows || born)
 		return true;
 	fill_flow(&flow, sk, tp);
 	if (new_state == TCP_SYN_SENT) /* inet_sport is still that of the connect before */
@@ -54,7 +60,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	if (!is_tcp(sk))
 		return 0;
 	tp = tcp_of(sk);
-	if (!born && !wants_change(sk, tp, new_state))
+	if (!wants_change(sk, tp, new_state, born))
 		return 0;
 	e = RESERVE(control, conn, tcp_state);
 	if (!e)
