@@ -18,8 +18,21 @@ static __always_inline bool may_match(struct ev_flow *flow)
 	return may;
 }
 
-/* At the start of a connect, and where that fails at once, the local port is not chosen yet. */
-static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, int new_state)
+/* It has nothing yet that the rest of the connection could be known by. */
+static __always_inline bool wants_birth(void)
+{
+	if (!thins(TAPE_GROUP_conn))
+		return true;
+	count_left_out(TAPE_GROUP_conn);
+	return false;
+}
+
+/*
+ * At the start of a connect, and where that fails at once, the local port is not chosen yet. Of
+ * those that are born the recorder decides (record/identity.c).
+ */
+static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, int new_state,
+					 bool born)
 {
 	const struct ev_flow none = {}; /* before Linux 5.12: one by one */
 	struct ev_flow flow __attribute__((aligned(8)));
@@ -27,6 +40,10 @@ static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, i
 	uint8_t one = 1;
 	bool wanted;
 
+	if (!in_netns(sk))
+		return false;
+	if (born)
+		return wants_birth();
 	if (thins(TAPE_GROUP_conn) && !keeps_sock(TAPE_GROUP_conn, &none, cookie_of(sk)))
 		return false;
 	if (!filter_flows)
@@ -40,15 +57,6 @@ static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, i
 	if (tp && wanted && new_state == TCP_CLOSE && flow.lport && flow.rport)
 		bpf_map_update_elem(&closed, &key, &one, BPF_ANY);
 	return wanted || (!flow.lport && flow.rport && may_match(&flow));
-}
-
-/* It has nothing yet that the rest of the connection could be known by. */
-static __always_inline bool wants_birth(void)
-{
-	if (!thins(TAPE_GROUP_conn))
-		return true;
-	count_left_out(TAPE_GROUP_conn);
-	return false;
 }
 
 /*
@@ -66,7 +74,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	if (!is_tcp(sk))
 		return 0;
 	tp = tcp_of(sk);
-	if (born ? !wants_birth() : !wants_change(sk, tp, new_state))
+	if (!wants_change(sk, tp, new_state, born))
 		return 0;
 	e = RESERVE(control, conn, tcp_state);
 	if (!e)

@@ -2,30 +2,6 @@
 /* Group drop: TCP packets that the kernel throws away, and those with a wrong checksum. */
 #include "packet.h"
 
-/*
- * Where the packet is, which is not where its socket is: since Linux 4.19 a packet keeps its
- * sender's socket through a veth, until ip_rcv_core. skb->dev shares its place with a pointer of
- * the tree in which TCP keeps packets out of order: what has no namespace's number (proc_alloc_inum
- * gives them from 0xf0000000 on, the first of each kind stand just below) is no device. tcp_v4_rcv
- * clears it; then the receiving socket tells the namespace, or, before 6.11, the route.
- */
-#define FIRST_NS_INUM 0xefffff00
-#define FILL_PLACE(e, skb)                                                                         \
-	do {                                                                                       \
-		struct net_device *dev = (skb)->dev;                                               \
-		uint32_t netns = dev ? dev->nd_net.net->ns.inum : 0;                               \
-                                                                                                   \
-		if (netns >= FIRST_NS_INUM) {                                                      \
-			(e)->ifindex = dev->ifindex;                                               \
-		} else {                                                                           \
-			(e)->ifindex = (skb)->skb_iif;                                             \
-			netns = (e)->sock.netns;                                                   \
-			if (!netns)                                                                \
-				netns = netns_of_route((skb)->_skb_refdst);                        \
-		}                                                                                  \
-		(e)->netns = netns;                                                                \
-	} while (0)
-
 static __always_inline uint32_t netns_of_route(unsigned long refdst)
 {
 	struct dst_entry *dst = (struct dst_entry *)(refdst & ~1ul); /* SKB_DST_NOREF */
@@ -34,10 +10,38 @@ static __always_inline uint32_t netns_of_route(unsigned long refdst)
 }
 
 /*
+ * Where the packet is, which is not where its socket is: since Linux 4.19 a packet keeps its
+ * sender's socket through a veth, until ip_rcv_core. skb->dev shares its place with a pointer of
+ * the tree in which TCP keeps packets out of order: what has no namespace's number (proc_alloc_inum
+ * gives them from 0xf0000000 on, the first of each kind stand just below) is no device. tcp_v4_rcv
+ * clears it; then the receiving socket tells the namespace, or, before 6.11, the route.
+ */
+#define FIRST_NS_INUM 0xefffff00
+struct place {
+	uint32_t netns, ifindex;
+};
+
+static __always_inline struct place place_of(struct sk_buff *skb, struct sock *sk)
+{
+	struct net_device *dev = skb->dev;
+	struct place at = {.netns = dev ? dev->nd_net.net->ns.inum : 0};
+
+	if (at.netns >= FIRST_NS_INUM) {
+		at.ifindex = dev->ifindex;
+		return at;
+	}
+	at.ifindex = skb->skb_iif;
+	at.netns = sk ? sk->__sk_common.skc_net.net->ns.inum : 0;
+	if (!at.netns)
+		at.netns = netns_of_route(skb->_skb_refdst);
+	return at;
+}
+
+/*
  * sk NULL: no full TCP socket, and nothing of it is recorded. The cookie is read where it lies, for
  * the same reason; 0 only if neither the snapshot nor a state change has asked for one so far.
  */
-#define FILL_PACKET(e, p, skb, sk)                                                                 \
+#define FILL_PACKET(e, p, skb, sk, at)                                                             \
 	do {                                                                                       \
 		__builtin_memset(&(e)->sock, 0, sizeof((e)->sock));                                \
 		(e)->state = 0;                                                                    \
@@ -46,7 +50,8 @@ static __always_inline uint32_t netns_of_route(unsigned long refdst)
 			(e)->state = (sk)->__sk_common.skc_state;                                  \
 		}                                                                                  \
 		copy_flow(&(e)->flow, (p)->ev.headers ? &(p)->ev.flow : &(e)->sock.flow);          \
-		FILL_PLACE(e, skb);                                                                \
+		(e)->netns = (at).netns;                                                           \
+		(e)->ifindex = (at).ifindex;                                                       \
 		(e)->seq = (p)->ev.seq;                                                            \
 		(e)->ack_seq = (p)->ev.ack_seq;                                                    \
 		(e)->len = (p)->len;                                                               \
@@ -66,6 +71,7 @@ static __always_inline int dropped(void *ctx, struct sk_buff *skb, void *locatio
 	struct packet p = {};
 	enum found found = read_packet(&p, skb, LOCAL_IS_SOURCE);
 	struct ev_drop *e;
+	struct place at;
 
 	if (found == NOT_TCP)
 		return 0;
@@ -74,12 +80,15 @@ static __always_inline int dropped(void *ctx, struct sk_buff *skb, void *locatio
 		if (sk && !is_full_tcp(sk))
 			sk = NULL;
 	}
-	if ((found == NO_HEADERS && !sk) || !wants_packet(TAPE_GROUP_drop, &p.ev.flow, sk))
+	if (found == NO_HEADERS && !sk)
+		return 0;
+	at = place_of(skb, sk);
+	if (!wants_packet(TAPE_GROUP_drop, &p.ev.flow, at.netns, sk))
 		return 0;
 	e = RESERVE_STACK(control, drop, drop);
 	if (!e)
 		return 0;
-	FILL_PACKET(e, &p, skb, sk);
+	FILL_PACKET(e, &p, skb, sk, at);
 	e->location = (uint64_t)location;
 	e->reason = reason;
 	e->mark = skb->mark;
@@ -117,16 +126,18 @@ int BPF_PROG(bad_csum, struct sk_buff *skb)
 	struct sock *sk = skb->sk;
 	struct packet p = {};
 	struct ev_bad_csum *e;
+	struct place at;
 
 	read_packet(&p, skb, LOCAL_IS_SOURCE);
 	if (sk && !is_full_tcp(sk))
 		sk = NULL;
-	if (!wants_packet(TAPE_GROUP_drop, &p.ev.flow, sk))
+	at = place_of(skb, sk);
+	if (!wants_packet(TAPE_GROUP_drop, &p.ev.flow, at.netns, sk))
 		return 0;
 	e = RESERVE(control, drop, bad_csum);
 	if (!e)
 		return 0;
-	FILL_PACKET(e, &p, skb, sk);
+	FILL_PACKET(e, &p, skb, sk, at);
 	SUBMIT(control, e);
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Whether an event is recorded at all (-f, --sample, --max-rate): the one place that each program
- * asks, before it reserves. What is not asked for costs nothing: the verifier leaves its code out.
- * Included by probe.h.
+ * Whether an event is recorded at all (-f, --netns, --sample, --max-rate): the one place that each
+ * program asks, before it reserves. What is not asked for costs nothing: the verifier leaves its
+ * code out. Included by probe.h.
  */
 #ifndef TAPE_GATE_H
 #define TAPE_GATE_H
@@ -12,6 +12,9 @@
 
 /* Set by the recorder. */
 const volatile bool filter_flows SEC(".rodata") __weak = false;
+
+/* Inode of the network namespace of --netns; 0 all. */
+const volatile uint32_t filter_netns SEC(".rodata") __weak = 0;
 
 /* Local ports, one of each range in which a flow matches or not alike; for starts of connects. */
 const volatile uint16_t filter_ports[TAPE_FILTER_PORTS] SEC(".rodata") __weak = {0};
@@ -25,8 +28,9 @@ const volatile bool filter_any_port SEC(".rodata") __weak = false; /* too many t
 extern __hidden bool flow_matches(const struct ev_flow *flow);
 
 /*
- * Sockets that close, having matched, by address: a failed connect and a disconnect wipe the ends
- * that the rest of their events would be known by. An entry ends with the socket.
+ * Sockets that close, having matched, by address: a failed connect and a disconnect wipe the ends,
+ * a close the local port in skc_num, that the rest of their events would be known by. An entry ends
+ * with the socket.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -53,7 +57,22 @@ static __always_inline void forget(struct sock *sk)
 /* flow: of a socket, whose local port may be unknown: at the start of a connect. */
 static __always_inline bool matches(const struct ev_flow *flow, struct sock *sk)
 {
-	return flow_matches(flow) || (!flow->rport && was_wanted(sk));
+	return flow_matches(flow) || ((!flow->lport || !flow->rport) && was_wanted(sk));
+}
+
+static __always_inline bool no_filter(void)
+{
+	return !filter_flows && !filter_netns;
+}
+
+static __always_inline bool in_netns(struct sock *sk)
+{
+	return !filter_netns || sk->__sk_common.skc_net.net->ns.inum == filter_netns;
+}
+
+static __always_inline bool in_netns_probed(struct sock *sk)
+{
+	return !filter_netns || BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum) == filter_netns;
 }
 
 /* cookie: an expression that is evaluated only where it matters. */
@@ -65,6 +84,8 @@ static __always_inline bool wants_sock(enum tape_group group, struct sock *sk, s
 {
 	struct ev_flow flow __attribute__((aligned(8)));
 
+	if (!in_netns(sk))
+		return false;
 	if (!filter_flows && !thins(group))
 		return true;
 	fill_flow(&flow, sk, tp);
@@ -74,7 +95,7 @@ static __always_inline bool wants_sock(enum tape_group group, struct sock *sk, s
 /* The same where tp is not at hand. */
 static __always_inline bool wants_sk(enum tape_group group, struct sock *sk)
 {
-	return (!filter_flows && !thins(group)) || wants_sock(group, sk, tcp_of(sk));
+	return (no_filter() && !thins(group)) || wants_sock(group, sk, tcp_of(sk));
 }
 
 /* In kprobes. */
@@ -83,6 +104,8 @@ static __always_inline bool wants_sock_probed(enum tape_group group, struct sock
 {
 	struct ev_flow flow __attribute__((aligned(8)));
 
+	if (!in_netns_probed(sk))
+		return false;
 	if (!filter_flows && !thins(group))
 		return true;
 	fill_flow_probed(&flow, sk, tp);
@@ -94,31 +117,37 @@ static __always_inline bool wants_sock_probed(enum tape_group group, struct sock
  * 8-byte aligned.
  */
 static __always_inline bool wants_packet(enum tape_group group, const struct ev_flow *flow,
-					 struct sock *sk)
+					 uint32_t netns, struct sock *sk)
 {
+	bool here = !filter_netns || netns == filter_netns;
 	struct ev_flow ends __attribute__((aligned(8)));
 
-	if (filter_flows && !flow_matches(flow)) {
-		if (!sk)
+	if (!no_filter() && !(here && (!filter_flows || flow_matches(flow)))) {
+		if (!sk || !in_netns(sk))
 			return false;
-		fill_flow(&ends, sk, NULL);
-		if (!matches(&ends, sk))
-			return false;
+		if (filter_flows) {
+			fill_flow(&ends, sk, NULL);
+			if (!matches(&ends, sk))
+				return false;
+		}
 	}
 	return !thins(group) || keeps_flow(group, flow);
 }
 
 static __always_inline bool wants_packet_probed(enum tape_group group, const struct ev_flow *flow,
-						struct sock *sk)
+						uint32_t netns, struct sock *sk)
 {
+	bool here = !filter_netns || netns == filter_netns;
 	struct ev_flow ends __attribute__((aligned(8)));
 
-	if (filter_flows && !flow_matches(flow)) {
-		if (!sk)
+	if (!no_filter() && !(here && (!filter_flows || flow_matches(flow)))) {
+		if (!sk || !in_netns_probed(sk))
 			return false;
-		fill_flow_probed(&ends, sk, NULL);
-		if (!matches(&ends, sk))
-			return false;
+		if (filter_flows) {
+			fill_flow_probed(&ends, sk, NULL);
+			if (!matches(&ends, sk))
+				return false;
+		}
 	}
 	return !thins(group) || keeps_flow(group, flow);
 }
@@ -129,6 +158,8 @@ static __always_inline bool wants_asked(enum tape_group group, struct sock *sk, 
 {
 	struct ev_flow flow __attribute__((aligned(8)));
 
+	if (!in_netns(sk))
+		return false;
 	if (!filter_flows && !thins(group))
 		return true;
 	fill_flow(&flow, sk, tp);
@@ -143,6 +174,8 @@ static __always_inline bool wants_asked_probed(enum tape_group group, struct soc
 {
 	struct ev_flow flow __attribute__((aligned(8)));
 
+	if (!in_netns_probed(sk))
+		return false;
 	if (!filter_flows && !thins(group))
 		return true;
 	fill_flow_probed(&flow, sk, (struct tcp_sock *)sk);
@@ -169,7 +202,7 @@ static __always_inline void note_to_driver(bool wanted)
 {
 	uint32_t zero = 0, *note;
 
-	if (!filter_flows && !thins(TAPE_GROUP_tx))
+	if (no_filter() && !thins(TAPE_GROUP_tx))
 		return;
 	note = bpf_map_lookup_elem(&to_driver, &zero);
 	if (note)
@@ -180,7 +213,7 @@ static __always_inline bool wants_sent(void)
 {
 	uint32_t zero = 0, *note;
 
-	if (!filter_flows && !thins(TAPE_GROUP_tx))
+	if (no_filter() && !thins(TAPE_GROUP_tx))
 		return true;
 	note = bpf_map_lookup_elem(&to_driver, &zero);
 	return note && *note;

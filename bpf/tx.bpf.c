@@ -243,6 +243,7 @@ static __always_inline int at(struct sk_buff *skb, struct net_device *dev, enum 
 	struct sock *sk = skb->sk;
 	struct packet p = {};
 	struct ev_tx *e;
+	uint32_t netns;
 	bool wanted;
 
 	if (read_packet(&p, skb, LOCAL_IS_SOURCE) != FOUND || !(p.ev.headers & HAVE_TCP)) {
@@ -252,7 +253,8 @@ static __always_inline int at(struct sk_buff *skb, struct net_device *dev, enum 
 	}
 	if (sk && !is_full_tcp(sk))
 		sk = NULL;
-	wanted = wants_packet(TAPE_GROUP_tx, &p.ev.flow, sk);
+	netns = dev->nd_net.net->ns.inum;
+	wanted = wants_packet(TAPE_GROUP_tx, &p.ev.flow, netns, sk);
 	if (layer == LAYER_DRIVER)
 		note_to_driver(wanted);
 	if (!wanted)
@@ -263,7 +265,7 @@ static __always_inline int at(struct sk_buff *skb, struct net_device *dev, enum 
 		return 0;
 	start_tx(e, layer);
 	FINISH_TX(e, &p, sk, sk->__sk_common.skc_cookie.counter, fill_sock, skb->skb_mstamp_ns);
-	e->netns = dev->nd_net.net->ns.inum;
+	e->netns = netns;
 	e->ifindex = dev->ifindex;
 	SUBMIT(bulk, e);
 	return 0;
@@ -284,12 +286,14 @@ static __always_inline int at_probed(struct sk_buff *skb, enum layer layer)
 	struct sock *sk = BPF_CORE_READ(skb, sk);
 	struct packet p = {};
 	struct ev_tx *e;
+	uint32_t netns;
 
 	if (read_packet_probed(&p, skb, LOCAL_IS_SOURCE) != FOUND || !(p.ev.headers & HAVE_TCP))
 		return 0;
 	if (sk && !is_full_tcp_probed(sk))
 		sk = NULL;
-	if (!wants_packet_probed(TAPE_GROUP_tx, &p.ev.flow, sk))
+	netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
+	if (!wants_packet_probed(TAPE_GROUP_tx, &p.ev.flow, netns, sk))
 		return 0;
 	finish_packet(&p);
 	e = RESERVE(bulk, tx, tx);
@@ -298,7 +302,7 @@ static __always_inline int at_probed(struct sk_buff *skb, enum layer layer)
 	start_tx(e, layer);
 	FINISH_TX(e, &p, sk, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter), fill_sock_probed,
 		  BPF_CORE_READ(skb, skb_mstamp_ns));
-	e->netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
+	e->netns = netns;
 	e->ifindex = BPF_CORE_READ(dev, ifindex);
 	SUBMIT(bulk, e);
 	return 0;

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <elf.h>
+#include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "gate.h"
 
@@ -55,10 +59,30 @@ static int compile(struct rec_gate *g, const char *expression, struct rec_error 
 }
 #endif
 
-int rec_gate_init(struct rec_gate *g, const char *expression, struct rec_error *err)
+int rec_gate_filter(struct rec_gate *g, const char *expression, struct rec_error *err)
 {
-	*g = (struct rec_gate){.flows = expression != NULL};
-	return expression ? compile(g, expression, err) : 0;
+	g->flows = true;
+	return compile(g, expression, err);
+}
+
+int rec_gate_netns(struct rec_gate *g, const char *pid_or_path, struct rec_error *err)
+{
+	bool is_pid = *pid_or_path && !pid_or_path[strspn(pid_or_path, "0123456789")];
+	char path[64];
+	struct statfs fs;
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/ns/net", pid_or_path);
+	if (stat(is_pid ? path : pid_or_path, &st) < 0 ||
+	    statfs(is_pid ? path : pid_or_path, &fs) < 0)
+		return rec_fail(err, "--netns %.200s: %s", pid_or_path, strerror(errno));
+	if (fs.f_type != NSFS_MAGIC)
+		return rec_fail(err,
+				"--netns %.200s is no network namespace; a process's number or "
+				"a path as /run/netns/NAME was expected",
+				pid_or_path);
+	g->netns = (uint32_t)st.st_ino;
+	return 0;
 }
 
 bool rec_gate_guesses(const struct rec_gate *g)

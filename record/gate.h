@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What -f lets through, put into the BPF programs before they are loaded: instructions in place of
- * bpf/filter.bpf.c, constants for bpf/gate.h.
+ * What -f and --netns let through, put into the BPF programs before they are loaded: instructions
+ * in place of bpf/filter.bpf.c, constants for bpf/gate.h.
  */
 #ifndef REC_GATE_H
 #define REC_GATE_H
@@ -14,15 +14,19 @@
 #include "gate_limits.h"
 
 struct rec_gate {
-	bool flows; /* -f is given */
+	bool flows;	/* -f is given */
+	uint32_t netns; /* --netns: inode; 0 all */
 	struct filter_insn insns[TAPE_FILTER_INSNS];
 	int n_insns;
 	uint16_t ports[TAPE_FILTER_PORTS]; /* see filter_ports */
 	int n_ports;			   /* -1: too many, so each may match */
 };
 
-/* expression: NULL none; one that cannot be taken is a usage error, without libpcap any. */
-int rec_gate_init(struct rec_gate *g, const char *expression, struct rec_error *err);
+/* -f; an expression that cannot be taken is a usage error, without libpcap any. */
+int rec_gate_filter(struct rec_gate *g, const char *expression, struct rec_error *err);
+
+/* --netns: the namespace of a process, by its number, or that of a file, as /run/netns/NAME. */
+int rec_gate_netns(struct rec_gate *g, const char *pid_or_path, struct rec_error *err);
 
 /*
  * The object with the instructions in place: *elf itself, or a copy to be freed, in *ret_copy. 0 or

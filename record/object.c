@@ -97,6 +97,7 @@ static void set_sizes(struct rec_object *o, const struct rec_choice *c, uint64_t
 
 static void set_gate(struct rec_object *o, const struct rec_gate *g)
 {
+	o->skel->rodata->filter_netns = g->netns;
 	if (!g->flows)
 		return;
 	o->skel->rodata->filter_flows = true;

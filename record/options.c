@@ -116,7 +116,12 @@ static int set_output(struct rec_options *o, const char *value, struct rec_error
 
 static int set_filter(struct rec_options *o, const char *value, struct rec_error *err)
 {
-	return rec_gate_init(&o->gate, value, err);
+	return rec_gate_filter(&o->gate, value, err);
+}
+
+static int set_netns(struct rec_options *o, const char *value, struct rec_error *err)
+{
+	return rec_gate_netns(&o->gate, value, err);
 }
 
 static int set_duration(struct rec_options *o, const char *value, struct rec_error *err)
@@ -241,6 +246,9 @@ static const struct option_row rows[] = {
 	{'f', "filter", "EXPR", "only connections that match EXPR, in the language of tcpdump: host,\n"
 		"net, port, portrange, ip, ip6, src, dst, and, or, not, addresses in\n"
 		"numbers; tcptape's -f takes the same. Not counters and nic", set_filter, 0},
+	{0, "netns", "PID|PATH", "only sockets and packets of this network namespace: that of a\n"
+		"process, or of a file as /run/netns/NAME. Not counters and nic",
+		set_netns, 0},
 	{'d', "duration", "SECONDS", "record only so long; fractions are allowed; COMMAND is then\n"
 		"waited for, and may be ended by a signal, which is passed on", set_duration, 0},
 	{0, "buffer", "SIZE", "kernel memory for rtt, rx, tx and io, as 64M; half as much more for\n"
