@@ -155,7 +155,7 @@ void cells_task(struct out *o, const struct task *task, const struct conn *owner
 		out_mark(o, NULL, "*");
 		out_u64(o, owner->pid);
 		out_str_cut(o, owner->comm);
-		out_str(o, "owner");
+		out_str(o, conn_owner_name(owner));
 	} else {
 		out_none(o);
 		out_none(o);

@@ -42,7 +42,8 @@ void cells_ends(struct out *o, const struct flow *f, const char *mark, const cha
 
 /*
  * Three cells: pid, comm, pid_from. Of the event itself ("event"), else of the known owner of the
- * connection ("owner", marked with * in text), else unknown. Both may be NULL.
+ * connection, marked with * in text: it connected or accepted ("owner"), was seen at work on it
+ * ("seen"), had it open in a snapshot ("snapshot"); else unknown. Both may be NULL.
  */
 void cells_task(struct out *o, const struct task *task, const struct conn *owner);
 

@@ -90,7 +90,9 @@ struct canvas { /* what of the picture is asked for */
 /* The time at which column `at` of n begins. */
 static uint64_t column_ns(const struct chart_look *look, unsigned at, unsigned n)
 {
-	return look->from_ns + (uint64_t)((double)(look->to_ns - look->from_ns) * at / n);
+	uint64_t all = look->to_ns - look->from_ns;
+
+	return look->from_ns + all / n * at + all % n * at / n;
 }
 
 uint64_t chart_column_ns(const struct chart_look *look, unsigned column)

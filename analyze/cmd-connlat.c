@@ -131,7 +131,7 @@ static void add(struct connlat *l, const struct attempt *a)
 	struct task room;
 	struct dist_group *g;
 
-	if (a->outcome != OUTCOME_OK || !a->start_ns) {
+	if (a->outcome != OUTCOME_OK || !a->start_ns || a->end_ns < a->start_ns) {
 		l->n_not_ok++;
 		return;
 	}

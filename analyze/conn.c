@@ -90,9 +90,18 @@ void conn_own(struct conn *c, const struct task *task, bool sure)
 	if (!c || !task || !task->pid || (c->has_owner && !sure) || is_kworker(task))
 		return;
 	c->has_owner = true;
+	c->owner_from = sure ? OWNER_MADE : OWNER_SEEN;
 	c->pid = task->pid;
 	c->cgroup = task->cgroup;
 	memcpy(c->comm, task->comm, sizeof(c->comm));
+}
+
+const char *conn_owner_name(const struct conn *c)
+{
+	static const char *const names[] = {
+		[OWNER_SNAPSHOT] = "snapshot", [OWNER_SEEN] = "seen", [OWNER_MADE] = "owner"};
+
+	return c && c->has_owner ? names[c->owner_from] : NULL;
 }
 
 const struct task *conn_task(const struct conn *c, struct task *room)
@@ -285,10 +294,13 @@ void conn_change_apply(struct conn_table *t, const struct conn_change *ch)
 struct conn *conn_take_snapshot(struct conn_table *t, const struct bind_row *row)
 {
 	struct conn *c = conn_get(t, row->sock);
+	bool had_owner = c && c->has_owner;
 
 	if (!c)
 		return NULL;
 	conn_own(c, row->task, false);
+	if (!had_owner && c->has_owner)
+		c->owner_from = OWNER_SNAPSHOT;
 	if (row->stale)
 		return c;
 	if (c->state == TCP_S_UNKNOWN) {

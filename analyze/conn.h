@@ -31,11 +31,20 @@ enum tcp_state {
 	TCP_S_NEW_SYN_RECV = 12,
 };
 
+/* How the owner of a connection is known; the better, the higher. */
+enum conn_owner {
+	OWNER_UNKNOWN,
+	OWNER_SNAPSHOT, /* had it open when the snapshot was taken, the first of several maybe */
+	OWNER_SEEN,	/* an event of it happened in the owner's context */
+	OWNER_MADE,	/* connected, or accepted it */
+};
+
 struct conn {
 	uint64_t cookie;
 	struct flow flow; /* with the local port as soon as it is known */
 	uint32_t netns;
 	bool has_flow, has_owner;
+	enum conn_owner owner_from;
 	uint64_t cgroup; /* of the owner; 0 not recorded */
 	uint32_t pid;	 /* of the owner: who connected, accepted, or had it open in a snapshot */
 	char comm[EV_COMM_LEN + 1];
@@ -71,6 +80,9 @@ void conn_drop(struct conn_table *t, struct conn *c);
 
 /* This task has it. The first one known stays, unless `sure` (it connected or accepted). */
 void conn_own(struct conn *c, const struct task *task, bool sure);
+
+/* "snapshot", "seen", "owner": the last one connected or accepted. NULL: it has none. */
+const char *conn_owner_name(const struct conn *c);
 
 /* The owner as a task, in *room; NULL: not known. Which thread it was is not told: tid 0. */
 const struct task *conn_task(const struct conn *c, struct task *room);

@@ -151,6 +151,12 @@ static void take_task(struct exchange *x, const struct turn_event *e)
 		x->task = *e->task;
 }
 
+/* Events that came late to the recorder stand behind their time. */
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 static void take_request(struct turns *t, struct turn *c, const struct turn_event *e, uint64_t n,
 			 bool has_gap, bool had_unacked)
 {
@@ -172,7 +178,7 @@ static void take_request(struct turns *t, struct turn *c, const struct turn_even
 	}
 	take_task(x, e);
 	x->request_bytes += n;
-	x->request_last_ns = e->ts_ns;
+	x->request_last_ns = later(x->request_first_ns, e->ts_ns);
 	c->unread = e->unread;
 }
 
@@ -194,9 +200,10 @@ static void take_answer(struct turn *c, const struct turn_event *e, uint64_t n, 
 			/* what answers a request acknowledges it */
 			c->overlaps |= had_unacked;
 		}
+		x->answer_first_ns = later(x->request_last_ns, x->answer_first_ns);
 	}
 	x->answer_bytes += n;
-	x->answer_last_ns = e->ts_ns;
+	x->answer_last_ns = later(x->answer_first_ns, e->ts_ns);
 }
 
 /* ---- events ---- */

@@ -284,12 +284,15 @@ START_TEST(test_conn__owner)
 	conn_own(&c, &nobody, true);  /* softirq over the idle task */
 	conn_own(&c, &kworker, true); /* works for somebody else */
 	ck_assert(!c.has_owner);
+	ck_assert_ptr_null(conn_owner_name(&c));
 	conn_own(&c, &first, false);
 	conn_own(&c, &second, false);
 	ck_assert_uint_eq(c.pid, 1);
+	ck_assert_str_eq(conn_owner_name(&c), "seen");
 	conn_own(&c, &second, true); /* it accepted */
 	ck_assert_uint_eq(c.pid, 2);
 	ck_assert_str_eq(c.comm, "worker");
+	ck_assert_str_eq(conn_owner_name(&c), "owner");
 	conn_own(NULL, &first, true);
 }
 END_TEST
@@ -299,6 +302,7 @@ START_TEST(test_conn__snapshot)
 	static const struct task nginx = {.pid = 3, .comm = "nginx"};
 	struct conn *c = snapshot(50, 1, TCP_S_ESTABLISHED, &nginx, false);
 
+	ck_assert_str_eq(conn_owner_name(c), "snapshot");
 	ck_assert(c->state == TCP_S_ESTABLISHED && c->was_established && c->pid == 3);
 	ck_assert(c->known_ns == 50 && !c->born_ns && !c->state_ns); /* since when: not known */
 	ck_assert(snapshot(50, 2, TCP_S_LISTEN, NULL, false)->listens);

@@ -282,6 +282,20 @@ START_TEST(test_turn__connects_again)
 }
 END_TEST
 
+/* An event that came late to the recorder: no time below 0. */
+START_TEST(test_turn__straggler)
+{
+	begin(TURN_SERVER, 0, 0);
+	data(500, RX, 0, 10);
+	data(400, TX, 0, 10);
+	turns_end(&turns, 1000);
+	ck_assert_uint_eq(n_told, 1);
+	ck_assert_uint_eq(exchange_turn_ns(&last), 0);
+	ck_assert_uint_eq(last.answer_last_ns, last.answer_first_ns);
+	turns_fini(&turns);
+}
+END_TEST
+
 /* Of more connections than there is room for, the quietest goes. */
 START_TEST(test_turn__bounded)
 {
@@ -305,4 +319,4 @@ END_TEST
 SUITE("turn", test_turn__server, test_turn__client_after_a_greeting, test_turn__fin_is_no_gap,
       test_turn__lost, test_turn__again, test_turn__server_pipelined, test_turn__client_pipelined,
       test_turn__acks_end, test_turn__unread, test_turn__one_way_and_no_role, test_turn__patience,
-      test_turn__connects_again, test_turn__bounded)
+      test_turn__connects_again, test_turn__straggler, test_turn__bounded)
