@@ -130,12 +130,21 @@ static void edit_comm(struct anonymize *a, const struct tape_field *f, struct ev
 {
 	size_t len = strnlen(c->s, sizeof(c->s));
 	char name[PAN_NAME_LEN];
+	unsigned at = 0;
 
-	if (!strcmp(f->name, "cc") && is_known_word(c->s, len))
+	if (!len || (!strcmp(f->name, "cc") && is_known_word(c->s, len)))
 		return;
-	pan_name(a->pan, "proc", c->s, len, name);
-	memset(c->s, 0, sizeof(c->s));
-	memcpy(c->s, name, strnlen(name, sizeof(c->s) - 1));
+	for (size_t i = 0; i < len; i++)
+		at = at * 31 + (uint8_t)c->s[i];
+	at %= sizeof(a->recent) / sizeof(a->recent[0]);
+	memset(c->s + len, 0, sizeof(c->s) - len);
+	if (memcmp(&a->recent[at].from, c, sizeof(*c))) {
+		a->recent[at].from = *c;
+		pan_name(a->pan, "proc", c->s, len, name);
+		memset(&a->recent[at].to, 0, sizeof(*c));
+		memcpy(a->recent[at].to.s, name, strnlen(name, sizeof(c->s) - 1));
+	}
+	*c = a->recent[at].to;
 }
 
 static void edit_port(const struct anonymize *a, uint8_t *at)

@@ -15,7 +15,10 @@ struct anonymize {
 	struct pan *pan;
 	bool ports;		  /* these too */
 	uint16_t port_map[65536]; /* one to one; 0 stays */
-	struct text text[4];	  /* of an event's strings */
+	struct {
+		struct ev_comm from, to;
+	} recent[256];	     /* names of processes: few, and in each event */
+	struct text text[4]; /* of an event's strings */
 	char value[PAN_NAME_LEN + 8], release[64], key[64];
 	uint64_t shift_ns;
 	bool failed; /* no memory */
