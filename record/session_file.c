@@ -4,6 +4,7 @@
  * next, and what is left where a disk is full.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -129,6 +130,7 @@ int rec_file_rows(struct rec_session *s, struct tape_writer *w, bool first)
 	r = rec_labels_write(&s->labels, rec_now_ns(), w, &s->werr);
 	if (!r && !s->options->no_snapshot)
 		r = rec_snapshot_take(&job, &s->snapshot, &s->werr);
+	malloc_trim(0); /* a list of 100,000 sockets was 32 MB */
 	return r ? r : tape_writer_flush(w, 0, &s->werr);
 }
 
@@ -289,14 +291,16 @@ bool rec_file_can_pause(const struct rec_session *s)
 void rec_file_pause(struct rec_session *s)
 {
 	s->retry_ns = rec_now_ns() + RETRY_NS;
-	if (!s->writer)
-		return;
+	if (s->paused_ns)
+		return; /* it goes on */
 	rec_session_writer_failed(s, &s->pause_error);
-	s->n_given_up = 0;
-	rec_file_rescue(s, 0);
-	s->loss.total += s->n_given_up;
-	s->n_unwritten += s->n_given_up;
-	leave_file(s, false);
+	if (s->writer) {
+		s->n_given_up = 0;
+		rec_file_rescue(s, 0);
+		s->loss.total += s->n_given_up;
+		s->n_unwritten += s->n_given_up;
+		leave_file(s, false);
+	}
 	s->paused_ns = rec_now_ns();
 	s->n_pauses++;
 }

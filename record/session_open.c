@@ -15,6 +15,7 @@
 #define HOLD_NS 10000000ull
 #define QUEUE_BYTES (1u << 20) /* a ring; 10 ms of more than half a million events a second */
 #define MIN_QUEUE_BYTES (256u << 10)
+#define BIG_BYTES (256 << 10)
 #define RATE_QUEUE_BYTES (16u << 10)
 
 static void count_event(struct rec_session *s, uint8_t group, uint64_t ts_ns)
@@ -248,6 +249,7 @@ int rec_session_open(struct rec_session **ret, const struct rec_options *o, stru
 	if (!s)
 		return rec_fail(err, "no memory");
 	s->options = o;
+	mallopt(M_MMAP_THRESHOLD, BIG_BYTES); /* what is big goes back to the kernel when freed */
 	s->parts.dir_fd = s->flight.dir_fd = -1;
 	s->signal_fd = s->epoll_fd = s->out.fd = s->out.held_fd = s->command.go_fd =
 		s->places.mount.fd = s->symbols.fd = -1;

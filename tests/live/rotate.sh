@@ -104,7 +104,7 @@ if mount -t tmpfs -o size=3M tmpfs "$tmp/mnt" 2>/dev/null; then
 	parts=$(cat "$tmp/parts.pid")
 	wait_for 60 test -s "$tmp/mnt/full-000001" || :
 	"$LOAD" client -n 100 127.0.0.1 17143 >>"$tmp/client"
-	sleep 1.5
+	wait_for 30 test -s "$tmp/mnt/full-000002" || : # it runs
 	dd if=/dev/zero of="$tmp/mnt/fill" bs=1k 2>/dev/null || : # no room at all
 	i=0
 	while [ $i -lt 6 ]; do
