@@ -300,15 +300,18 @@ int input_chunk_damage(struct input *in, int rc, const struct tape_error *err, s
 	return 0;
 }
 
-/* What held when the window begins was told before it. */
+/* What holds when the window begins was said in the second before it. */
+#define SAID_AGAIN_NS 2000000000ull
+
 static int read_rates_first(struct input *in, struct fail *fail)
 {
-	struct tape_error err;
+	uint64_t from = in->from_ns > SAID_AGAIN_NS ? in->from_ns - SAID_AGAIN_NS : 0;
 
-	if (input_read_rates(in, fail))
+	tape_reader_window(in->reader, from, in->to_ns);
+	if (input_read_rates(in, fail) || input_rewind(in, fail))
 		return -1;
-	in->n_damage = 0; /* will be met again */
-	return tape_reader_rewind(in->reader, &err) ? fail_tape(fail, in->path, &err) : 0;
+	tape_reader_window(in->reader, 0, UINT64_MAX);
+	return 0;
 }
 
 static int prepare(struct input *in, const struct input_opts *opts, struct fail *fail)

@@ -37,10 +37,13 @@ const struct weight_group *weights_of(struct weights *w, const char *group)
 	return find(w, group, strlen(group));
 }
 
-/* Steps come in order, some a second time; one that is out of order is of a hostile trace. */
+/* Steps come in order, some a second time, and each second the same again; one that is out of order
+ * is of a hostile trace. */
 static void add_step(struct weights *w, struct weight_group *g, const struct weight_step *step)
 {
-	if (g->n && step->from_ns <= g->steps[g->n - 1].from_ns)
+	const struct weight_step *last = g->n ? &g->steps[g->n - 1] : NULL;
+
+	if (last && (step->from_ns <= last->from_ns || step->weight == last->weight))
 		return;
 	if (g->n == g->cap) {
 		size_t cap = g->cap ? 2 * g->cap : 16;

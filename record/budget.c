@@ -41,15 +41,21 @@ static struct ev_rate rate_of(const struct rec_budget *b, int g, uint64_t ts_ns,
 }
 
 /* The oldest that was not taken yet gives way: there are rings of records before it. */
-static void add_rate(struct rec_budget *b, int g, uint64_t now_ns, enum cause cause, uint64_t rate)
+static void push(struct rec_budget *b, const struct ev_rate *e)
 {
 	const unsigned cap = sizeof(b->rates) / sizeof(b->rates[0]);
-	struct ev_rate *e = &b->rates[b->n++ % cap];
 
-	*e = rate_of(b, g, now_ns, cause);
-	e->rate = rate;
+	b->rates[b->n++ % cap] = *e;
 	if (b->n - b->at > cap)
 		b->at++;
+}
+
+static void add_rate(struct rec_budget *b, int g, uint64_t now_ns, enum cause cause, uint64_t rate)
+{
+	struct ev_rate e = rate_of(b, g, now_ns, cause);
+
+	e.rate = rate;
+	push(b, &e);
 }
 
 static const struct ev_head *next_rate(struct rec_source *s)
@@ -106,6 +112,15 @@ unsigned rec_budget_rates(const struct rec_budget *b, uint64_t now_ns, struct ev
 						   : CAUSE_BUDGET);
 	}
 	return n;
+}
+
+void rec_budget_repeat(struct rec_budget *b, uint64_t now_ns)
+{
+	struct ev_rate rates[TAPE_N_GROUPS];
+	unsigned n = rec_budget_rates(b, now_ns, rates);
+
+	for (unsigned i = 0; i < n; i++)
+		push(b, &rates[i]);
 }
 
 /* ---- how much room each has ---- */

@@ -77,4 +77,7 @@ uint32_t rec_budget_floor(const struct rec_budget *b, enum tape_group g);
  */
 unsigned rec_budget_rates(const struct rec_budget *b, uint64_t now_ns, struct ev_rate *ret);
 
+/* Say them again, through the drain: whoever reads a part of the file must not look far back. */
+void rec_budget_repeat(struct rec_budget *b, uint64_t now_ns);
+
 #endif

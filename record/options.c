@@ -261,7 +261,8 @@ static const struct option_row rows[] = {
 		"by connection, in powers of two; of the others only what is more\n"
 		"than its part of 7/8, and is told as lost; off: no bound;\n"
 		"default 250000", set_max_rate, 0},
-	{0, "min-free", "SIZE", "stop when less than that is free on the disk of FILE; 0: never;\n"
+	{0, "min-free", "SIZE", "stop when less than that is free on the disk of FILE (with\n"
+	 "--rotate: pause, until there is room again); 0: never;\n"
 		"default 64M", set_min_free, 0},
 	{0, "interval", "SECONDS", "between samples of counters, listen and nic; fractions are allowed;\n"
 		"default 1", set_interval, 0},

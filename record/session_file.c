@@ -339,6 +339,18 @@ static void drop_part(struct rec_session *s)
 	leave_file(s, true);
 }
 
+/* How much is recorded as the file begins. */
+static int write_rates(struct rec_session *s)
+{
+	struct ev_rate rates[TAPE_N_GROUPS];
+	unsigned n = rec_budget_rates(&s->budget, s->drain.floor_ns, rates);
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < n; i++)
+		r = tape_writer_event(s->writer, &rates[i].head, &s->werr);
+	return r;
+}
+
 static int begin_part(struct rec_session *s)
 {
 	struct rec_error ignored;
@@ -348,8 +360,14 @@ static int begin_part(struct rec_session *s)
 		return tape_fail(&s->werr, TAPE_E_IO, 0, "%s", strerror(e));
 	s->part++;
 	s->part_ns = rec_now_ns();
+	if (rec_output_room(&s->out) < s->options->min_free_bytes) {
+		leave_file(s, true);
+		return tape_fail(&s->werr, TAPE_E_IO, 0,
+				 "less than %llu MB are free on the disk (--min-free)",
+				 (unsigned long long)s->options->min_free_bytes >> 20);
+	}
 	if (write_head(s, s->drain.floor_ns ? s->drain.floor_ns : s->start_ns) < 0 ||
-	    tell_gap(s) < 0 || rec_file_rows(s, s->writer, false) < 0) {
+	    tell_gap(s) < 0 || rec_file_rows(s, s->writer, false) < 0 || write_rates(s) < 0) {
 		drop_part(s);
 		return -1;
 	}

@@ -219,9 +219,12 @@ static int every_second(struct rec_session *s, rec_tick_fn *tick, void *ctx)
 
 	s->tick_at = rec_now_ns() + TICK_NS;
 	s->sampler.stale |= s->places.n_pending != 0;
+	rec_budget_repeat(&s->budget, rec_now_ns());
 	if (s->writer && write_now(s, false) < 0)
 		return -1;
-	if (rec_output_room(&s->out) < s->options->min_free_bytes) {
+	if (s->writer && rec_output_room(&s->out) < s->options->min_free_bytes) {
+		if (rec_file_is_part(s) && !rec_session_ring_is_on(s))
+			return rec_file_next(s); /* or a pause, until there is room */
 		s->disk_low = true;
 		stop(s, "disk");
 	}

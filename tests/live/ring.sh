@@ -69,7 +69,7 @@ check "connects of the last seconds are there" test "$(grep -cxFf "$tmp/got" "$t
 is "those from before are not" "$(grep -cxFf "$tmp/old" "$tmp/got" || :)" 0
 check "events before it are counted" test "$(meta recording.events_before "$file")" -gt 0
 between "its length, s" "$("$TCPTAPE" info --json "$file" | sed -n 's/.*"duration_s":\([0-9.]*\).*/\1/p' |
-	head -1)" 0.1 15
+	head -1)" 0.01 15
 is "the listener is listed" "$("$TCPTAPE" dump --json -e snap_sock -f 'port 17141' "$file" | grep -c LISTEN)" 1
 stop "$rec"
 is_good "$ring"/*

@@ -30,7 +30,7 @@ start parts "$TCPTAPE_RECORD" -e conn,rtt,drop --rotate 64K -o "$tmp/parts/web.t
 wait_for 60 test -s "$tmp/parts/web-000001.tcptape" || :
 whole=$(cat "$tmp/whole.pid") parts=$(cat "$tmp/parts.pid")
 i=0
-while [ $i -lt 12 ]; do
+while [ $i -lt 30 ]; do
 	"$LOAD" client -n 100 -c 10 127.0.0.1 17143 >>"$tmp/client"
 	"$LOAD" client 127.0.0.1 17144 >>"$tmp/refused" 2>&1 || : # drops: a symbol to name
 	i=$((i + 1))
@@ -55,7 +55,7 @@ done
 is "files that verify finds bad" $bad 0
 changes "$tmp/whole.tcptape" >"$tmp/all"
 changes "$@" >"$tmp/together"
-between "state changes of our port in one file" "$(count <"$tmp/all")" 10000 20000
+between "state changes of our port in one file" "$(count <"$tmp/all")" 25000 40000
 check "all parts together have the same" cmp "$tmp/all" "$tmp/together"
 is "mode of a part" "$(stat -c %a "$1")" 600
 
@@ -143,6 +143,33 @@ if mount -t tmpfs -o size=3M tmpfs "$tmp/mnt" 2>/dev/null; then
 	is "of them in no file" "$(grep -vxFf "$tmp/got" "$tmp/must" | count)" 0
 else
 	echo "(no tmpfs can be mounted here: full disk not tried)"
+fi
+
+# ---- the floor of free disk: a gap ahead of a full disk ----
+if mount -t tmpfs -o size=8M tmpfs "$tmp/mnt" 2>/dev/null; then
+	start parts "$TCPTAPE_RECORD" -e conn --rotate 1 --min-free 4M -o "$tmp/mnt/low"
+	parts=$(cat "$tmp/parts.pid")
+	wait_for 60 test -s "$tmp/mnt/low-000001" || :
+	dd if=/dev/zero of="$tmp/mnt/fill" bs=1k count=5000 2>/dev/null
+	sleep 3
+	find "$tmp/mnt" -name 'low-*' >"$tmp/files"
+	sleep 2
+	is "below --min-free no file is begun" "$(find "$tmp/mnt" -name 'low-*' | count)" "$(count <"$tmp/files")"
+	between "and MB stay free" $(($(df -k --output=avail "$tmp/mnt" | tail -1) / 1024)) 1 4
+	rm "$tmp/mnt/fill"
+	sleep 2.5
+	"$LOAD" client -n 50 127.0.0.1 17143 >"$tmp/after"
+	sleep 1
+	stop "$parts"
+	is "with room again it goes on, and ends with" "$status" 0
+	"$TCPTAPE" info -v "$tmp"/mnt/low-* >"$tmp/info"
+	contains "the file after the gap says why" "$tmp/info" '^output.trouble .*min-free'
+	for file in "$tmp"/mnt/low-*; do
+		"$TCPTAPE" events -r connect --csv -f 'dst port 17143' "$file" 2>/dev/null | columns lport
+	done >"$tmp/got"
+	awk '$1 == "connect" { print $3 }' "$tmp/after" >"$tmp/must"
+	is "connects after the gap in no file" "$(grep -vxFf "$tmp/got" "$tmp/must" | count)" 0
+	umount "$tmp/mnt"
 fi
 
 # ---- usage ----
