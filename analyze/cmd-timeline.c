@@ -272,6 +272,7 @@ static int run(struct cmd_run *run)
 	else
 		rc = read_all(t);
 	record_set_fini(&t->set);
+	text_fini(&t->held.details);
 	free(t->next);
 	free(t);
 	return rc;

@@ -41,6 +41,13 @@ struct timeline {
 	uint64_t first_ns, last_ns, row_ns; /* of its events; of the last row */
 	struct acks acks;
 	struct calls calls;
+	/* A row of the snapshot, which stands before events that are older: ts_ns 0 none. */
+	struct {
+		uint64_t ts_ns;
+		struct task task;
+		bool has_task;
+		struct text details;
+	} held;
 	size_t n_losses; /* told */
 	struct chart rtt, cwnd, in_flight, retransmits, drops, resets;
 };

@@ -19,11 +19,15 @@ static const struct out_col columns[] = {
 
 /* ---- rows ---- */
 
+static void print_held(struct timeline *t);
+
 static void print(struct timeline *t, uint64_t ts_ns, const char *name, const struct task *task,
 		  const struct text *details)
 {
 	struct out *o = t->run->out;
 
+	if (t->held.ts_ns && t->held.ts_ns <= ts_ns)
+		print_held(t);
 	if (t->opts->no_events)
 		return;
 	cell_seconds(o, t->run->in, ts_ns);
@@ -41,6 +45,26 @@ static void print(struct timeline *t, uint64_t ts_ns, const char *name, const st
 	cell_cookie(o, t->cookie);
 	out_end_row(o);
 	t->row_ns = ts_ns > t->row_ns ? ts_ns : t->row_ns;
+}
+
+static void print_held(struct timeline *t)
+{
+	uint64_t ts_ns = t->held.ts_ns;
+
+	t->held.ts_ns = 0;
+	print(t, ts_ns, "snap_sock", t->held.has_task ? &t->held.task : NULL, &t->held.details);
+}
+
+static void hold(struct timeline *t, const struct timeline_event *e)
+{
+	if (t->held.ts_ns)
+		print_held(t);
+	text_clear(&t->held.details);
+	tell_event(&t->set, &t->held.details, e->r, e->k);
+	t->held.ts_ns = e->ts_ns;
+	t->held.has_task = e->task != NULL;
+	if (e->task)
+		t->held.task = *e->task;
 }
 
 static void put_range(struct text *s, const char *name, const struct range *r, const char *unit)
@@ -188,6 +212,10 @@ void timeline_take(struct timeline *t, const struct timeline_event *e)
 {
 	const char *name = e->r->rec->name;
 
+	if (!strcmp(name, "snap_sock")) {
+		hold(t, e);
+		return;
+	}
 	if (!e->snapshot) {
 		t->first_ns = t->first_ns ? t->first_ns : e->ts_ns;
 		t->last_ns = e->ts_ns > t->last_ns ? e->ts_ns : t->last_ns;
@@ -260,4 +288,6 @@ void timeline_end(struct timeline *t)
 {
 	print_sums(t);
 	timeline_take_losses(t);
+	if (t->held.ts_ns)
+		print_held(t);
 }
