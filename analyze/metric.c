@@ -164,7 +164,7 @@ static int quantile_figure(const struct metric *m, const struct metric_def *def,
 	ret->conns = m->n_conns;
 	ret->log = j.all - log(def->scale);
 	ret->var = variance(&j);
-	ret->known = (double)all.n * (1 - part) >= MIN_BEYOND && m->n_conns >= MIN_CONNS;
+	ret->known = (double)all.n * (1 - part) > MIN_BEYOND - 0.001 && m->n_conns >= MIN_CONNS;
 	hist_fini(&all);
 	return failed ? -1 : 0;
 }
@@ -177,7 +177,7 @@ static double log_rate(double num, double den)
 
 static void rate_figure(const struct metric *m, struct metric_figure *ret)
 {
-	double num = 0, den = 0, least;
+	double num = m->loose, den = 0, least;
 	struct jackknife j = {0};
 
 	for (unsigned i = 0; i < METRIC_PARTS; i++) {

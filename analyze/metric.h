@@ -66,6 +66,7 @@ struct metric { /* of one recording, or of one group of connections in it */
 	uint32_t n_conns;
 	struct hist *parts[METRIC_PARTS]; /* of METRIC_TIME, NULL: empty */
 	double num[METRIC_PARTS], den[METRIC_PARTS];
+	double loose; /* of num, of no known connection */
 };
 
 void metric_fini(struct metric *m);

@@ -190,32 +190,29 @@ static int on_resent(void *ctx, const struct bind_row *row)
 static const struct bind_field sock_fields[] = {{"sock", BIND_SOCK}};
 
 /* One of no known connection belongs to the group of what is not known. */
-static int on_reset(void *ctx, const struct bind_row *row)
+static int count_event(struct collect *c, const struct bind_row *row, enum metric_id id)
 {
-	struct collect *c = ctx;
 	struct link *l = link_of(c, row->sock);
 	struct recording_group *g;
 
 	if (l) {
-		add_rate(l, METRIC_RESETS, 1, 0);
+		add_rate(l, id, 1, 0);
 		return 0;
 	}
 	g = by_groups_get(&c->r->groups, &c->who, &(struct by_event){0});
 	if (g)
-		g->metrics[METRIC_RESETS].num[0]++;
+		g->metrics[id].loose++;
 	return 0;
+}
+
+static int on_reset(void *ctx, const struct bind_row *row)
+{
+	return count_event(ctx, row, METRIC_RESETS);
 }
 
 static int on_drop(void *ctx, const struct bind_row *row)
 {
-	struct collect *c = ctx;
-	struct recording_group *g =
-		row->sock ? group_of(c->r, &c->who, row->sock)
-			  : by_groups_get(&c->r->groups, &c->who, &(struct by_event){0});
-
-	if (g)
-		g->metrics[METRIC_DROPS].num[0]++;
-	return 0;
+	return count_event(ctx, row, METRIC_DROPS);
 }
 
 /* ---- the end of a connection ---- */

@@ -204,6 +204,13 @@ START_TEST(test_stats__figure_of_rates)
 		m.num[i] = i == 3 ? 400 : 0; /* all in one connection */
 	ck_assert_int_eq(metric_figure(&m, METRIC_RETRANSMITS, 0, &f), 0);
 	ck_assert(sqrt(f.var) > 1);
+	/* of no connection: no part takes them away */
+	m.num[3] = 0;
+	m.loose = 400;
+	ck_assert_int_eq(metric_figure(&m, METRIC_RETRANSMITS, 0, &f), 0);
+	ck_assert_uint_eq(f.n, 400);
+	ck_assert_double_eq_tol(exp(f.log), 0.025, 0.0001);
+	ck_assert(sqrt(f.var) < 0.1);
 	memset(&m, 0, sizeof(m));
 	ck_assert_int_eq(metric_figure(&m, METRIC_RETRANSMITS, 0, &f), 0);
 	ck_assert(!f.known);
