@@ -180,6 +180,7 @@ int main(int argc, char **argv)
 	struct bytes trace = {0};
 	struct tape_reader *r;
 	struct tape_error err;
+	bool failed;
 
 	if (argc != 2)
 		return 2;
@@ -194,5 +195,9 @@ int main(int argc, char **argv)
 	newer.file_id = plain.file_id;
 	newer_trace(&plain.out, &newer);
 	tape_reader_close(r);
-	return fwrite(newer.out.p, 1, newer.out.len, stdout) != newer.out.len;
+	failed = fwrite(newer.out.p, 1, newer.out.len, stdout) != newer.out.len;
+	bytes_free(&plain.out);
+	bytes_free(&newer.out);
+	bytes_free(&trace);
+	return failed;
 }
