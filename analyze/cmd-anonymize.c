@@ -224,16 +224,11 @@ static int on_chunk(void *ctx, struct tape_chunk *chunk, const struct bind_table
 static int write_all(struct job *j)
 {
 	struct input_job job = {.raw_decode = decode, .on_raw = on_chunk, .ctx = j};
-	struct tape_end end;
-	size_t n_damage;
 
 	if (derive_facts(&j->d, &j->source, &j->rules) ||
 	    input_run(j->run->in, &job, j->run->fail) || derive_facts(&j->d, &j->source, &j->rules))
 		return -1;
-	tape_reader_end(j->source.reader, &end);
-	tape_reader_damage(j->source.reader, &n_damage);
-	j->d.n_damaged += n_damage;
-	return derive_close(&j->d, end.closed, end.closed ? end.end_ns : input_last(j->run->in));
+	return derive_close_one(&j->d, &j->source, input_last(j->run->in));
 }
 
 /* Names that the kernel gave to numbers of known fields: words of its sources. */

@@ -40,7 +40,6 @@ struct cut {
 	struct derive_rules rules;
 	struct record_set set;
 	struct rule *rule; /* as set.records */
-	uint32_t *next;	   /* row of each record that comes next in the chunk */
 	uint8_t *keep;	   /* of the chunk's events */
 	uint32_t room;
 	bool looks_back; /* at what stands before the window, of which little is read */
@@ -324,17 +323,13 @@ static int64_t mark(struct cut *c, struct tape_chunk *chunk, const struct bind_t
 	bool snapshot = tape_chunk_is_snapshot(chunk);
 	int64_t n_kept = 0;
 
-	memset(c->next, 0, c->set.schema->n_records * sizeof(*c->next));
 	if (!reserve_keep(c, n) || record_set_load(&c->set, chunk) < 0)
 		return -1;
-	if (!common->fields[TAPE_COMMON_TS].have || !common->fields[TAPE_COMMON_TYPE].have)
-		return 0;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < record_set_n_events(&c->set); i++) {
 		uint64_t ts = record_get(common, TAPE_COMMON_TS, i);
-		const struct record *r =
-			record_by_id(&c->set, (unsigned)record_get(common, TAPE_COMMON_TYPE, i));
+		uint32_t k;
+		const struct record *r = record_set_event(&c->set, i, &k);
 		const struct rule *rule = r ? &c->rule[r - c->set.records] : NULL;
-		uint32_t k = r ? c->next[r - c->set.records]++ : 0;
 
 		c->keep[i] = r && k < r->n_rows && !rule->dropped &&
 			     (snapshot || (ts >= rule->from_ns && ts <= rule->to_ns)) &&
@@ -378,21 +373,14 @@ static int read_all(struct cut *c)
 				.raw_packets = true,
 				.margin_ns = c->looks_back ? UINT64_MAX : INPUT_LOOK_BEHIND_NS,
 				.ctx = c};
-	struct tape_reader *reader = input_reader(c->run->in);
-	struct tape_end end;
-	size_t n_damage;
 
-	if (derive_facts(&c->d, &c->source, &c->rules) || input_run(c->run->in, &job, c->run->fail))
+	if (derive_facts(&c->d, &c->source, &c->rules) ||
+	    input_run(c->run->in, &job, c->run->fail) || derive_facts(&c->d, &c->source, &c->rules))
 		return -1;
-	if (derive_facts(&c->d, &c->source, &c->rules))
-		return -1;
-	tape_reader_end(reader, &end);
-	tape_reader_damage(reader, &n_damage);
-	c->d.n_damaged += n_damage;
 	if (c->newer)
 		derive_line(&c->d, "derived.lacks",
 			    "at the edges, fields that tcptape " TCPTAPE_VERSION " does not know");
-	return derive_close(&c->d, end.closed, end.closed ? end.end_ns : input_last(c->run->in));
+	return derive_close_one(&c->d, &c->source, input_last(c->run->in));
 }
 
 static int prepare(struct cut *c)
@@ -401,8 +389,7 @@ static int prepare(struct cut *c)
 	size_t n = input_schema(c->run->in)->n_records;
 
 	c->rule = calloc(n + 1, sizeof(*c->rule));
-	c->next = calloc(n + 1, sizeof(*c->next));
-	if (record_set_init(&c->set, input_schema(c->run->in)) || !c->rule || !c->next)
+	if (record_set_init(&c->set, input_schema(c->run->in)) || !c->rule)
 		return fail_nomem(c->run->fail);
 	c->set.records[0].on = true;
 	c->source.reader = r;
@@ -436,7 +423,6 @@ static int run(struct cmd_run *run)
 	rc = derive_end(&c.d, rc);
 	record_set_fini(&c.set);
 	free(c.rule);
-	free(c.next);
 	free(c.keep);
 	return rc;
 }

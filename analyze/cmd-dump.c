@@ -28,7 +28,6 @@ static const struct opt_row rows[] = {
 struct dump {
 	struct cmd_run *run;
 	struct record_set set;
-	uint32_t *next;	    /* row of each record that comes next in the chunk */
 	uint64_t n_unknown; /* events of types that the schema lacks */
 };
 
@@ -199,14 +198,6 @@ static bool wanted(struct dump *d, const struct event *e, const struct bind_tabl
 	return input_wants(d->run->in, e->ts_ns, sock, e->task);
 }
 
-static int load(struct dump *d, struct tape_chunk *chunk)
-{
-	memset(d->next, 0, d->set.schema->n_records * sizeof(*d->next));
-	if (record_set_load(&d->set, chunk) < 0)
-		return fail_nomem(d->run->fail);
-	return 0;
-}
-
 static bool wants(void *ctx, const struct tape_chunk *chunk)
 {
 	const struct dump *d = ctx;
@@ -225,24 +216,17 @@ static int on_chunk(void *ctx, struct tape_chunk *chunk, const struct bind_table
 {
 	struct dump *d = ctx;
 	const struct record *common = &d->set.records[0];
-	uint32_t n = tape_chunk_rows(chunk, TAPE_COMMON);
 	struct sock asked;
 
-	if (load(d, chunk))
-		return -1;
-	if (!common->fields[TAPE_COMMON_TS].have || !common->fields[TAPE_COMMON_TYPE].have)
-		return 0;
-	for (uint32_t i = 0; i < n; i++) {
-		const struct record *r =
-			record_by_id(&d->set, (unsigned)record_get(common, TAPE_COMMON_TYPE, i));
-		uint32_t *next = r ? &d->next[r - d->set.records] : NULL;
-		struct event e = {.r = r};
+	if (record_set_load(&d->set, chunk) < 0)
+		return fail_nomem(d->run->fail);
+	for (uint32_t i = 0; i < record_set_n_events(&d->set); i++) {
+		uint32_t k;
+		const struct record *r = record_set_event(&d->set, i, &k);
+		struct event e = {.r = r, .k = k};
 
 		d->n_unknown += !r;
-		if (!r || *next >= r->n_rows)
-			continue;
-		e.k = (*next)++;
-		if (!r->on)
+		if (!r || k >= r->n_rows || !r->on)
 			continue;
 		e.ts_ns = record_get(common, TAPE_COMMON_TS, i);
 		e.has_cpu = common->fields[TAPE_COMMON_CPU].have;
@@ -275,8 +259,7 @@ static int run(struct cmd_run *run)
 		.raw_wants = wants, .raw_decode = decode, .on_raw = on_chunk, .ctx = &d};
 	int rc = record_set_init(&d.set, input_schema(run->in));
 
-	d.next = calloc(input_schema(run->in)->n_records + 1, sizeof(*d.next));
-	if (rc || !d.next)
+	if (rc)
 		rc = fail_nomem(run->fail);
 	else if (opts.events)
 		rc = choose_events(&d);
@@ -292,7 +275,6 @@ static int run(struct cmd_run *run)
 				 d.n_unknown);
 	}
 	record_set_fini(&d.set);
-	free(d.next);
 	return rc;
 }
 

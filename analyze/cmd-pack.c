@@ -91,17 +91,12 @@ static int on_chunk(void *ctx, struct tape_chunk *chunk, const struct bind_table
 static int write_all(struct pack *p)
 {
 	struct input_job job = {.raw_decode = decode, .on_raw = on_chunk, .ctx = p};
-	struct tape_end end;
-	size_t n_damage;
 
 	derive_line_of(&p->d, p->run->path, p->source.reader);
 	if (derive_facts(&p->d, &p->source, NULL) || input_run(p->run->in, &job, p->run->fail) ||
 	    flush(p) || derive_facts(&p->d, &p->source, NULL))
 		return -1;
-	tape_reader_end(p->source.reader, &end);
-	tape_reader_damage(p->source.reader, &n_damage);
-	p->d.n_damaged += n_damage;
-	return derive_close(&p->d, end.closed, end.closed ? end.end_ns : input_last(p->run->in));
+	return derive_close_one(&p->d, &p->source, input_last(p->run->in));
 }
 
 static int run(struct cmd_run *run)

@@ -191,23 +191,16 @@ static int on_chunk(void *ctx, struct tape_chunk *chunk, const struct bind_table
 {
 	struct timeline *t = ctx;
 	const struct record *common = &t->set.records[0];
-	uint32_t n = tape_chunk_rows(chunk, TAPE_COMMON);
 
-	memset(t->next, 0, t->set.schema->n_records * sizeof(*t->next));
 	if (record_set_load(&t->set, chunk) < 0)
 		return fail_nomem(t->run->fail);
-	if (!common->fields[TAPE_COMMON_TS].have || !common->fields[TAPE_COMMON_TYPE].have)
-		return 0;
-	for (uint32_t i = 0; i < n; i++) {
-		const struct record *r =
-			record_by_id(&t->set, (unsigned)record_get(common, TAPE_COMMON_TYPE, i));
-		uint32_t *next = r ? &t->next[r - t->set.records] : NULL;
-		struct timeline_event e = {.r = r, .snapshot = tape_chunk_is_snapshot(chunk)};
+	for (uint32_t i = 0; i < record_set_n_events(&t->set); i++) {
+		uint32_t k;
+		const struct record *r = record_set_event(&t->set, i, &k);
+		struct timeline_event e = {
+			.r = r, .k = k, .snapshot = tape_chunk_is_snapshot(chunk)};
 
-		if (!r || *next >= r->n_rows)
-			continue;
-		e.k = (*next)++;
-		if (!r->on)
+		if (!r || k >= r->n_rows || !r->on)
 			continue;
 		e.ts_ns = record_get(common, TAPE_COMMON_TS, i);
 		e.sock = bind_sock(tables, record_get(r, r->sock_field, e.k));
@@ -266,14 +259,12 @@ static int run(struct cmd_run *run)
 		return fail_nomem(run->fail);
 	t->opts = &opts;
 	t->run = run;
-	t->next = calloc(input_schema(run->in)->n_records + 1, sizeof(*t->next));
-	if (record_set_init(&t->set, input_schema(run->in)) || !t->next)
+	if (record_set_init(&t->set, input_schema(run->in)))
 		rc = fail_nomem(run->fail);
 	else
 		rc = read_all(t);
 	record_set_fini(&t->set);
 	text_fini(&t->held.details);
-	free(t->next);
 	free(t);
 	return rc;
 }

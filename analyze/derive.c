@@ -292,3 +292,14 @@ int derive_close(struct derive *d, bool is_closed, uint64_t end_ns)
 		return -1;
 	return derive_written(d, tape_writer_close(d->w, end_ns, &err), &err);
 }
+
+int derive_close_one(struct derive *d, const struct derive_source *s, uint64_t last_ns)
+{
+	struct tape_end end;
+	size_t n_damage;
+
+	tape_reader_end(s->reader, &end);
+	tape_reader_damage(s->reader, &n_damage);
+	d->n_damaged += n_damage;
+	return derive_close(d, end.closed, end.closed ? end.end_ns : last_ns);
+}

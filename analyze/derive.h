@@ -85,6 +85,9 @@ int derive_written(struct derive *d, int rc, const struct tape_error *err);
  */
 int derive_close(struct derive *d, bool is_closed, uint64_t end_ns);
 
+/* The same where one trace was read, to its end; last_ns: of its events, if it was not closed. */
+int derive_close_one(struct derive *d, const struct derive_source *s, uint64_t last_ns);
+
 /* Close the file; if rc, what came before, is not 0, it is no trace, and goes. 0, or -1 and *fail.
  */
 int derive_end(struct derive *d, int rc);

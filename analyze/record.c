@@ -144,6 +144,7 @@ int record_set_load(struct record_set *s, struct tape_chunk *chunk)
 		struct record *r = &s->records[i];
 
 		r->n_rows = tape_chunk_rows(chunk, r->rec->id);
+		r->next = 0;
 		for (unsigned k = 0; k < r->rec->n_fields; k++) {
 			struct record_field *f = &r->fields[k];
 			int rc = 0;
@@ -156,6 +157,24 @@ int record_set_load(struct record_set *s, struct tape_chunk *chunk)
 		}
 	}
 	return 0;
+}
+
+uint32_t record_set_n_events(const struct record_set *s)
+{
+	const struct record *common = &s->records[0];
+
+	return common->fields[TAPE_COMMON_TS].have && common->fields[TAPE_COMMON_TYPE].have
+		       ? common->n_rows
+		       : 0;
+}
+
+struct record *record_set_event(const struct record_set *s, uint32_t i, uint32_t *ret_k)
+{
+	struct record *r =
+		record_by_id(s, (unsigned)record_get(&s->records[0], TAPE_COMMON_TYPE, i));
+
+	*ret_k = r ? r->next++ : 0;
+	return r;
 }
 
 uint64_t record_get(const struct record *r, int field, uint32_t k)

@@ -26,7 +26,7 @@ struct record_field {
 struct record {
 	const struct tape_record *rec;
 	struct record_field *fields;
-	uint32_t n_rows;	      /* in the chunk */
+	uint32_t n_rows, next;	      /* in the chunk; the row that record_set_event gives next */
 	int sock_field, task_field;   /* first reference to those tables; -1 none */
 	int daddr_field, dport_field; /* the remote end that was asked for; -1 none */
 	int flow_field;		      /* a packet's own addresses; -1 none */
@@ -59,6 +59,16 @@ int record_set_decode(const struct record_set *s, struct tape_chunk *chunk, stru
 
 /* Take over what was decoded. 0, or TAPE_E_NOMEM. */
 int record_set_load(struct record_set *s, struct tape_chunk *chunk);
+
+/* Events of the chunk, 0 if it does not tell their types or times; type and time stand in
+ * records[0]. */
+uint32_t record_set_n_events(const struct record_set *s);
+
+/*
+ * Event i of the chunk, asked for in order from 0 on: its record, NULL if its type is not known;
+ * *ret_k: its row there, n_rows or more if a damaged chunk has fewer rows than events.
+ */
+struct record *record_set_event(const struct record_set *s, uint32_t i, uint32_t *ret_k);
 
 /* The value of a reference or integer field, 0 if there is none. field -1: 0. */
 uint64_t record_get(const struct record *r, int field, uint32_t k);

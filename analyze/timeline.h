@@ -34,7 +34,6 @@ struct timeline {
 	const struct timeline_opts *opts;
 	struct cmd_run *run;
 	struct record_set set;
-	uint32_t *next; /* row of each record that comes next in the chunk */
 	uint64_t cookie;
 	struct flow flow;
 	bool has_flow;
