@@ -14,18 +14,21 @@
 #define FLUSH_BYTES (1u << 20)
 
 static struct {
-	const char *to, *output, *events;
+	const char *to, *output, *events, *direction;
 	bool force;
 } opts;
 
 #define AT(member) offsetof(__typeof__(opts), member)
 static const struct opt_row rows[] = {
-	{0, "to", "FORMAT", OPT_STR, AT(to), "csv, jsonl, clickhouse or sqlite, see below"},
+	{0, "to", "FORMAT", OPT_STR, AT(to), "csv, jsonl, clickhouse, sqlite or pcapng, see below"},
 	{'o', "output", "PATH", OPT_STR, AT(output),
 	 "file to write, - is standard output; of csv and clickhouse a\n"
 	 "directory, which is made; - takes one of their events"},
 	{'e', "events", "NAMES", OPT_STR, AT(events),
 	 "only events of these names, with commas between them"},
+	{'Q', "direction", "DIR", OPT_STR, AT(direction),
+	 "of pcapng: only packets received (in) or sent (out), where a\n"
+	 "trace has both ends of a connection"},
 	{0, "force", NULL, OPT_FLAG, AT(force), "overwrite files that exist"},
 };
 
@@ -37,6 +40,7 @@ static const struct format {
 	{"csv", true, export_csv},
 	{"jsonl", false, export_jsonl},
 	{"clickhouse", true, export_clickhouse},
+	{"pcapng", false, export_pcapng},
 #ifdef TCPTAPE_SQLITE
 	{"sqlite", false, export_sqlite},
 #endif
@@ -130,9 +134,11 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 	const struct format *format = opts.to ? find_format(opts.to) : NULL;
 
 	if (!format)
-		return fail_set(fail, STATUS_USAGE,
-				"--to takes csv, jsonl, clickhouse or sqlite (if it was built with "
-				"SQLite)");
+		return fail_set(
+			fail, STATUS_USAGE,
+			"--to takes csv, jsonl, clickhouse, pcapng, or sqlite (if built with it)");
+	if (opts.direction && strcmp(opts.direction, "in") && strcmp(opts.direction, "out"))
+		return fail_set(fail, STATUS_USAGE, "-Q takes in or out");
 	if (!opts.output)
 		return fail_set(fail, STATUS_USAGE, "-o: where to?");
 	if (format->is_directory && !strcmp(opts.output, "-") &&
@@ -176,8 +182,12 @@ static void list_files(const struct export *x)
 static int run(struct cmd_run *run)
 {
 	const struct format *format = find_format(opts.to);
-	struct export x = {
-		.run = run, .output = opts.output, .force = opts.force, .flat = {.ctx = &x}};
+	struct export x = {.run = run,
+			   .output = opts.output,
+			   .force = opts.force,
+			   .flat = {.ctx = &x},
+			   .received = !opts.direction || !strcmp(opts.direction, "in"),
+			   .sent = !opts.direction || !strcmp(opts.direction, "out")};
 	int rc = flat_run_init(&x.flat, run->in, opts.events, run->fail);
 
 	if (!rc) {
@@ -201,7 +211,7 @@ static int run(struct cmd_run *run)
 
 const struct cmd cmd_export = {
 	.name = "export",
-	.summary = "the events for other programs: CSV, JSON lines, SQLite, ClickHouse",
+	.summary = "the events for other programs: CSV, JSON lines, SQLite, ClickHouse, pcapng",
 	.about =
 		"Each kind of event is a flat table, as in tcptape sql: time (UTC), time_s since "
 		"the start of\n"
@@ -216,6 +226,10 @@ const struct cmd cmd_export = {
 		"one\n"
 		"  sqlite      a database with these tables, those that tcptape sql makes of them, "
 		"and meta\n"
+		"  pcapng      the segments of groups rx and tx for Wireshark, with what the "
+		"layers took, process\n"
+		"              and drops as comments; payload, windows and options are not "
+		"recorded\n"
 		"Options that choose events choose what is written.\n",
 	.rows = rows,
 	.n_rows = sizeof(rows) / sizeof(rows[0]),

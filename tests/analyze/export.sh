@@ -59,6 +59,29 @@ if command -v sqlite3 >/dev/null; then
 	is "it is sound" "$(sqlite3 "$tmp/nat.db" 'PRAGMA integrity_check')" ok
 fi
 
+# packets, as tshark reads them: the segments that delay shows, each once
+if command -v tshark >/dev/null; then
+	for trace in late-reader nat; do
+		file=$traces/$trace.tcptape
+		"$TCPTAPE" export --to pcapng -Q out -o "$tmp/out.pcapng" --force "$file" 2>/dev/null
+		tshark -r "$tmp/out.pcapng" -T fields -e ip.src -e ipv6.src -e tcp.srcport -e tcp.dstport -e tcp.seq_raw -e tcp.ack_raw -e tcp.len \
+			2>"$tmp/err" | tr -s '\t' ' ' | sed 's/^ //' | sort >"$tmp/own"
+		"$TCPTAPE" delay --out --csv "$file" 2>/dev/null | columns saddr sport dport seq ack payload | sort >"$tmp/want"
+		check "$trace: the segments that were sent" cmp "$tmp/own" "$tmp/want"
+		check "that is some: $(wc -l <"$tmp/own")" [ "$(wc -l <"$tmp/own")" -gt 10 ]
+		"$TCPTAPE" export --to pcapng -o "$tmp/both.pcapng" --force "$file" 2>/dev/null
+		is "$trace: with what was received each is still one packet" "$(tshark -r "$tmp/both.pcapng" 2>/dev/null | wc -l)" "$(wc -l <"$tmp/own")"
+		is "$trace: tshark finds no fault" "$(tshark -r "$tmp/both.pcapng" -q -z expert,warn 2>/dev/null | grep -c .)" 0
+		tshark -r "$tmp/both.pcapng" -T fields -e frame.time_relative 2>/dev/null >"$tmp/times"
+		check "$trace: in the order of time" sort -c -n "$tmp/times"
+	done
+	tshark -r "$tmp/both.pcapng" -V 2>/dev/null >"$tmp/text"
+	contains "a comment has layers, both ends, the process" "$tmp/text" 'load.[0-9]+., .* us: .*qdisc [0-9.]+ .*; received: .*driver [0-9.]+ mac'
+	is "IP checksums are right" "$(tshark -o ip.check_checksum:TRUE -r "$tmp/both.pcapng" -T fields -e ip.checksum.status 2>/dev/null | sort -u)" 1
+	"$TCPTAPE" export --to pcapng -o "$tmp/none.pcapng" "$traces/loss.tcptape" 2>"$tmp/err"
+	is "a recording without packets: status" $? 3
+fi
+
 # which events
 "$TCPTAPE" export --to jsonl -e rtt,tcp_state -f 'port 8081' --from +0.5s -o - "$traces/loss.tcptape" >"$tmp/some" 2>/dev/null
 n=$("$TCPTAPE" dump -e rtt,tcp_state -f 'port 8081' --from +0.5s --csv --no-header "$traces/loss.tcptape" 2>/dev/null | wc -l)
