@@ -43,7 +43,7 @@ needs() { # PACKAGE LIBRARY...: it depends on these, and not on those with a !
 	done
 }
 needs tcptape-record libc6 libbpf1 libzstd1 libpcap0.8 '!libssl' '!tcptape'
-needs tcptape libc6 libzstd1 libxxhash0 libpcap0.8 libssl '!libbpf' '!tcptape-record'
+needs tcptape libc6 libzstd1 libxxhash0 libpcap0.8 libssl libsqlite3-0 '!libbpf' '!tcptape-record'
 
 cat >inside <<'EOF_INSIDE'
 set -eu
