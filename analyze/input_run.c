@@ -405,11 +405,20 @@ int input_read_rates(struct input *in, struct fail *fail)
 	return rc ? fail_tape(fail, in->path, &err) : 0;
 }
 
+/* Passes decode different columns, and meet the same damage again: what the worst of them met
+ * counts. */
+static void keep_damage(struct input *in)
+{
+	if (in->damage.n > in->damage_before.n)
+		in->damage_before = in->damage;
+	in->damage.n = 0;
+}
+
 int input_rewind(struct input *in, struct fail *fail)
 {
 	struct tape_error err;
 
-	in->n_damage = 0; /* will be met again */
+	keep_damage(in);
 	in->n_stragglers = 0;
 	return tape_reader_rewind(in->reader, &err) ? fail_tape(fail, in->path, &err) : 0;
 }
@@ -464,7 +473,7 @@ int input_first_pass(struct input *in, struct fail *fail)
 	rc = tape_pass_run(&pass, in->reader, &err);
 	if (rc == 1 && !run.is_enough)
 		return -1;
-	in->n_damage = 0; /* will be met again */
+	keep_damage(in);
 	if (rc >= 0)
 		rc = tape_reader_rewind(in->reader, &err);
 	return rc ? fail_tape(fail, in->path, &err) : 0;
