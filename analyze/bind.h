@@ -109,10 +109,16 @@ static inline bool bind_has(const struct bind_row *row, unsigned field)
 	return row->bind->have[field];
 }
 
-/* The value of an integer field; `missing` if it was not recorded. */
+/* The value of an integer field in row k, or of a reference; `missing` if it was not recorded. */
+static inline uint64_t bind_value(const struct bind *b, unsigned field, uint32_t k,
+				  uint64_t missing)
+{
+	return b->have[field] ? tape_column_get(&b->cols[field], k) : missing;
+}
+
 static inline uint64_t bind_get(const struct bind_row *row, unsigned field, uint64_t missing)
 {
-	return row->bind->have[field] ? tape_column_get(&row->bind->cols[field], row->k) : missing;
+	return bind_value(row->bind, field, row->k, missing);
 }
 
 /* 16 bytes, NULL if not recorded. */

@@ -87,6 +87,14 @@ void cell_ms(struct out *o, uint64_t ns, unsigned decimals)
 		out_fixed(o, (double)ns / 1e6, text ? decimals : 6);
 }
 
+void cell_kb(struct out *o, uint64_t bytes)
+{
+	if (out_is_json(o) || out_is_csv(o))
+		out_u64(o, bytes);
+	else
+		out_fixed(o, (double)bytes / 1024, 1);
+}
+
 void cell_version(struct out *o, const struct flow *f)
 {
 	cell_known(o, f, f ? flow_version(f) : 0);
