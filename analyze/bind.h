@@ -71,6 +71,8 @@ struct bind {
 	const struct bind_field *fields;
 	unsigned n_fields;
 	int (*on)(void *ctx, const struct bind_row *row);
+	/* Instead of on, with no fields: that there was such an event is all. */
+	int (*on_time)(void *ctx, uint64_t ts_ns);
 
 	/* of the file, then of the chunk */
 	const struct tape_record *rec; /* NULL: the file knows no such record */
@@ -83,6 +85,7 @@ struct bind {
 	struct tape_column cols[BIND_MAX_FIELDS];
 	bool have[BIND_MAX_FIELDS];
 	uint32_t n_rows;
+	const uint32_t *socks, *tasks, *packets; /* the columns of these references; NULL: none */
 };
 
 struct bind_row { /* one event, while `on` runs */

@@ -169,27 +169,6 @@ static void fini_work(void *ctx, void *work)
 
 /* ---- rows ---- */
 
-static const struct sock *row_sock(const struct bind_tables *t, const struct bind *b, uint32_t k)
-{
-	if (b->sock_field < 0 || !b->have[b->sock_field])
-		return NULL;
-	return bind_sock(t, tape_column_get(&b->cols[b->sock_field], k));
-}
-
-static const struct wire *row_packet(const struct bind_tables *t, const struct bind *b, uint32_t k)
-{
-	if (b->packet_field < 0 || !b->have[b->packet_field])
-		return NULL;
-	return bind_packet(t, tape_column_get(&b->cols[b->packet_field], k));
-}
-
-static const struct task *row_task(const struct bind_tables *t, const struct bind *b, uint32_t k)
-{
-	if (b->task_field < 0 || !b->have[b->task_field])
-		return NULL;
-	return bind_task(t, tape_column_get(&b->cols[b->task_field], k));
-}
-
 /*
  * Snapshots come through the window whatever its limits: a connection that exists at --from is
  * known by what existed before.
@@ -224,9 +203,9 @@ static int deliver_row(struct input *in, const struct input_job *job, struct bin
 	const struct bind *b = row->bind;
 	struct sock asked;
 
-	row->sock = row_sock(row->tables, b, row->k);
-	row->task = row_task(row->tables, b, row->k);
-	row->packet = row_packet(row->tables, b, row->k);
+	row->sock = b->socks ? bind_sock(row->tables, b->socks[row->k]) : NULL;
+	row->task = b->tasks ? bind_task(row->tables, b->tasks[row->k]) : NULL;
+	row->packet = b->packets ? bind_packet(row->tables, b->packets[row->k]) : NULL;
 	if (b->daddr_field >= 0 && b->dport_field >= 0)
 		row->sock = input_asked(in, row->sock, bind_addr(row, (unsigned)b->daddr_field),
 					bind_get(row, (unsigned)b->dport_field, 0), &asked);
@@ -262,6 +241,11 @@ static int deliver_rows(const struct run *run, struct work *w, const struct tape
 		row.bind = &w->binds[at];
 		row.k = next[at]++;
 		row.ts_ns = c->ts[i];
+		if (row.bind->on_time) {
+			if (row.bind->on_time(run->job->ctx, row.ts_ns))
+				return -1;
+			continue;
+		}
 		row.cpu = c->cpu ? c->cpu[i] : 0;
 		if (deliver_row(run->in, run->job, &row))
 			return -1;
