@@ -220,8 +220,7 @@ static int run(struct cmd_run *run)
 
 const struct cmd cmd_export = {
 	.name = "export",
-	.summary = "the events for other programs: CSV, JSON lines, SQLite, ClickHouse, pcapng, "
-		   "OpenMetrics",
+	.summary = "the events for other programs: tables, packets, metrics",
 	.about =
 		"Each kind of event is a flat table, as in tcptape sql: time (UTC), time_s since "
 		"the start of\n"
