@@ -29,6 +29,12 @@ sh tests/install.sh gcc libc6-dev clang llvm clang-format bpftool libbpf-dev mes
 	bpftrace bash zsh man-db debhelper dpkg-dev lintian git ||
 	exit 1
 
+# What programs of others make of an export: tested where they are there. Their packages start services
+# on a machine with systemd, so only the long run asks for them; not every Debian has ClickHouse.
+case $suites in
+*vm-all*) sh tests/install.sh tshark sqlite3 && sh tests/install.sh prometheus clickhouse-server clickhouse-client || : ;;
+esac
+
 run() { # LABEL SUITES SETUP-OPTION...: build in build-test/LABEL and test
 	label=$1 only=$2
 	dir=build-test/$label

@@ -22,6 +22,7 @@ struct export
 	struct cmd_run *run;
 	struct flat_run flat;
 	const char *output, *events;
+	double seconds;	     /* of metrics: between samples */
 	bool received, sent; /* of packets: which are wanted */
 	bool force;
 	struct export_file *files; /* one for each table */
@@ -45,6 +46,7 @@ int export_csv(struct export *x);
 int export_jsonl(struct export *x);
 int export_clickhouse(struct export *x);
 int export_pcapng(struct export *x);
+int export_openmetrics(struct export *x);
 int export_sqlite(struct export *x);
 
 #endif

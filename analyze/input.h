@@ -84,6 +84,12 @@ const char *input_lost_part(struct input *in, const char *event);
 const char *input_meta(struct input *in, const char *key);
 
 /*
+ * The options by which the recorder chose connections, "-p 17 -f 'port 80'", into buf; cuts at len.
+ * false: it took all.
+ */
+bool input_choice(const struct input *in, char *buf, size_t len);
+
+/*
  * What an event of a group stands for; valid as long as in, and complete up to the chunk in hand.
  * NULL: no trace can tell so many groups.
  */

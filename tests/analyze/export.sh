@@ -82,6 +82,22 @@ if command -v tshark >/dev/null; then
 	is "a recording without packets: status" $? 3
 fi
 
+# metrics: the last sample of each is what the commands count
+"$TCPTAPE" export --to openmetrics -i 0.5 -o "$tmp/metrics" "$traces/loss.tcptape" 2>/dev/null
+sample() { # METRIC{LABEL of the last sample: its value
+	grep -F "$1" "$tmp/metrics" | tail -1 | awk '{ print $2 }'
+}
+is "connects" "$(sample 'tcptape_connects_total' | tail -1)" "$("$TCPTAPE" connlat --csv "$traces/loss.tcptape" 2>/dev/null | columns outcome | grep -c '^ok$')"
+is "round trips" "$(sample tcptape_rtt_seconds_count)" "$("$TCPTAPE" rtt --percentiles --csv "$traces/loss.tcptape" 2>/dev/null | columns n)"
+is "samples of a counter" "$(grep -c tcptape_accepts_total "$tmp/metrics")" "$(grep -c tcptape_rtt_seconds_sum "$tmp/metrics")"
+is "the last line" "$(tail -1 "$tmp/metrics")" '# EOF'
+promtool=$(command -v promtool || :)
+if [ -n "$promtool" ]; then
+	"$promtool" tsdb create-blocks-from openmetrics "$tmp/metrics" "$tmp/blocks" >"$tmp/out" 2>&1
+	is "promtool takes them: status" $? 0
+	is "all of them" "$(awk 'NR == 2 { print $5 }' "$tmp/out")" "$(grep -vc '^#' "$tmp/metrics")"
+fi
+
 # which events
 "$TCPTAPE" export --to jsonl -e rtt,tcp_state -f 'port 8081' --from +0.5s -o - "$traces/loss.tcptape" >"$tmp/some" 2>/dev/null
 n=$("$TCPTAPE" dump -e rtt,tcp_state -f 'port 8081' --from +0.5s --csv --no-header "$traces/loss.tcptape" 2>/dev/null | wc -l)
