@@ -84,6 +84,12 @@ const char *input_lost_part(struct input *in, const char *event);
 const char *input_meta(struct input *in, const char *key);
 
 /*
+ * The options by which the recorder chose connections, "-p 17 -f 'port 80'", into buf; cuts at len.
+ * false: it took all.
+ */
+bool input_choice(const struct input *in, char *buf, size_t len);
+
+/*
  * What an event of a group stands for; valid as long as in, and complete up to the chunk in hand.
  * NULL: no trace can tell so many groups.
  */
@@ -151,6 +157,13 @@ struct input_job {
 /* Read it all. 0, or -1 and *fail; a negative return of a callback stops with *fail as the callback
  * left it. */
 int input_run(struct input *in, const struct input_job *job, struct fail *fail);
+
+/*
+ * The tables of a chunk, where a command reads the chunks itself; sockets know whether they are
+ * chosen. 0; or -1 and *fail; or -1 and fail->status 0: the chunk is damaged, which is remembered.
+ */
+int input_tables(struct input *in, struct tape_chunk *chunk, struct bind_tables *tables,
+		 struct fail *fail);
 
 /* Back to the beginning, for another input_run. Files only. 0, or -1 and *fail. */
 int input_rewind(struct input *in, struct fail *fail);
