@@ -8,6 +8,7 @@
 #define ANA_INPUT_H
 
 #include "bind.h"
+#include "clock.h"
 #include "fail.h"
 #include "meta.h"
 #include "opt.h"
@@ -60,6 +61,7 @@ const char *input_state_name(const struct input *in, unsigned state);
 
 double input_seconds(const struct input *in, uint64_t ts_ns); /* since the start of the trace */
 uint64_t input_wall(const struct input *in, uint64_t ts_ns);  /* ns since 1970, 0 unknown */
+struct clock_text *input_clock_text(struct input *in);	      /* room for clock_text() */
 
 /*
  * 0 if the trace can have what the command needs; else -1, *fail filled with exit status 3 and what
@@ -103,6 +105,15 @@ const struct weights *input_rates(const struct input *in);
 /* It is known already that not all connections of the group are there. */
 bool input_is_sampled(struct input *in, const char *group);
 
+struct input_chunk { /* decoded */
+	const struct bind *binds;
+	const struct bind_tables *tables;
+	const uint64_t *ts_ns; /* of all events, also those of no bind */
+	const uint16_t *types;
+	uint32_t n_events;
+	uint64_t to_ns; /* the latest event's time */
+};
+
 struct input_job {
 	struct bind *binds;
 	unsigned n_binds;
@@ -111,6 +122,17 @@ struct input_job {
 	 * over the columns. NULL: always row by row.
 	 */
 	int (*on_columns)(void *ctx, const struct bind *bind);
+	/*
+	 * The rows of the first n_digested binds at once, of chunks in which no row must be left
+	 * out and each stands for itself: digest (on any thread; it may only look at the rest)
+	 * makes of them what on_digest (in order, before the other rows) takes. Where one of them
+	 * says no, they come row by row. A digest is zeroed once, then used for chunk after chunk.
+	 */
+	unsigned n_digested;
+	size_t digest_size;
+	bool (*digest)(const void *ctx, const struct input_chunk *chunk, void *digest);
+	bool (*on_digest)(void *ctx, const struct input_chunk *chunk, void *digest);
+	void (*digest_fini)(void *digest);
 	/* Behind each chunk: nothing earlier than floor_ns follows. May be NULL. */
 	int (*on_chunk)(void *ctx, uint64_t floor_ns);
 	bool tcp_only; /* leave out MPTCP sockets: their subflows are the connections */
@@ -135,6 +157,13 @@ struct input_job {
 /* Read it all. 0, or -1 and *fail; a negative return of a callback stops with *fail as the callback
  * left it. */
 int input_run(struct input *in, const struct input_job *job, struct fail *fail);
+
+/*
+ * The tables of a chunk, where a command reads the chunks itself; sockets know whether they are
+ * chosen. 0; or -1 and *fail; or -1 and fail->status 0: the chunk is damaged, which is remembered.
+ */
+int input_tables(struct input *in, struct tape_chunk *chunk, struct bind_tables *tables,
+		 struct fail *fail);
 
 /* Back to the beginning, for another input_run. Files only. 0, or -1 and *fail. */
 int input_rewind(struct input *in, struct fail *fail);

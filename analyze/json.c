@@ -49,7 +49,13 @@ void json_i64(struct json *j, const char *key, int64_t v)
 void json_fixed(struct json *j, const char *key, double v, unsigned decimals)
 {
 	json_key(j, key);
-	text_fmt(j->t, "%.*f", (int)decimals, v);
+	text_fixed(j->t, v, decimals);
+}
+
+void json_number(struct json *j, const char *key, const char *s)
+{
+	json_key(j, key);
+	text_puts(j->t, strchr(s, 'I') ? "null" : s); /* no infinity there */
 }
 
 void json_bool(struct json *j, const char *key, bool v)

@@ -13,17 +13,24 @@
 #define NOTE_LEN 512
 #define COOKIE_WIDTH 10 /* where the text table has no column for it */
 
+struct shown {
+	bool on;   /* part of the chosen format */
+	int width; /* as in struct out_col */
+};
+
 struct out {
 	struct out_opts opts;
 	struct text text;
 	struct json json;
 	const struct out_col *cols;
+	struct shown *shown; /* the same columns */
 	unsigned n_cols, at; /* columns of the table, and the next to fill */
 	bool started;	     /* this row has a cell */
 	const char *before, *behind;
 	char *notes[MAX_NOTES];
 	unsigned n_notes;
 	int err; /* errno of the first failed write */
+	const struct out_sink *sink;
 };
 
 struct out *out_new(const struct out_opts *opts)
@@ -37,6 +44,15 @@ struct out *out_new(const struct out_opts *opts)
 	return o;
 }
 
+struct out *out_new_sink(const struct out_sink *sink)
+{
+	struct out *o = out_new(&(struct out_opts){.json = true});
+
+	if (o)
+		o->sink = sink;
+	return o;
+}
+
 void out_free(struct out *o)
 {
 	if (!o)
@@ -44,6 +60,7 @@ void out_free(struct out *o)
 	for (unsigned i = 0; i < o->n_notes; i++)
 		free(o->notes[i]);
 	text_fini(&o->text);
+	free(o->shown);
 	free(o);
 }
 
@@ -121,18 +138,30 @@ static void trim_line(struct text *t)
 		t->len--;
 }
 
+static void choose_columns(struct out *o, const struct out_col *cols, unsigned n)
+{
+	free(o->shown);
+	o->shown = calloc(n, sizeof(*o->shown));
+	o->text.failed |= !o->shown;
+	o->cols = cols;
+	o->n_cols = o->shown ? n : 0;
+	for (unsigned i = 0; i < o->n_cols; i++)
+		o->shown[i] = (struct shown){col_is_on(o, &cols[i]), width_of(o, &cols[i])};
+}
+
 void out_table(struct out *o, const struct out_col *cols, unsigned n)
 {
-	o->cols = cols;
-	o->n_cols = n;
+	choose_columns(o, cols, n);
 	o->at = 0;
 	o->started = false;
+	if (o->sink)
+		o->sink->columns(o->sink->ctx, cols, n);
 	if (o->opts.json || o->opts.no_header)
 		return;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < o->n_cols; i++) {
 		size_t start;
 
-		if (!col_is_on(o, &cols[i]))
+		if (!o->shown[i].on)
 			continue;
 		if (o->started)
 			text_putc(&o->text, o->opts.csv ? ',' : ' ');
@@ -142,12 +171,24 @@ void out_table(struct out *o, const struct out_col *cols, unsigned n)
 				    : cols[i].title ? cols[i].title
 						    : "COOKIE");
 		if (!o->opts.csv)
-			text_pad(&o->text, start, width_of(o, &cols[i]));
+			text_pad(&o->text, start, o->shown[i].width);
 	}
 	if (!o->opts.csv)
 		trim_line(&o->text);
 	o->started = false;
 	end_of_line(o);
+}
+
+/* Whether a sink has taken the next cell. */
+static bool give(struct out *o, const struct out_cell *cell)
+{
+	if (!o->sink)
+		return false;
+	o->before = o->behind = NULL;
+	if (o->at < o->n_cols && o->cols[o->at].key)
+		o->sink->cell(o->sink->ctx, o->at, cell);
+	o->at++;
+	return true;
 }
 
 /* Begin a cell; NULL if the format leaves this column out. */
@@ -157,8 +198,8 @@ static const struct out_col *cell_begin(struct out *o, size_t *start)
 
 	if (o->at >= o->n_cols)
 		return NULL;
-	col = &o->cols[o->at++];
-	if (!col_is_on(o, col))
+	col = &o->cols[o->at];
+	if (!o->shown[o->at++].on)
 		return NULL;
 	if (o->opts.json) {
 		if (!o->started) {
@@ -180,9 +221,18 @@ static void cell_end(struct out *o, const struct out_col *col, size_t start)
 	if (col && !o->opts.json && !o->opts.csv) {
 		if (o->behind)
 			text_puts(&o->text, o->behind);
-		text_pad(&o->text, start, width_of(o, col));
+		text_pad(&o->text, start, o->shown[o->at - 1].width);
 	}
 	o->before = o->behind = NULL;
+}
+
+bool out_skips(struct out *o)
+{
+	if (o->at < o->n_cols && o->shown[o->at].on)
+		return false;
+	o->at += o->at < o->n_cols;
+	o->before = o->behind = NULL;
+	return true;
 }
 
 void out_none(struct out *o)
@@ -190,6 +240,8 @@ void out_none(struct out *o)
 	size_t start = 0;
 	const struct out_col *col;
 
+	if (give(o, &(struct out_cell){.kind = OUT_NONE}))
+		return;
 	o->before = o->behind = NULL;
 	col = cell_begin(o, &start);
 	if (col && o->opts.json)
@@ -202,8 +254,11 @@ void out_none(struct out *o)
 void out_u64(struct out *o, uint64_t v)
 {
 	size_t start = 0;
-	const struct out_col *col = cell_begin(o, &start);
+	const struct out_col *col;
 
+	if (give(o, &(struct out_cell){.kind = OUT_U64, .v = v}))
+		return;
+	col = cell_begin(o, &start);
 	if (col && o->opts.json)
 		json_u64(&o->json, col->key, v);
 	else if (col)
@@ -214,31 +269,42 @@ void out_u64(struct out *o, uint64_t v)
 void out_fixed(struct out *o, double v, unsigned decimals)
 {
 	size_t start = 0;
-	const struct out_col *col = cell_begin(o, &start);
+	const struct out_col *col;
 
+	if (give(o, &(struct out_cell){.kind = OUT_REAL, .real = v}))
+		return;
+	col = cell_begin(o, &start);
 	if (col && o->opts.json)
 		json_fixed(&o->json, col->key, v, decimals);
 	else if (col)
-		text_fmt(&o->text, "%.*f", (int)decimals, v);
+		text_fixed(&o->text, v, decimals);
+	cell_end(o, col, start);
+}
+
+void out_number(struct out *o, const char *s)
+{
+	size_t start = 0;
+	const struct out_col *col = cell_begin(o, &start);
+
+	if (col && o->opts.json)
+		json_number(&o->json, col->key, s);
+	else if (col)
+		text_puts(&o->text, s);
 	cell_end(o, col, start);
 }
 
 void out_strn(struct out *o, const char *s, size_t len)
 {
 	size_t start = 0;
-	const struct out_col *col = cell_begin(o, &start);
+	const struct out_col *col;
 
+	if (give(o, &(struct out_cell){.kind = OUT_TEXT, .s = s, .len = len}))
+		return;
+	col = cell_begin(o, &start);
 	if (col && o->opts.json) {
 		json_str(&o->json, col->key, s, len);
 	} else if (col && o->opts.csv) {
-		/* a spreadsheet would take these as the start of a formula */
-		if (len && strchr("=+-@", s[0])) {
-			text_fmt(&o->text, "\\x%02x", (unsigned char)s[0]);
-			text_safe(&o->text, s + 1, len - 1);
-		} else {
-			text_safe(&o->text, s, len);
-		}
-		text_csv_quote(&o->text, start);
+		text_csv(&o->text, s, len);
 	} else if (col) {
 		text_safe(&o->text, s, len);
 	}
@@ -256,7 +322,7 @@ void out_list(struct out *o, const char *s, char separator)
 	const struct out_col *col;
 	size_t start = 0;
 
-	if (!o->opts.json) {
+	if (!o->opts.json || o->sink) {
 		out_str(o, s);
 		return;
 	}
@@ -313,8 +379,11 @@ void out_str_cut(struct out *o, const char *s)
 void out_const(struct out *o, const char *s)
 {
 	size_t start = 0;
-	const struct out_col *col = cell_begin(o, &start);
+	const struct out_col *col;
 
+	if (give(o, &(struct out_cell){.kind = OUT_NONE}))
+		return;
+	col = cell_begin(o, &start);
 	if (col)
 		text_puts(&o->text, s);
 	cell_end(o, col, start);
@@ -323,8 +392,11 @@ void out_const(struct out *o, const char *s)
 void out_bool(struct out *o, bool v)
 {
 	size_t start = 0;
-	const struct out_col *col = cell_begin(o, &start);
+	const struct out_col *col;
 
+	if (give(o, &(struct out_cell){.kind = OUT_BOOL, .v = v}))
+		return;
+	col = cell_begin(o, &start);
 	if (col && o->opts.json)
 		json_bool(&o->json, col->key, v);
 	else if (col)
@@ -340,6 +412,11 @@ void out_mark(struct out *o, const char *before, const char *behind)
 
 void out_end_row(struct out *o)
 {
+	if (o->sink) {
+		o->at = 0;
+		o->sink->row(o->sink->ctx);
+		return;
+	}
 	if (o->opts.json && o->started)
 		json_close(&o->json, '}');
 	else if (!o->opts.csv)
@@ -384,6 +461,10 @@ void out_note(struct out *o, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(note, sizeof(note), fmt, ap);
 	va_end(ap);
+	if (o->sink) {
+		out_note(o->sink->notes, "%s", note);
+		return;
+	}
 	for (unsigned i = 0; i < o->n_notes; i++)
 		if (!strcmp(o->notes[i], note))
 			return;

@@ -258,9 +258,14 @@ static const struct option_row rows[] = {
 		"default HOST-YYYYmmddTHHMMSSZ.tcptape", set_output, 0},
 	{'e', "events", "LIST", "event groups, as conn,rtt or all; +x and -x change the default\n"
 		"set", set_events, 0},
+#ifdef HAVE_PCAP
 	{'f', "filter", "EXPR", "only connections that match EXPR, in the language of tcpdump: host,\n"
 		"net, port, portrange, ip, ip6, src, dst, and, or, not, addresses in\n"
 		"numbers; tcptape's -f takes the same. Not counters and nic", set_filter, 0},
+#else
+	{'f', "filter", "EXPR", "not in this build, which has no libpcap; tcptape's -f chooses later", set_filter,
+		0},
+#endif
 	{0, "netns", "PID|PATH", "only sockets and packets of this network namespace: that of a\n"
 		"process, or of a file as /run/netns/NAME. Not counters and nic",
 		set_netns, 0},

@@ -351,6 +351,8 @@ static const struct {
 	{{"--max-rate", "-1"}, {"from 1000"}},
 	{{"--max-rate", "1000000001"}, {"from 1000"}},
 	{{"--max-rate", "none"}, {"--max-rate none: "}},
+	{{"--max-rate", "on"}, {"--max-rate on: "}},
+	{{"--max-rate", "1e6"}, {"--max-rate 1e6: "}},
 	{{"--max-rate", ""}, {"from 1000"}},
 	{{"--min-free", "-1"}, {"--min-free -1: "}},
 	{{"--min-free", "all"}, {"--min-free all: "}},
