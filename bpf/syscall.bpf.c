@@ -7,9 +7,6 @@
  */
 #include "probe.h"
 
-#define S_IFMT 0170000
-#define S_IFSOCK 0140000
-
 enum {
 	EINTR = 4,
 	EBADF = 9,

@@ -3,7 +3,6 @@
 #include <mntent.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -62,27 +61,4 @@ void rec_cgroup_path(const struct rec_cgroup_mount *m, uint64_t id, char *buf, s
 		return;
 	full[n] = '\0';
 	snprintf(buf, len, "%s", full[skip] ? full + skip : "/");
-}
-
-uint64_t rec_cgroup_of_pid(const struct rec_cgroup_mount *m, unsigned pid)
-{
-	char name[40], line[4096], path[4400];
-	struct stat st;
-	uint64_t id = 0;
-	FILE *f;
-
-	snprintf(name, sizeof(name), "/proc/%u/cgroup", pid);
-	f = m->fd < 0 ? NULL : fopen(name, "re");
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f)) {
-		if (strncmp(line, "0::", 3)) /* the others are v1 hierarchies */
-			continue;
-		line[strcspn(line, "\n")] = '\0';
-		snprintf(path, sizeof(path), "%s%s", m->path, line + 3);
-		if (!stat(path, &st))
-			id = st.st_ino; /* kernfs: the inode number is the id */
-	}
-	fclose(f);
-	return id;
 }

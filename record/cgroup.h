@@ -17,7 +17,4 @@ void rec_cgroup_close(struct rec_cgroup_mount *m);
 /* The path of a cgroup below the mount, "/" the root; "" if it is gone or we may not look. */
 void rec_cgroup_path(const struct rec_cgroup_mount *m, uint64_t id, char *buf, size_t len);
 
-/* The id of the cgroup that a process is in; 0 if it cannot be found. */
-uint64_t rec_cgroup_of_pid(const struct rec_cgroup_mount *m, unsigned pid);
-
 #endif

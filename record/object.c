@@ -136,14 +136,28 @@ static int read_programs(struct rec_object *o, const struct rec_gate *g, struct 
 	return 0;
 }
 
+static const struct {
+	const char *program, *target;
+} iters[REC_N_ITERS] = {
+	[REC_ITER_SOCKS] = {"snap_sock", "iter/tcp"},
+	[REC_ITER_OWNERS] = {"snap_owner", "iter/task_file"},
+};
+
+static struct bpf_program *iter_program(const struct rec_object *o, int i)
+{
+	return bpf_object__find_program_by_name(o->skel->obj, iters[i].program);
+}
+
 /* Refuse the row whose program libbpf complained of. -1 if it is none of ours. */
 static int refuse_failed(struct rec_object *o, struct rec_choice *c, int e)
 {
 	char why[112];
 
-	if (!strcmp(failed_program, "snap_sock") && !*o->iter_why) {
-		snprintf(o->iter_why, sizeof(o->iter_why), "iter/tcp does not load: %s",
-			 strerror(e));
+	for (int i = 0; i < REC_N_ITERS; i++) {
+		if (strcmp(failed_program, iters[i].program) || *o->iter_why[i])
+			continue;
+		snprintf(o->iter_why[i], sizeof(o->iter_why[i]), "%s does not load: %s",
+			 iters[i].target, strerror(e));
 		return 0;
 	}
 	for (size_t i = 0; i < rec_n_probes; i++) {
@@ -274,16 +288,18 @@ static int map_lost(struct rec_object *o, struct rec_error *err)
 	return 0;
 }
 
-static int attach_iter(struct rec_object *o, struct rec_error *err)
+static int attach_iters(struct rec_object *o, struct rec_error *err)
 {
-	if (*o->iter_why)
-		return 0;
-	o->iter = bpf_program__attach_iter(o->skel->progs.snap_sock, NULL);
-	if (!o->iter && rec_fail_is_fatal(errno))
-		return rec_fail(err, "attaching iter/tcp: %s", strerror(errno));
-	if (!o->iter)
-		snprintf(o->iter_why, sizeof(o->iter_why), "iter/tcp does not attach: %s",
-			 strerror(errno));
+	for (int i = 0; i < REC_N_ITERS; i++) {
+		if (*o->iter_why[i])
+			continue;
+		o->iters[i] = bpf_program__attach_iter(iter_program(o, i), NULL);
+		if (!o->iters[i] && rec_fail_is_fatal(errno))
+			return rec_fail(err, "attaching %s: %s", iters[i].target, strerror(errno));
+		if (!o->iters[i])
+			snprintf(o->iter_why[i], sizeof(o->iter_why[i]), "%s does not attach: %s",
+				 iters[i].target, strerror(errno));
+	}
 	return 0;
 }
 
@@ -331,7 +347,8 @@ static int try_open(struct rec_object *o, struct rec_choice *c, const struct rec
 		bpf_program__set_type(program_of(o, i), PROG_TYPE_NETFILTER);
 		bpf_program__set_expected_attach_type(program_of(o, i), ATTACH_NETFILTER);
 	}
-	bpf_program__set_autoload(o->skel->progs.snap_sock, !*o->iter_why);
+	for (int i = 0; i < REC_N_ITERS; i++)
+		bpf_program__set_autoload(iter_program(o, i), !*o->iter_why[i]);
 	if (enough_files(o, err) < 0)
 		return -1;
 	*failed_program = '\0';
@@ -357,7 +374,7 @@ static int try_open(struct rec_object *o, struct rec_choice *c, const struct rec
 	r = attach_all(o, c, groups, err);
 	if (r)
 		return r;
-	if (attach_iter(o, err) < 0)
+	if (attach_iters(o, err) < 0)
 		return -1;
 	return map_lost(o, err);
 }
@@ -372,8 +389,10 @@ static int open_best(struct rec_object *o, struct rec_choice *c, const struct re
 	*o = (struct rec_object){.n_cpus = n_cpus > 0 ? (unsigned)n_cpus : 1};
 	if (n_cpus < 0 && rec_fail_is_fatal(-n_cpus))
 		return rec_fail(err, "counting processors: %s", strerror(-n_cpus));
-	snprintf(o->iter_why, sizeof(o->iter_why), "%s", snapshot ? c->no_iter : "--no-snapshot");
-	/* Each round refuses a row or the iterator, so there are not more rounds than these. */
+	for (int i = 0; i < REC_N_ITERS; i++)
+		snprintf(o->iter_why[i], sizeof(o->iter_why[i]), "%s",
+			 snapshot ? c->no_iter : "--no-snapshot");
+	/* Each round refuses a row or an iterator, so there are not more rounds than these. */
 	while ((r = try_open(o, c, gate, groups, bulk_bytes, err)) == 1) {
 		char why[sizeof(o->iter_why)];
 
@@ -423,13 +442,15 @@ void rec_object_detach(struct rec_object *o)
 void rec_object_close(struct rec_object *o)
 {
 	rec_object_detach(o);
-	bpf_link__destroy(o->iter);
+	for (int i = 0; i < REC_N_ITERS; i++) {
+		bpf_link__destroy(o->iters[i]);
+		o->iters[i] = NULL;
+	}
 	if (o->lost)
 		munmap((void *)(uintptr_t)o->lost, o->n_cpus * sizeof(struct tape_lost));
 	for (; o->n_rings; o->n_rings--)
 		close(o->ring_fd[o->n_rings - 1]);
 	tape_bpf__destroy(o->skel);
-	o->iter = NULL;
 	o->lost = NULL;
 	o->skel = NULL;
 }

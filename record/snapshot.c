@@ -1,159 +1,174 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "iter.h"
+#include "owner.h"
 #include "owners.h"
 #include "snapshot.h"
 
-#define MAX_BYTES (256u << 20) /* about 1.4 million sockets; the rest is left out, and said */
 #define BREATH_ROWS 1024
 
-struct rows { /* struct ev_snap_sock after each other, as the iterator gives them */
-	char *bytes;
-	size_t len, cap;
+struct walk { /* of the sockets, while it goes on */
+	const struct rec_snapshot_job *job;
+	struct rec_snapshot_result *ret;
+	struct tape_error *err;
+	struct rec_owners owners;
+	struct rec_iter iter;
 };
 
-/* Read one iterator to its end. 0, or -errno. */
-static int read_all(int fd, struct rows *rows)
+/* 0, or what breathe says; *ret_e: 0, or -errno. */
+static int read_owners(struct walk *w, int *ret_e)
 {
-	for (;;) {
-		ssize_t n;
+	const struct rec_snapshot_job *job = w->job;
+	int r = 0, stop = 0;
+	void *row;
 
-		if (rows->cap - rows->len < 65536) {
-			size_t cap = rows->cap ? 2 * rows->cap : 1u << 18;
-			char *bytes = cap > MAX_BYTES ? NULL : realloc(rows->bytes, cap);
+	*ret_e = rec_iter_open(&w->iter, bpf_link__fd(job->object->iters[REC_ITER_OWNERS]),
+			       sizeof(struct tape_owner));
+	for (unsigned n = 1; !*ret_e && !stop && (r = rec_iter_next(&w->iter, &row)) == 1; n++) {
+		const struct tape_owner *e = row;
+		struct ev_task task = {e->cgroup, e->pid, e->pid, e->comm};
 
-			if (!bytes)
-				return -ENOMEM;
-			rows->bytes = bytes;
-			rows->cap = cap;
-		}
-		n = read(fd, rows->bytes + rows->len, rows->cap - rows->len);
-		if (n < 0 && errno == EAGAIN)
-			continue; /* the iterator has yielded */
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		rows->len += (size_t)n;
+		rec_owners_add(&w->owners, e->inode, &task);
+		if (n % BREATH_ROWS == 0 && job->breathe)
+			stop = job->breathe(job->ctx);
 	}
+	rec_iter_close(&w->iter);
+	*ret_e = *ret_e ? *ret_e : r;
+	return stop;
 }
 
-static int walk_here(const struct rec_object *o, struct rows *rows)
+static int find_owners(struct walk *w)
 {
-	int fd = bpf_iter_create(bpf_link__fd(o->iter)), r;
+	char *trouble = w->ret->trouble;
+	int e = 0, stop = 0;
 
-	if (fd < 0)
-		return fd;
-	r = read_all(fd, rows);
-	close(fd);
-	return r;
+	if (!w->job->object->iters[REC_ITER_OWNERS]) {
+		snprintf(trouble, sizeof(w->ret->trouble), "no owners of sockets: %s",
+			 w->job->object->iter_why[REC_ITER_OWNERS]);
+		return 0;
+	}
+	stop = read_owners(w, &e);
+	if (e)
+		snprintf(trouble, sizeof(w->ret->trouble), "owners of sockets are missing: %s",
+			 strerror(-e));
+	if (w->owners.incomplete)
+		snprintf(trouble, sizeof(w->ret->trouble),
+			 "owners of some sockets are missing: no room for more than %zu",
+			 w->owners.n);
+	return stop;
 }
 
-/* The iterator walks the namespace in which it is created. */
-static int walk(const struct rec_object *o, const struct rec_netns *ns, int home, struct rows *rows)
+/* The iterator walks the namespace in which it is opened. 0, or -errno. */
+static int open_in(struct rec_iter *it, int link_fd, const struct rec_netns *ns, int home)
 {
-	int ns_fd = open(ns->path, O_RDONLY | O_CLOEXEC), fd, r;
+	int ns_fd = open(ns->path, O_RDONLY | O_CLOEXEC), r;
 
 	if (ns_fd < 0)
 		return -errno;
-	if (setns(ns_fd, CLONE_NEWNET) < 0) {
-		r = -errno;
-		close(ns_fd);
-		return r;
-	}
+	r = setns(ns_fd, CLONE_NEWNET) < 0 ? -errno : 0;
 	close(ns_fd);
-	fd = bpf_iter_create(bpf_link__fd(o->iter));
-	r = fd < 0 ? fd : 0;
-	if (setns(home, CLONE_NEWNET) < 0)
-		r = -errno;
-	if (fd < 0)
+	if (r < 0)
 		return r;
-	if (!r)
-		r = read_all(fd, rows);
-	close(fd);
+	r = rec_iter_open(it, link_fd, sizeof(struct ev_snap_sock));
+	if (setns(home, CLONE_NEWNET) < 0) {
+		r = r ? r : -errno;
+		rec_iter_close(it);
+	}
 	return r;
 }
 
-static int breathe(const struct rec_snapshot_job *job)
+static int write_row(struct walk *w, struct ev_snap_sock *sock)
 {
-	return job->breathe ? job->breathe(job->ctx) : 0;
+	const struct rec_snapshot_job *job = w->job;
+	int r;
+
+	sock->n_owners = rec_owners_of(&w->owners, sock->inode, &sock->task);
+	r = rec_places_see(job->places, &sock->head, job->writer, w->err);
+	if (job->generation)
+		rec_generation_see(job->generation, &sock->head);
+	if (r >= 0)
+		r = tape_writer_event(job->writer, &sock->head, w->err);
+	if (r >= 0 && ++w->ret->n_socks % BREATH_ROWS == 0 && job->breathe)
+		r = job->breathe(job->ctx);
+	return r;
 }
 
-static int walk_all(const struct rec_snapshot_job *job, const struct rec_netns_list *l,
-		    struct rows *rows, struct rec_snapshot_result *ret)
+/* As read_owners. */
+static int write_rows(struct walk *w, int *ret_e)
+{
+	int r = 0, stop = 0;
+	void *row;
+
+	while (!stop && (r = rec_iter_next(&w->iter, &row)) == 1)
+		stop = write_row(w, row);
+	*ret_e = r < 0 ? r : 0;
+	rec_iter_close(&w->iter);
+	return stop;
+}
+
+/* Our own is the first of the list, and takes no privilege. */
+static int walk_all(struct walk *w, const struct rec_netns_list *l)
 {
 	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), stop = 0;
+	int link_fd = bpf_link__fd(w->job->object->iters[REC_ITER_SOCKS]);
 
 	for (size_t i = 0; i < l->n && !stop; i++) {
-		/* our own is the first, and takes no privilege */
-		int r = !i	   ? walk_here(job->object, rows)
+		int e = !i	   ? rec_iter_open(&w->iter, link_fd, sizeof(struct ev_snap_sock))
 			: home < 0 ? -EBADF
-				   : walk(job->object, &l->v[i], home, rows);
+				   : open_in(&w->iter, link_fd, &l->v[i], home);
 
-		stop = breathe(job);
-		if (!r) {
-			ret->n_netns++;
-			continue;
-		}
-		snprintf(ret->trouble, sizeof(ret->trouble),
-			 "sockets of network namespace %u are missing: %s", l->v[i].inode,
-			 strerror(-r));
+		if (!e)
+			stop = write_rows(w, &e);
+		if (!e)
+			w->ret->n_netns++;
+		else
+			snprintf(w->ret->trouble, sizeof(w->ret->trouble),
+				 "sockets of network namespace %u are missing: %s", l->v[i].inode,
+				 strerror(-e));
 	}
 	if (home >= 0)
 		close(home);
 	return stop;
 }
 
-static int write_rows(const struct rec_snapshot_job *job, struct rows *rows,
-		      struct rec_snapshot_result *ret, struct tape_error *err)
+/* Owners first: so a socket is written as it is met, and no list of them grows. */
+static int walk_socks(struct walk *w, const struct rec_netns_list *l)
 {
-	struct ev_snap_sock *socks = (struct ev_snap_sock *)rows->bytes;
-	size_t n = rows->len / sizeof(*socks);
-	int r = rec_owners_find(socks, n, &job->places->mount, job->breathe, job->ctx);
+	const struct rec_snapshot_job *job = w->job;
+	int r;
 
-	if (r == REC_OWNERS_NO_MEMORY)
-		snprintf(ret->trouble, sizeof(ret->trouble), "no memory to find socket owners");
-	else if (r < 0)
-		return r;
-	for (size_t i = 0; i < n; i++) {
-		r = rec_places_see(job->places, &socks[i].head, job->writer, err);
-		if (job->generation)
-			rec_generation_see(job->generation, &socks[i].head);
-		if (r >= 0)
-			r = tape_writer_event(job->writer, &socks[i].head, err);
-		if (r >= 0 && i % BREATH_ROWS == BREATH_ROWS - 1)
-			r = breathe(job);
-		if (r < 0)
-			return r;
+	if (!job->object->iters[REC_ITER_SOCKS]) {
+		snprintf(w->ret->trouble, sizeof(w->ret->trouble), "no list of sockets: %s",
+			 job->object->iter_why[REC_ITER_SOCKS]);
+		return 0;
 	}
-	ret->n_socks = n;
-	return 0;
+	rec_owners_init(&w->owners);
+	r = find_owners(w);
+	if (!r)
+		r = walk_all(w, l);
+	rec_owners_fini(&w->owners);
+	return r;
 }
 
 int rec_snapshot_take(const struct rec_snapshot_job *job, struct rec_snapshot_result *ret,
 		      struct tape_error *err)
 {
+	struct walk w = {.job = job, .ret = ret, .err = err};
 	struct rec_netns_list l;
-	struct rows rows = {0};
 	int r;
 
 	*ret = (struct rec_snapshot_result){0};
 	rec_netns_find(&l);
 	r = rec_places_add_netns(job->places, &l, job->writer, err);
-	if (r >= 0 && !job->object->iter)
-		snprintf(ret->trouble, sizeof(ret->trouble), "no list of sockets: %s",
-			 job->object->iter_why);
-	else if (r >= 0)
-		r = walk_all(job, &l, &rows, ret);
 	if (r >= 0)
-		r = write_rows(job, &rows, ret, err);
-	free(rows.bytes);
+		r = walk_socks(&w, &l);
 	rec_netns_free(&l);
 	return r;
 }

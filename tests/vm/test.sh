@@ -45,6 +45,7 @@ exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m 
 	-f "$TCPTAPE:/usr/bin/tcptape" -f "$TCPTAPE_RECORD:/usr/bin/tcptape-record" \
 	-f "$LOAD:/usr/bin/load" -f "$LINK:/usr/bin/link" \
 	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} ${MOVE:+-f "$MOVE:/usr/bin/move"} \
+	${CROWD:+-f "$CROWD:/usr/bin/crowd"} -e CROWD=/usr/bin/crowd \
 	${EXCHANGE:+-f "$EXCHANGE:/usr/bin/exchange"} -e EXCHANGE=/usr/bin/exchange \
 	${DOORS:+-f "$DOORS:/usr/bin/doors"} -e DOORS=/usr/bin/doors \
 	${RARE:+-f "$RARE:/usr/bin/rare"} -e RARE=/usr/bin/rare \
