@@ -95,6 +95,7 @@ static int write_head(struct rec_session *s, uint64_t start_ns)
 	struct rec_head_job job = {.fd = s->out.fd,
 				   .start_ns = start_ns,
 				   .events_before = s->events_before,
+				   .put = s->out.regular ? NULL : rec_session_send,
 				   .clock = &s->clock};
 
 	s->clock = rec_clock_read();

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 
 #include "clock.h"
 #include "identity.h"
@@ -17,6 +18,7 @@
 #define MIN_QUEUE_BYTES (256u << 10)
 #define BIG_BYTES (256 << 10)
 #define RATE_QUEUE_BYTES (16u << 10)
+#define NEVER_S 9000000000 /* in the year 2255 */
 
 static void count_event(struct rec_session *s, uint8_t group, uint64_t ts_ns)
 {
@@ -108,6 +110,21 @@ static int watch(struct rec_session *s, int fd, uint32_t events, struct rec_erro
 	return 0;
 }
 
+/*
+ * A timer that never ends, but is cancelled when wall time is set. Without it the clocks are
+ * compared once a second, and events between the step and that have the wall time of before.
+ */
+static int open_clock(void)
+{
+	const struct itimerspec never = {.it_value.tv_sec = NEVER_S};
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd >= 0)
+		(void)timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
+				      NULL);
+	return fd;
+}
+
 /* Rings are edge-triggered: else each event that is there would end the sleep at once. */
 static int watch_all(struct rec_session *s, const sigset_t *signals, struct rec_error *err)
 {
@@ -115,9 +132,10 @@ static int watch_all(struct rec_session *s, const sigset_t *signals, struct rec_
 
 	s->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (s->signal_fd < 0 || s->epoll_fd < 0)
-		return rec_fail(err, "signalfd or epoll: %s", strerror(errno));
-	if (watch(s, s->signal_fd, EPOLLIN, err) < 0)
+	s->clock_fd = open_clock();
+	if (s->signal_fd < 0 || s->epoll_fd < 0 || s->clock_fd < 0)
+		return rec_fail(err, "signalfd, epoll or timerfd: %s", strerror(errno));
+	if (watch(s, s->signal_fd, EPOLLIN, err) < 0 || watch(s, s->clock_fd, EPOLLIN, err) < 0)
 		return -1;
 	for (unsigned i = 0; i < s->object.n_rings; i++) {
 		if (watch(s, s->rings[i].fd, EPOLLIN | EPOLLET, err) < 0)
@@ -251,7 +269,7 @@ int rec_session_open(struct rec_session **ret, const struct rec_options *o, stru
 	s->options = o;
 	mallopt(M_MMAP_THRESHOLD, BIG_BYTES); /* what is big goes back to the kernel when freed */
 	s->parts.dir_fd = s->flight.dir_fd = -1;
-	s->signal_fd = s->epoll_fd = s->out.fd = s->out.held_fd = s->command.go_fd =
+	s->signal_fd = s->epoll_fd = s->clock_fd = s->out.fd = s->out.held_fd = s->command.go_fd =
 		s->places.mount.fd = s->symbols.fd = -1;
 	if (open_all(s, err) < 0) {
 		struct rec_error ignored;
