@@ -128,7 +128,7 @@ static int walk_all(struct walk *w, const struct rec_netns_list *l)
 			stop = write_rows(w, &e);
 		if (!e)
 			w->ret->n_netns++;
-		else
+		else if (e != -ENOENT) /* it has gone since */
 			snprintf(w->ret->trouble, sizeof(w->ret->trouble),
 				 "sockets of network namespace %u are missing: %s", l->v[i].inode,
 				 strerror(-e));

@@ -64,13 +64,17 @@ between "largest RSS of all looks at what is no ring, kB" "$(sort -n "$tmp/watch
 inode=$(stat -L -c %i "/run/netns/$A")
 awk -v netns="$inode" "$awk_of"'
 	of($0, "netns") != netns { next }
-	seen[of($0, "cookie")]++ { twice++ }
+	seen[of($0, "cookie")]++ { twice++; next }
 	of($0, "lport") > 17100 && of($0, "lport") <= 17200 || of($0, "rport") > 17100 && of($0, "rport") <= 17200 {
 		n++
 		pid[of($0, "pid")] += of($0, "n_owners")
 	}
 	END { print n, twice + 0; for (p in pid) print p, pid[p] }' "$tmp/socks" >"$tmp/count"
-is "of the crowd in the list, and again" "$(head -1 "$tmp/count")" "$((2 * pairs + n)) 0"
+is "of the crowd in the list" "$(head -1 "$tmp/count" | cut -d' ' -f1)" "$((2 * pairs + n))"
+# before Linux 5.15 iter/tcp finds its place again by counting, while sockets come and go
+again=0
+uname -r | awk -F'[.-]' '{ exit !($1 * 1000 + $2 < 5015) }' && again=$((pairs / 10))
+between "of all, again" "$(head -1 "$tmp/count" | cut -d' ' -f2)" 0 $again
 for i in $(seq $n); do # pairs, and a listener
 	conns=$(grep "^$(cat "$tmp/crowd$i.pid") " "$tmp/count" | cut -d' ' -f2)
 	is "sockets of process $i that have it as owner" $(((conns - 1) % 2)) 0
