@@ -157,7 +157,7 @@ static void sample_all(struct rec_sampler *p, bool last)
 		else
 			ok = sample_netns(p, ns, last);
 		if (!ok && !ns->missing)
-			p->stale = true; /* maybe another process of it still lives */
+			p->stale = p->one_has_gone = true; /* maybe another process of it lives */
 		if (!ok && ns->missing)
 			continue;
 		ns->missing = !ok;

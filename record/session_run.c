@@ -231,6 +231,8 @@ static int every_second(struct rec_session *s, rec_tick_fn *tick, void *ctx)
 
 	s->tick_at = rec_now_ns() + TICK_NS;
 	s->sampler.stale |= s->places.n_pending != 0;
+	s->places.netns_changed |= s->sampler.one_has_gone;
+	s->sampler.one_has_gone = false;
 	rec_budget_repeat(&s->budget, rec_now_ns());
 	if (s->writer && write_now(s, false) < 0)
 		return -1;
