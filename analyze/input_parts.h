@@ -9,6 +9,11 @@
 #include "input.h"
 #include "names.h"
 
+struct input_damage {
+	struct tape_error first; /* column that could not be decoded */
+	uint64_t n;
+};
+
 struct input {
 	struct tape_reader *reader;
 	const char *path;
@@ -22,9 +27,8 @@ struct input {
 	struct tape_clock *clocks; /* of the whole file; NULL: not read so far */
 	size_t n_clocks;
 	unsigned n_workers;
-	uint8_t by_type[UINT16_MAX + 1]; /* record id -> index of the bind */
-	struct tape_error damage;	 /* the first column that could not be decoded */
-	uint64_t n_damage;
+	uint8_t by_type[UINT16_MAX + 1];	   /* record id -> index of the bind */
+	struct input_damage damage, damage_before; /* of this pass; of the worst before it */
 };
 
 /* Learn what select.h needs before the events are shown. 0, or -1 and *fail. Files only. */
