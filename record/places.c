@@ -70,18 +70,63 @@ static bool set_add(struct rec_id_set *s, uint64_t id)
 	return true;
 }
 
-static int write_cgroup(struct rec_places *p, uint64_t id, struct tape_writer *w,
+static int write_cgroup(uint64_t id, const char *path, struct tape_writer *w,
 			struct tape_error *err)
 {
-	char path[4096];
 	struct ev_snap_cgroup row = {
 		.head = {rec_now_ns(), 0, EV_snap_cgroup, sizeof(row)},
 		.cgroup = id,
+		.path = {path, strlen(path)},
 	};
 
-	rec_cgroup_path(&p->mount, id, path, sizeof(path));
-	row.path = (struct ev_str){path, strlen(path)};
 	return tape_writer_event(w, &row.head, err);
+}
+
+static int see_cgroup(struct rec_places *p, const struct ev_task *task, struct tape_writer *w,
+		      struct tape_error *err)
+{
+	char path[4096];
+
+	if (!task->cgroup || task->cgroup == p->cgroups.last || !set_add(&p->cgroups, task->cgroup))
+		return 0;
+	if (!rec_cgroup_of_pid(&p->mount, task->cgroup, task->pid, path, sizeof(path)) &&
+	    p->n_lost_cgroups < REC_PLACES_PENDING) {
+		p->lost_cgroups[p->n_lost_cgroups++] = task->cgroup;
+		return 0;
+	}
+	return write_cgroup(task->cgroup, path, w, err);
+}
+
+struct found_cgroups {
+	struct rec_places *places;
+	struct tape_writer *w;
+	struct tape_error *err;
+	int rc;
+	bool done[REC_PLACES_PENDING];
+};
+
+static void on_cgroup(void *ctx, size_t i, const char *path)
+{
+	struct found_cgroups *f = ctx;
+
+	f->done[i] = true;
+	if (f->rc >= 0)
+		f->rc = write_cgroup(f->places->lost_cgroups[i], path, f->w, f->err);
+}
+
+static int resolve_cgroups(struct rec_places *p, struct tape_writer *w, struct tape_error *err)
+{
+	struct found_cgroups f = {.places = p, .w = w, .err = err};
+
+	if (!p->n_lost_cgroups)
+		return 0;
+	rec_cgroup_find(&p->mount, p->lost_cgroups, p->n_lost_cgroups, on_cgroup, &f);
+	for (unsigned i = 0; i < p->n_lost_cgroups && f.rc >= 0; i++) {
+		if (!f.done[i]) /* it has gone, too */
+			f.rc = write_cgroup(p->lost_cgroups[i], "", w, err);
+	}
+	p->n_lost_cgroups = 0;
+	return f.rc;
 }
 
 /* One without a name is known by its lowest process, which may change, too. */
@@ -128,13 +173,7 @@ int rec_places_see(struct rec_places *p, const struct ev_head *record, struct ta
 		see_netns(p, ((const struct ev_sock *)(base + sock_at))->netns);
 	if (record->type < 256 && p->netns_at[record->type])
 		see_netns(p, *(const uint32_t *)(base + p->netns_at[record->type]));
-	if (task_at) {
-		uint64_t cgroup = ((const struct ev_task *)(base + task_at))->cgroup;
-
-		if (cgroup && cgroup != p->cgroups.last && set_add(&p->cgroups, cgroup))
-			return write_cgroup(p, cgroup, w, err);
-	}
-	return 0;
+	return task_at ? see_cgroup(p, (const struct ev_task *)(base + task_at), w, err) : 0;
 }
 
 int rec_places_add_netns(struct rec_places *p, const struct rec_netns_list *l,
@@ -194,10 +233,10 @@ int rec_places_resolve(struct rec_places *p, struct tape_writer *w, struct tape_
 {
 	bool names = names_have_changed(p);
 	struct rec_netns_list l;
-	int r = 0;
+	int r = resolve_cgroups(p, w, err);
 
-	if (!p->n_pending && !p->netns_changed && !names)
-		return 0;
+	if (r < 0 || (!p->n_pending && !p->netns_changed && !names))
+		return r;
 	if (p->n_pending || p->netns_changed)
 		rec_netns_find(&l);
 	else

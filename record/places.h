@@ -29,6 +29,8 @@ struct rec_places {
 	uint32_t named[REC_PLACES_ROOM];      /* beside netns.ids: a hash of what the row said */
 	uint32_t pending[REC_PLACES_PENDING]; /* network namespaces without a row so far */
 	unsigned n_pending;
+	uint64_t lost_cgroups[REC_PLACES_PENDING]; /* without a row: their process has gone */
+	unsigned n_lost_cgroups;
 	int64_t names_ns;   /* when /run/netns was changed last */
 	unsigned n_looks;   /* to come: a name is mounted somewhat later than it is made */
 	bool netns_changed; /* set by the caller too: a number may belong to another one now */
@@ -58,9 +60,10 @@ void rec_places_forget_netns(struct rec_places *p);
 void rec_places_forget(struct rec_places *p);
 
 /*
- * Find the namespaces that were met since the call before: reads /proc if there are any. The kernel
- * gives the number of one that has ended to the next one, so names are compared when there may be
- * others, and rows repeat with a new name.
+ * Find the namespaces and cgroups that were met since the call before, and are not known: reads
+ * /proc, and walks over the cgroups, if there are any. The kernel gives the number of one that has
+ * ended to the next one, so names are compared when there may be others, and rows repeat with a new
+ * name.
  */
 int rec_places_resolve(struct rec_places *p, struct tape_writer *w, struct tape_error *err);
 
