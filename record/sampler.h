@@ -14,7 +14,9 @@
 
 struct rec_sampled_netns {
 	uint32_t inode;
-	bool missing; /* in the last sample; forgotten the second time */
+	bool missing;	       /* in the last sample; forgotten the second time */
+	uint64_t listeners_ns; /* look at them again then, or if the number of sockets changes */
+	uint64_t in_use;
 	char path[280];
 };
 

@@ -86,15 +86,18 @@ static void clock_was_set(struct rec_session *s)
 	s->clock_set |= read(s->clock_fd, &n, sizeof(n)) < 0 && errno == ECANCELED;
 }
 
-/* Sleep until a signal, a filling ring, or the next thing to do. */
+/*
+ * Sleep until a signal, a filling ring, or the next thing to do. What is due once a second is done
+ * when the rings are read: nothing else wakes an idle machine.
+ */
 static void wait_for_work(struct rec_session *s)
 {
-	uint64_t now = rec_now_ns(), until = s->drain_at < s->tick_at ? s->drain_at : s->tick_at;
+	uint64_t now = rec_now_ns(), until = s->drain_at;
 	uint64_t end = s->options->duration_ns ? s->start_ns + s->options->duration_ns : UINT64_MAX;
 	struct epoll_event events[REC_MAX_RINGS + 3];
 	int n, ms;
 
-	if (s->sampler.next_ns < until)
+	if (s->sampler.next_ns < until && s->options->interval_ns < 5 * DRAIN_NS)
 		until = s->sampler.next_ns;
 	if (end < until)
 		until = end;
