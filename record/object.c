@@ -108,11 +108,26 @@ static void set_gate(struct rec_object *o, const struct rec_gate *g)
 	bpf_map__set_max_entries(o->skel->maps.closed, TAPE_CLOSED_MAX);
 }
 
+/*
+ * The object has been read, and lies in the program's file: its pages need not stay in memory (1.5
+ * MB). They are whole ones only, since others hold other constants.
+ */
+static void let_go_of_pages(const void *elf, size_t len)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = ((uintptr_t)elf + page - 1) & ~(page - 1);
+	uintptr_t to = ((uintptr_t)elf + len) & ~(page - 1);
+
+	if (to > from)
+		(void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 /* As tape_bpf__open, with the instructions of -f. */
 static int read_programs(struct rec_object *o, const struct rec_gate *g, struct rec_error *err)
 {
 	struct tape_bpf *skel = calloc(1, sizeof(*skel));
-	const void *elf;
+	const void *elf, *original;
+	size_t original_len;
 	void *copy;
 	int r;
 
@@ -120,14 +135,16 @@ static int read_programs(struct rec_object *o, const struct rec_gate *g, struct 
 		free(skel);
 		return rec_fail(err, "reading the BPF programs: no memory");
 	}
-	elf = skel->skeleton->data;
-	if (rec_gate_patch(g, &elf, skel->skeleton->data_sz, &copy, err) < 0) {
+	elf = original = skel->skeleton->data;
+	original_len = skel->skeleton->data_sz;
+	if (rec_gate_patch(g, &elf, original_len, &copy, err) < 0) {
 		tape_bpf__destroy(skel);
 		return -1;
 	}
 	skel->skeleton->data = (void *)(uintptr_t)elf;
 	r = bpf_object__open_skeleton(skel->skeleton, NULL);
 	free(copy); /* it has been read */
+	let_go_of_pages(original, original_len);
 	if (r) {
 		tape_bpf__destroy(skel);
 		return rec_fail(err, "reading the BPF programs: %s", strerror(-r));

@@ -14,7 +14,8 @@
 #include "session_parts.h"
 
 #define HOLD_NS 10000000ull
-#define QUEUE_BYTES (1u << 20) /* a ring; 10 ms of more than half a million events a second */
+#define QUEUE_BYTES (1u << 20) /* a bulk ring; 10 ms of more than half a million events a second   \
+				*/
 #define MIN_QUEUE_BYTES (256u << 10)
 #define BIG_BYTES (256 << 10)
 #define RATE_QUEUE_BYTES (16u << 10)
@@ -89,10 +90,13 @@ static int open_rings(struct rec_session *s, struct rec_error *err)
 		queue_bytes = MIN_QUEUE_BYTES;
 	rec_drain_init(&s->drain, HOLD_NS, on_event, s);
 	for (unsigned i = 0; i < o->n_rings; i++) {
+		bool bulk = i / o->split == TAPE_RING_bulk;
+
 		if (rec_ring_open(&s->rings[i], o->ring_fd[i], o->ring_bytes[i / o->split], err) <
 		    0)
 			return -1;
-		if (rec_drain_add(&s->drain, &s->rings[i].source, queue_bytes) < 0)
+		if (rec_drain_add(&s->drain, &s->rings[i].source,
+				  bulk ? queue_bytes : queue_bytes / 2) < 0)
 			return rec_fail(err, "no memory for the hold-back buffer");
 	}
 	if (rec_drain_add(&s->drain, &s->sampler.series.source, QUEUE_BYTES) < 0 ||
