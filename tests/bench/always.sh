@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Always on, under load: the recorder with --rotate and --keep; memory, CPU and disk once a minute, and what
-# the largest is of the smallest once the files are full. BENCH_MINUTES: 30 unless told; BENCH_STEP:
+# the largest is of the smallest once the files are full. BENCH_MINUTES: 5 unless told; BENCH_STEP:
 # seconds between two lines, 60 unless told; BENCH_LOAD: of lib.sh, "mixed" unless told.
 set -eu
-: "${BENCH_STEP=60}" "${BENCH_MINUTES=30}" "${BENCH_LOAD=mixed}"
+: "${BENCH_STEP=60}" "${BENCH_MINUTES=5}" "${BENCH_LOAD=mixed}"
 BENCH_SECONDS=$BENCH_STEP
 export BENCH_SECONDS
 # shellcheck source=tests/bench/lib.sh

@@ -34,6 +34,7 @@ perf_lost() { # NAME
 
 step() { # KIND RATE: adds "RATE EVENTS/s LOST" to $tmp/steps.KIND; fails if it has no file
 	recorder step "$1" all
+	sleep 1 # perf makes its file before its last tracepoint
 	in_b "$PACE" "$2" "$seconds" 17490 >"$tmp/paced"
 	recorder_end step || return 1
 	read -r _ sent took <"$tmp/paced"
