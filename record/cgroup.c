@@ -11,6 +11,7 @@
 
 #define FOLDER (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 #define MAX_DEPTH 64
+#define PATH_LEN 4400
 
 void rec_cgroup_open(struct rec_cgroup_mount *m)
 {
@@ -36,37 +37,59 @@ void rec_cgroup_close(struct rec_cgroup_mount *m)
 	m->fd = -1;
 }
 
-/* Where a process says that it is: anybody may read that, and one look is enough. */
-static bool is_where(const struct rec_cgroup_mount *m, uint64_t id, unsigned pid, char *buf,
-		     size_t len)
+/* The folder of a process's cgroup, into path[PATH_LEN]. false: not found. */
+static bool folder_of_pid(const struct rec_cgroup_mount *m, unsigned pid, char *path)
 {
-	char name[40], line[4096], path[4400];
+	char name[40], line[4096];
 	bool found = false;
-	struct stat st;
 	FILE *f;
 
 	snprintf(name, sizeof(name), "/proc/%u/cgroup", pid);
-	f = fopen(name, "re");
-	while (f && !found && fgets(line, sizeof(line), f)) {
+	f = m->fd < 0 ? NULL : fopen(name, "re");
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f)) {
 		if (strncmp(line, "0::", 3)) /* the others are v1 hierarchies */
 			continue;
 		line[strcspn(line, "\n")] = '\0';
-		snprintf(path, sizeof(path), "%s%s", m->path, line + 3);
-		/* kernfs: the inode number is the id */
-		found = !stat(path, &st) && st.st_ino == id;
+		snprintf(path, PATH_LEN, "%s%s", m->path, line + 3);
+		found = true;
 	}
-	if (found)
-		snprintf(buf, len, "%s", line + 3);
-	if (f)
-		fclose(f);
+	fclose(f);
 	return found;
 }
 
-bool rec_cgroup_of_pid(const struct rec_cgroup_mount *m, uint64_t id, unsigned pid, char *buf,
-		       size_t len)
+/* kernfs: the inode number is the id. 0: it is not there. */
+static uint64_t id_of(const char *folder)
 {
-	*buf = '\0';
-	return m->fd >= 0 && pid && is_where(m, id, pid, buf, len);
+	struct stat st;
+
+	return stat(folder, &st) ? 0 : st.st_ino;
+}
+
+bool rec_cgroup_path_of_pid(const struct rec_cgroup_mount *m, uint64_t id, unsigned pid, char *buf,
+			    size_t len)
+{
+	char folder[PATH_LEN];
+	bool found = pid && folder_of_pid(m, pid, folder) && id_of(folder) == id;
+
+	snprintf(buf, len, "%s", found ? folder + strlen(m->path) : "");
+	return found;
+}
+
+bool rec_cgroup_has_pid(const struct rec_cgroup_mount *m, uint64_t id, unsigned pid)
+{
+	char folder[PATH_LEN], *slash;
+
+	if (!folder_of_pid(m, pid, folder))
+		return false;
+	while (id_of(folder) != id) {
+		slash = strrchr(folder, '/');
+		if (!slash || (size_t)(slash - folder) < strlen(m->path))
+			return false;
+		*slash = '\0';
+	}
+	return true;
 }
 
 struct search {

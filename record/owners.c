@@ -8,7 +8,8 @@
 struct rec_owner {
 	uint32_t inode; /* sock_alloc: get_next_ino gives 32 bits; 0 free */
 	uint32_t task : 24, n : 8;
-	uint32_t last; /* the task that counted it last: of two descriptors of its, one counts */
+	/* the task that counted it last: of two descriptors of its, one counts */
+	uint32_t last : 24, chosen : 1; /* chosen: `task` is */
 };
 
 void rec_owners_init(struct rec_owners *o)
@@ -71,7 +72,8 @@ static int task_of(struct rec_owners *o, const struct ev_task *process)
 	return (int)o->n_tasks++;
 }
 
-void rec_owners_add(struct rec_owners *o, uint64_t inode, const struct ev_task *process)
+void rec_owners_add(struct rec_owners *o, uint64_t inode, const struct ev_task *process,
+		    bool chosen)
 {
 	struct rec_owner *at;
 	int task = task_of(o, process);
@@ -90,6 +92,9 @@ void rec_owners_add(struct rec_owners *o, uint64_t inode, const struct ev_task *
 		return;
 	}
 	at->last = (uint32_t)task;
+	if (chosen && !at->chosen)
+		at->task = (uint32_t)task;
+	at->chosen |= chosen;
 	if (at->n < 255)
 		at->n++;
 }

@@ -28,9 +28,12 @@ struct rec_owners {
 void rec_owners_init(struct rec_owners *o);
 
 /* A process has a socket open; those of a process come one after the other. */
-void rec_owners_add(struct rec_owners *o, uint64_t inode, const struct ev_task *process);
+void rec_owners_add(struct rec_owners *o, uint64_t inode, const struct ev_task *process,
+		    bool chosen);
 
-/* One that has it open, the first that was added, and how many do, at most 255; 0: none is known.
+/*
+ * One that has it open, the first that was added and is chosen, else the first; and how many do, at
+ * most 255; 0: none is known.
  */
 uint8_t rec_owners_of(const struct rec_owners *o, uint64_t inode, struct ev_task *ret_task);
 

@@ -89,7 +89,7 @@ static int see_cgroup(struct rec_places *p, const struct ev_task *task, struct t
 
 	if (!task->cgroup || task->cgroup == p->cgroups.last || !set_add(&p->cgroups, task->cgroup))
 		return 0;
-	if (!rec_cgroup_of_pid(&p->mount, task->cgroup, task->pid, path, sizeof(path)) &&
+	if (!rec_cgroup_path_of_pid(&p->mount, task->cgroup, task->pid, path, sizeof(path)) &&
 	    p->n_lost_cgroups < REC_PLACES_PENDING) {
 		p->lost_cgroups[p->n_lost_cgroups++] = task->cgroup;
 		return 0;

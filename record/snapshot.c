@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +19,33 @@ struct walk { /* of the sockets, while it goes on */
 	const struct rec_snapshot_job *job;
 	struct rec_snapshot_result *ret;
 	struct tape_error *err;
+	struct rec_chooser chooser;
 	struct rec_owners owners;
+	uint32_t last_pid; /* whose files the iterator is at */
+	bool last_chosen;
 	struct rec_iter iter;
 };
+
+/* Nobody is if there is no selection. */
+static bool is_chosen(struct walk *w, uint32_t pid)
+{
+	const struct rec_chooser *c = &w->chooser;
+	uint8_t one;
+
+	if (pid != w->last_pid && rec_select_is_on(c->select))
+		w->last_chosen = !bpf_map_lookup_elem(c->pids_fd, &pid, &one) ||
+				 rec_select_has(c->select, c->mount, pid);
+	w->last_pid = pid;
+	return w->last_chosen;
+}
+
+static int open_owners(struct walk *w)
+{
+	w->last_pid = 0;
+	w->last_chosen = false;
+	return rec_iter_open(&w->iter, bpf_link__fd(w->job->object->iters[REC_ITER_OWNERS]),
+			     sizeof(struct tape_owner));
+}
 
 /* 0, or what breathe says; *ret_e: 0, or -errno. */
 static int read_owners(struct walk *w, int *ret_e)
@@ -29,19 +54,38 @@ static int read_owners(struct walk *w, int *ret_e)
 	int r = 0, stop = 0;
 	void *row;
 
-	*ret_e = rec_iter_open(&w->iter, bpf_link__fd(job->object->iters[REC_ITER_OWNERS]),
-			       sizeof(struct tape_owner));
+	*ret_e = open_owners(w);
 	for (unsigned n = 1; !*ret_e && !stop && (r = rec_iter_next(&w->iter, &row)) == 1; n++) {
 		const struct tape_owner *e = row;
 		struct ev_task task = {e->cgroup, e->pid, e->pid, e->comm};
 
-		rec_owners_add(&w->owners, e->inode, &task);
+		rec_owners_add(&w->owners, e->inode, &task, is_chosen(w, e->pid));
 		if (n % BREATH_ROWS == 0 && job->breathe)
 			stop = job->breathe(job->ctx);
 	}
 	rec_iter_close(&w->iter);
 	*ret_e = *ret_e ? *ret_e : r;
 	return stop;
+}
+
+/* Tell the kernel (old_fd, of the map `old`) which sockets the processes that are chosen have open.
+ */
+static int seed_owners(struct walk *w, int old_fd)
+{
+	int e = open_owners(w), r;
+	uint8_t one = 1;
+	void *row;
+
+	if (e)
+		return e;
+	while ((r = rec_iter_next(&w->iter, &row)) == 1) {
+		const struct tape_owner *o = row;
+
+		if (is_chosen(w, o->pid) && bpf_map_update_elem(old_fd, &o->inode, &one, BPF_ANY))
+			e = -errno;
+	}
+	rec_iter_close(&w->iter);
+	return r ? r : e;
 }
 
 static int find_owners(struct walk *w)
@@ -89,6 +133,10 @@ static int write_row(struct walk *w, struct ev_snap_sock *sock)
 	const struct rec_snapshot_job *job = w->job;
 	int r;
 
+	if (!job->writer) { /* the walk itself was wanted */
+		w->ret->n_socks++;
+		return 0;
+	}
 	sock->n_owners = rec_owners_of(&w->owners, sock->inode, &sock->task);
 	r = rec_places_see(job->places, &sock->head, job->writer, w->err);
 	if (job->generation)
@@ -157,10 +205,51 @@ static int walk_socks(struct walk *w, const struct rec_netns_list *l)
 	return r;
 }
 
+/* 0, or -errno. */
+static int seed_once(struct walk *w, const struct rec_netns_list *l, int old_fd)
+{
+	int e = seed_owners(w, old_fd);
+
+	w->ret->n_socks = 0;
+	walk_all(w, l);
+	return e;
+}
+
+void rec_snapshot_seed(struct rec_object *o, const struct rec_chooser *c, size_t *ret_n,
+		       char trouble[256])
+{
+	const struct rec_snapshot_job job = {.object = o};
+	struct rec_snapshot_result result = {0};
+	struct walk w = {.job = &job, .ret = &result, .chooser = *c};
+	const char *why = NULL;
+	struct rec_netns_list l;
+	int e = 0;
+
+	for (int i = 0; i < REC_N_ITERS && !why; i++)
+		why = o->iters[i] ? NULL : o->iter_why[i];
+	rec_netns_find(&l);
+	rec_object_seeding(o, true);
+	for (int i = 0; !why && i < 2; i++)
+		e = seed_once(&w, &l, o->old_fd);
+	rec_object_seeding(o, false);
+	*ret_n = result.n_socks;
+	if (why)
+		snprintf(trouble, 256, "connections older than the recording are missing: %s", why);
+	else if (e)
+		snprintf(trouble, 256, "some connections older than the recording are missing: %s",
+			 strerror(-e));
+	else
+		memcpy(trouble, result.trouble, sizeof(result.trouble));
+	rec_netns_free(&l);
+}
+
 int rec_snapshot_take(const struct rec_snapshot_job *job, struct rec_snapshot_result *ret,
 		      struct tape_error *err)
 {
-	struct walk w = {.job = job, .ret = ret, .err = err};
+	struct walk w = {.job = job,
+			 .ret = ret,
+			 .err = err,
+			 .chooser = {job->select, job->object->pids_fd, &job->places->mount}};
 	struct rec_netns_list l;
 	int r;
 

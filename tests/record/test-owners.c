@@ -8,7 +8,7 @@ static void add(uint64_t inode, uint32_t pid)
 {
 	struct ev_task process = {.pid = pid};
 
-	rec_owners_add(&o, inode, &process);
+	rec_owners_add(&o, inode, &process, pid >= 1000000);
 }
 
 static void expect(uint64_t inode, uint32_t pid, unsigned n)
@@ -36,6 +36,20 @@ START_TEST(test_owners__the_first_process_counts_and_each_once)
 	expect(0, 0, 0);
 	expect(1ull << 32 | 1, 0, 0);
 	rec_owners_fini(&o);
+	rec_owners_fini(&o);
+}
+END_TEST
+
+START_TEST(test_owners__who_is_chosen_comes_first)
+{
+	rec_owners_init(&o);
+	add(1, 10);
+	add(1, 1000000);
+	add(1, 1000001);
+	add(1, 11);
+	add(2, 10);
+	expect(1, 1000000, 4);
+	expect(2, 10, 1);
 	rec_owners_fini(&o);
 }
 END_TEST
@@ -71,4 +85,5 @@ START_TEST(test_owners__bounded)
 END_TEST
 
 SUITE("owners", test_owners__the_first_process_counts_and_each_once,
-      test_owners__more_processes_than_a_byte_counts, test_owners__bounded)
+      test_owners__who_is_chosen_comes_first, test_owners__more_processes_than_a_byte_counts,
+      test_owners__bounded)
