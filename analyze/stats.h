@@ -46,6 +46,6 @@ struct stats_shift stats_welch(const struct stats_mean *a, const struct stats_me
  * Holm's step-down (1979): p adjusted so that among all that are below alpha, there is a false one
  * with probability alpha at most, whatever their dependence.
  */
-void stats_holm(const double *p, double *ret, size_t n);
+int stats_holm(const double *p, double *ret, size_t n); /* -1: no memory */
 
 #endif
