@@ -24,6 +24,9 @@ static const struct cmd *const commands[] = {
 #ifdef TCPTAPE_CRYPTO
 	&cmd_anonymize,
 #endif
+#ifdef TCPTAPE_SQLITE
+	&cmd_sql,
+#endif
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
