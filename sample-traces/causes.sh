@@ -106,15 +106,15 @@ reordering) # one upload of 400 segments: one in eight is 4 ms faster than the o
 	tc -n "$A" -s qdisc show dev veth0
 	moved 'RetransSegs|Reorder|OFOQueue|DSACK|LossProbes|FastRetrans'
 	;;
-bufferbloat) # 5 ms each way, 8 Mbit/s and a buffer for 10,000 packets: three uploads, and a second connection's pings
+bufferbloat) # 5 ms each way, 8 Mbit/s and a buffer for 10,000 packets: 14 uploads, and another connection's pings
 	join_by_veth 5ms
 	path "$A" delay 5ms rate 8mbit
-	serve server -s 250000 10.9.0.2 8080
+	serve server -s 150000 10.9.0.2 8080
 	serve pings 10.9.0.2 8081
 	begin conn,rtt,retrans,reset,drop,counters
 	client -v -c 10 10.9.0.2 8081
-	start ping ip netns exec "$A" "$LOAD" client -v -c 20 10.9.0.2 8081
-	client -v -c 3 -s 250000 10.9.0.2 8080
+	start ping ip netns exec "$A" "$LOAD" client -v -c 40 10.9.0.2 8081
+	client -v -n 14 -s 150000 10.9.0.2 8080
 	wait_end "$pid"
 	cat "$tmp/ping.out" >>"$tmp/client"
 	tc -n "$A" -s qdisc show dev veth0
