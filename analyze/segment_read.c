@@ -29,11 +29,12 @@ static const struct bind_field tx_fields[TX_N] = {
 	{"ifindex", BIND_INT}, {"departure_ns", BIND_INT}, {"result", BIND_INT},
 	{"again", BIND_INT},   {"layer", BIND_INT}};
 
-enum { BYTES_SOCK, BYTES_TASK, BYTES_SEQ, BYTES_SIZE, BYTES_N };
+/* In the order of turn_read.h, which may look at the same rows. */
+enum { BYTES_SOCK, BYTES_TASK, BYTES_SIZE, BYTES_SEQ, BYTES_N };
 static const struct bind_field copy_fields[BYTES_N] = {
-	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"copied_seq", BIND_INT}, {"bytes", BIND_INT}};
+	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"bytes", BIND_INT}, {"copied_seq", BIND_INT}};
 static const struct bind_field write_fields[BYTES_N] = {
-	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"write_seq", BIND_INT}, {"size", BIND_INT}};
+	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"size", BIND_INT}, {"write_seq", BIND_INT}};
 
 enum {
 	RX = SEGMENT_READ_RX,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "turn_read.h"
 
-
 const struct bind_field turn_send_fields[TURN_SEND_N] = {
 	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"bytes", BIND_INT}, {"write_seq", BIND_INT}};
 const struct bind_field turn_recv_fields[TURN_RECV_N] = {

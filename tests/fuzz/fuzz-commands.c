@@ -45,6 +45,8 @@ static const char *const lines[][2] = {
 	{"delay --out --slowest 5", "delay --out --hist --data -4"},
 	{"turnaround", "turnaround --percentiles --by listener"},
 	{"turnaround --slowest 3 --server", "turnaround --hist -m --by conn"},
+	{"explain", "explain -f port\t8080"},
+	{"explain --list", "explain --pid 1"},
 	{"compare --all /proc/self/fd/0", "compare --force --by remote /proc/self/fd/0"},
 	{"cut -o -", "cut --force -f port\t8080 -e conn,rx,tx -o /dev/null"},
 	{"verify", "verify"},
