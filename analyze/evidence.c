@@ -82,19 +82,36 @@ static void take_over(struct gather *g, struct bind *binds)
 static int on_chunk(void *ctx, uint64_t floor_ns)
 {
 	struct gather *g = ctx;
-
-	int rc = segment_read_chunk(&g->segs, floor_ns);
+	int rc = g->all_rows ? segment_read_chunk(&g->segs, floor_ns) : 0;
 
 	turns_pass(&g->turns, floor_ns);
 	evid_conns_sweep(g, floor_ns);
 	return rc;
 }
 
+/* Segments take room, so they are joined only where there are any. Returns the first bind. */
+static int open_binds(struct gather *g, struct bind *binds)
+{
+	g->segs.run = g->run;
+	g->segs.on = evid_on_segment;
+	g->segs.ctx = g;
+	if (!g->all_rows) {
+		by_bind(binds + SEGMENT_READ_BY);
+		take_over(g, binds);
+		return SEGMENT_READ_BY;
+	}
+	if (segment_read_begin(&g->segs, g->run) || segment_read_open(&g->segs, binds))
+		return -1;
+	take_over(g, binds);
+	return 0;
+}
+
 static int read_all(struct gather *g)
 {
-	struct bind binds[N_BINDS];
-	struct input_job job = {.binds = binds,
-				.n_binds = N_BINDS,
+	struct bind binds[N_BINDS] = {0};
+	int first = open_binds(g, binds);
+	struct input_job job = {.binds = binds + (first < 0 ? 0 : first),
+				.n_binds = N_BINDS - (unsigned)first,
 				.on_chunk = on_chunk,
 				.tcp_only = true,
 				.all_rows = g->all_rows,
@@ -102,18 +119,16 @@ static int read_all(struct gather *g)
 				.ctx = g};
 	uint64_t last;
 
-	g->segs.on = evid_on_segment;
-	g->segs.ctx = g;
-	if ((g->all_rows && segment_read_begin(&g->segs, g->run)) ||
-	    segment_read_open(&g->segs, binds))
+	if (first < 0)
 		return -1;
-	take_over(g, binds);
 	if (input_run(g->run->in, &job, g->run->fail))
 		return g->run->fail->status ? -1 : fail_nomem(g->run->fail);
 	last = input_last(g->run->in);
 	turns_pass(&g->turns, last);
 	turns_end(&g->turns, last);
-	return segment_read_close(&g->segs);
+	if (g->all_rows)
+		return segment_read_close(&g->segs);
+	return by_who_failed(&g->segs.who) ? fail_nomem(g->run->fail) : 0;
 }
 
 static void find_weights(struct evidence *e, struct input *in)
