@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * This host's queueing discipline held segments back: a shaper, or a queue in front of a slow link.
- * What pacing asked for (fq) is no hold.
+ * What pacing asked for (fq) is no hold, nor what netem does: that plays the delay of a path.
  *
  * Threshold: 5 ms, CoDel's target for a standing queue (RFC 8289, 4.3), in 1 % of the segments with
  * data or more.

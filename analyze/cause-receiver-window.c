@@ -16,6 +16,7 @@
 #include "explain.h"
 
 #define MIN_PART 0.01
+#define MIN_TIME 0.05
 
 static const enum evid_count counters[] = {EVC_WIN_PROBE, EVC_TO_ZERO_WINDOW};
 
@@ -32,16 +33,17 @@ static bool find(const struct evidence *e, struct finding *f)
 {
 	const struct toll *t = &e->tolls[TROUBLE_WINDOW];
 	uint64_t late = t->n - e->n_blocked;
-	bool waited = e->n_blocked || part_of_all(late, e->n_segments[0]) >= MIN_PART;
+	bool waited = e->n_blocked || part_of_all(late, e->n_segments[0]) >= MIN_PART ||
+		      part_of_all(t->cost_ns, e->last_ns - e->from_ns) >= MIN_TIME;
 
 	if (!(t->n && waited) && !is_closed(e))
 		return false;
 	finding_take(f, t);
 	if (late)
 		finding_say(f,
-			    "%" PRIu64 " of %" PRIu64
-			    " segments with data waited to be read, up to %.1f ms",
-			    late, e->n_segments[0], (double)e->window_longest_ns / 1e6);
+			    "data waited to be read %" PRIu64 " times, up to %.1f ms (%" PRIu64
+			    " segments in all)",
+			    late, (double)e->window_longest_ns / 1e6, e->n_segments[0]);
 	if (e->n_blocked)
 		finding_say(f, "%" PRIu64 " times a writer waited for room, up to %.1f ms",
 			    e->n_blocked, (double)e->window_longest_ns / 1e6);

@@ -59,7 +59,9 @@ enum {
 static void take_over(struct gather *g, struct bind *binds)
 {
 	struct bind *track = binds + SEGMENT_READ_BY + BY_BIND_CONN;
+	struct bind *link = binds + SEGMENT_READ_BY + BY_BIND_LINK;
 
+	g->on_link = link->on;
 	g->on_state = track[CONN_TRACK_STATE].on;
 	g->on_accept = track[CONN_TRACK_ACCEPT].on;
 	g->on_destroy = track[CONN_TRACK_DESTROY].on;
@@ -70,6 +72,9 @@ static void take_over(struct gather *g, struct bind *binds)
 	track[CONN_TRACK_DESTROY].on = evid_on_destroy;
 	track[CONN_TRACK_DESTROY].fields = evid_destroy_fields;
 	track[CONN_TRACK_DESTROY].n_fields = evid_n_destroy_fields;
+	link->on = evid_on_link;
+	link->fields = evid_link_fields;
+	link->n_fields = evid_n_link_fields;
 	binds[SEGMENT_READ_COPY].on = evid_on_copy;
 	binds[SEGMENT_READ_WRITE].on = evid_on_write;
 	evid_connect_bind(binds + BIND_CONNECT);
@@ -191,6 +196,7 @@ static void fini(struct gather *g)
 	for (size_t i = 0; i < g->n_moved; i++)
 		free(g->moved[i].name);
 	free(g->moved);
+	map_fini(&g->netems);
 	map_fini(&g->paths);
 	map_fini(&g->places);
 	names_fini(&g->reasons);

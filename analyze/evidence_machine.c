@@ -7,6 +7,7 @@
 #include "evidence_parts.h"
 
 #define MAX_COUNTERS 65536
+#define MAX_LINKS 65536
 
 const char *evidence_counter_name(enum evid_count c)
 {
@@ -182,6 +183,26 @@ static int on_child(void *ctx, const struct bind_row *row)
 	end->overflows += bind_get(row, Q_BACKLOG, 0) > bind_get(row, Q_MAX, 0);
 	show_listener(g, end);
 	return 0;
+}
+
+/* ---- interfaces ---- */
+
+enum { L_NAME, L_NETNS, L_IFINDEX, L_QDISC, L_N }; /* as by.c has them, and one more */
+const struct bind_field evid_link_fields[] = {
+	{"name", BIND_STR}, {"netns", BIND_INT}, {"ifindex", BIND_INT}, {"qdisc", BIND_STR}};
+const unsigned evid_n_link_fields = L_N;
+
+int evid_on_link(void *ctx, const struct bind_row *row)
+{
+	struct gather *g = ctx;
+	size_t len = 0;
+	const char *qdisc = bind_str(row, L_QDISC, &len);
+	uint64_t key = evid_link_key((uint32_t)bind_get(row, L_NETNS, 0),
+				     (uint32_t)bind_get(row, L_IFINDEX, 0));
+
+	if (qdisc && len == 5 && !memcmp(qdisc, "netem", 5) && g->netems.n < MAX_LINKS)
+		g->failed |= map_put(&g->netems, key, g) != 0;
+	return g->on_link(ctx, row);
 }
 
 void evid_machine_bind(struct bind *ret)

@@ -91,6 +91,7 @@ struct gather {
 	struct evidence *e;
 	struct cmd_run *run;
 	struct map conns, ends, paths, places;
+	struct map netems;		     /* interfaces whose queueing discipline plays a path */
 	struct evid_conn *gone, **last_gone; /* sockets that ended; segments may still come */
 	struct evid_conn *dead;		     /* until the chunk ends */
 	struct evid_conn *
@@ -110,6 +111,7 @@ struct gather {
 	int (*on_state)(void *ctx, const struct bind_row *row);
 	int (*on_accept)(void *ctx, const struct bind_row *row);
 	int (*on_destroy)(void *ctx, const struct bind_row *row);
+	int (*on_link)(void *ctx, const struct bind_row *row);
 	int (*on_copy)(void *ctx, const struct bind_row *row);
 	int (*on_write)(void *ctx, const struct bind_row *row);
 };
@@ -180,6 +182,14 @@ enum trouble evid_trouble_of(enum drop_class c, enum trouble otherwise);
 #define EVID_MACHINE_BINDS 5 /* counter, snap_counter, nic_stat, listen_queue, listen_child */
 void evid_machine_bind(struct bind *ret);
 void evid_machine_finish(struct gather *g);
+int evid_on_link(void *ctx, const struct bind_row *row);
+extern const struct bind_field evid_link_fields[];
+extern const unsigned evid_n_link_fields;
+
+static inline uint64_t evid_link_key(uint32_t netns, uint32_t ifindex)
+{
+	return ((uint64_t)netns << 32 | ifindex) + 1;
+}
 
 /* ---- evidence_wait.c ---- */
 

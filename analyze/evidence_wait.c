@@ -28,7 +28,7 @@ static uint64_t spent(const struct gather *g, const struct segment *s, unsigned 
  */
 static void take_in(struct gather *g, struct evid_conn *c, const struct segment *s)
 {
-	uint64_t queue = spent(g, s, SEG_IN_QUEUE), soft = 0, end = s->end_ns;
+	uint64_t queue = spent(g, s, SEG_IN_QUEUE), soft = 0, end = s->end_ns, from = end - queue;
 
 	for (unsigned l = SEG_IN_DRIVER; l < SEG_IN_BACKLOG; l++)
 		soft += spent(g, s, l);
@@ -37,20 +37,32 @@ static void take_in(struct gather *g, struct evid_conn *c, const struct segment 
 				 s->start_ns + soft);
 		raise_to(&g->e->softirq_longest_ns, soft);
 	}
-	if (queue >= EVID_LATE_READ_NS && !(s->marks & SEG_UNREAD)) {
-		evid_charge_span(g, c, TROUBLE_WINDOW, &c->read_ns, end - queue, end);
-		raise_to(&g->e->window_longest_ns, queue);
+	if (!queue || s->marks & SEG_UNREAD)
+		return;
+	from = from > c->read_ns ? from : c->read_ns;
+	if (end > from && end - from >= EVID_LATE_READ_NS) {
+		evid_charge(g, c, TROUBLE_WINDOW, 1, end - from, from);
+		raise_to(&g->e->window_longest_ns, end - from);
 	}
+	c->read_ns = end > c->read_ns ? end : c->read_ns;
 }
 
-/* What pacing asked for is no hold. Without ACKs, what Nagle's algorithm keeps shows in WRITE. */
+static bool is_netem(const struct gather *g, const struct segment *s)
+{
+	return g->netems.n && map_get(&g->netems, evid_link_key(s->netns, s->ifindex));
+}
+
+/*
+ * What pacing asked for is no hold, nor is the delay of a path that netem plays. Without ACKs, what
+ * Nagle's algorithm keeps shows in WRITE.
+ */
 static void take_out(struct gather *g, struct evid_conn *c, const struct segment *s)
 {
 	uint64_t qdisc = spent(g, s, SEG_OUT_QDISC), write = spent(g, s, SEG_OUT_WRITE);
 	uint64_t driver = spent(g, s, SEG_OUT_DRIVER) + spent(g, s, SEG_OUT_SENT);
 
 	qdisc = qdisc > s->paced_ns ? qdisc - s->paced_ns : 0;
-	if (qdisc >= EVID_HELD_NS) {
+	if (qdisc >= EVID_HELD_NS && !is_netem(g, s)) {
 		evid_charge_span(g, c, TROUBLE_QDISC, &c->held_ns, s->end_ns - driver - qdisc,
 				 s->end_ns - driver);
 		raise_to(&g->e->qdisc_longest_ns, qdisc);
