@@ -31,7 +31,7 @@ static bool find(const struct evidence *e, struct finding *f)
 	const struct toll *t = &e->tolls[TROUBLE_OVERFLOW];
 	uint64_t n = e->listener.overflows, counted = e->counters[EVC_LISTEN_OVERFLOWS];
 
-	if (counted > n && !e->is_chosen)
+	if (counted > n)
 		n = counted;
 	if (!n && !t->n && !e->drops[DROP_ACCEPT].n)
 		return false;

@@ -23,7 +23,7 @@ static bool find(const struct evidence *e, struct finding *f)
 	uint64_t sum = e->drops[DROP_CHECKSUM].n, wrong = e->drops[DROP_SEQUENCE].n;
 	uint64_t in = e->counters[EVC_IN_SEGS];
 
-	if (e->counters[EVC_IN_CSUM] > sum && !e->is_chosen)
+	if (e->counters[EVC_IN_CSUM] > sum)
 		sum = e->counters[EVC_IN_CSUM];
 	if (!(sum && (t->n || part_of_all(sum, in ? in : sum) >= MIN_PART)) && wrong < MIN_WRONG)
 		return false;

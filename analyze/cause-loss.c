@@ -74,6 +74,7 @@ static bool find(const struct evidence *e, struct finding *f)
 	if (finding_dropped(f, e, DROP_QDISC))
 		f->next = "this host's own queueing discipline dropped: tc -s qdisc; tcptape drops "
 			  "-c";
+	finding_nics(f, e);
 	finding_show(f, e, t, "sent again");
 	trust(e, f, n);
 	return true;

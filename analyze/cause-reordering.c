@@ -40,12 +40,7 @@ static bool find(const struct evidence *e, struct finding *f)
 	finding_count(f, e, counters, 6);
 	if (t->n)
 		finding_say(f, "%" PRIu64 " segments were sent again meanwhile", t->n);
-	if (e->is_chosen)
-		finding_trust(f, CONFIDENCE_LOW,
-			      "the kernel's counters are of all connections, not only of those "
-			      "chosen");
-	else
-		finding_trust(f, CONFIDENCE_HIGH, "the kernel saw it in the ACKs");
+	finding_trust(f, CONFIDENCE_HIGH, "the kernel saw it in the ACKs");
 	return true;
 }
 

@@ -35,6 +35,7 @@ static bool find(const struct evidence *e, struct finding *f)
 			    t->n, all, (double)e->softirq_longest_ns / 1e6);
 	finding_count(f, e, counters, 2);
 	finding_dropped(f, e, DROP_BACKLOG);
+	finding_nics(f, e);
 	finding_show(f, e, t, "segments");
 	finding_trust(f, CONFIDENCE_HIGH,
 		      waited ? "measured between the layers" : "the kernel counted full backlogs");

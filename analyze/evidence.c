@@ -170,6 +170,7 @@ static void finish(struct gather *g)
 {
 	struct evidence *e = g->e;
 	struct input *in = g->run->in;
+	bool is_chosen = input_selects(in) || input_meta(in, "option.filter");
 	struct tape_end end;
 
 	tape_reader_end(input_reader(in), &end);
@@ -178,9 +179,15 @@ static void finish(struct gather *g)
 	e->start_ns = input_start(in);
 	e->from_ns = input_from(in);
 	e->last_ns = input_last(in);
-	e->is_chosen = input_selects(in) || input_meta(in, "option.filter");
 	find_weights(e, in);
 	evid_machine_finish(g);
+	if (is_chosen && evid_has(g, EVID_COUNTER)) {
+		memset(e->counters, 0, sizeof(e->counters));
+		e->n_nics = 0;
+		e->has &= ~EVID_BIT(EVID_COUNTER);
+		out_note(g->run->out, "the kernel's counters are left out: they are of all "
+				      "connections, not only of those chosen");
+	}
 	if (g->n_bad_csum > e->drops[DROP_CHECKSUM].n)
 		e->drops[DROP_CHECKSUM].n = g->n_bad_csum;
 	evid_conns_finish(g);

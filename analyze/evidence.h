@@ -196,11 +196,11 @@ struct evidence {
 	uint64_t n_events, n_lost; /* of the whole trace */
 	uint64_t n_seen;	   /* events that were looked at here */
 	uint64_t weight; /* of rtt, rx, tx, io one connection in so many is there; 1: all */
-	bool is_chosen;	 /* of some connections only: kernel counters are of all */
 
 	uint64_t n_conns;     /* that the events speak of */
 	uint64_t n_connects;  /* of this host, pending ones too */
 	uint64_t n_connected; /* of them */
+	uint64_t life_ns;     /* of all of them together, in the window */
 	uint64_t n_accepts, n_exchanges;
 	uint64_t n_data_segs;	     /* sent, of connections whose number is known */
 	uint64_t n_resent[RESENT_N]; /* of those in TROUBLE_LOSS */

@@ -278,7 +278,12 @@ static void end_conn(struct gather *g, struct evid_conn *c, uint64_t now_ns)
 	if (!c->data_segs && c->has_delivered)
 		c->data_segs = c->last_delivered - c->first_delivered;
 	e->n_data_segs += c->data_segs;
-	e->n_conns += c->active || c->established || c->has_nxt;
+	if (c->active || c->established || c->has_nxt) {
+		uint64_t since = c->born_ns ? c->born_ns : input_from(g->run->in);
+
+		e->n_conns++;
+		e->life_ns += now_ns > since ? now_ns - since : 0;
+	}
 	for (unsigned t = 0; t < TROUBLE_N; t++) {
 		share.n = c->n[t];
 		share.cost_ns = c->cost_ns[t];

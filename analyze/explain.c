@@ -101,6 +101,13 @@ bool finding_dropped(struct finding *f, const struct evidence *e, enum drop_clas
 	return d->n;
 }
 
+void finding_nics(struct finding *f, const struct evidence *e)
+{
+	for (unsigned i = 0; i < e->n_nics; i++)
+		finding_say(f, "counter of an interface %s: %" PRIu64 " (tcptape nic --stats)",
+			    e->nics[i].name, e->nics[i].n);
+}
+
 /* ---- ranking ---- */
 
 static uint64_t weight_of(const struct finding *f)

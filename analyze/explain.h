@@ -80,6 +80,8 @@ void finding_count(struct finding *f, const struct evidence *e, const enum evid_
 		   unsigned n);
 /* Packets dropped for that; whether there were any. */
 bool finding_dropped(struct finding *f, const struct evidence *e, enum drop_class c);
+/* Interfaces that lost packets. */
+void finding_nics(struct finding *f, const struct evidence *e);
 void finding_trust(struct finding *f, enum confidence c, const char *reason);
 
 /* a of b, as part of 1; 0 of nothing. */
