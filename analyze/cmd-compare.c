@@ -521,6 +521,7 @@ const struct cmd cmd_compare = {
 		"them.\n"
 		"Metrics: connect, accept, rtt.raw (rtt.smoothed where the kernel shows no "
 		"samples), rtt.min,\n"
+		"turnaround.server and .client (group io),\n"
 		"delay.in and delay.out and their layers (with groups rx, tx): quantiles. "
 		"connect.failed,\n"
 		"retransmits, resets, drops: rates; those below 0.1 %, 0.02 %, 0.1 % and 0.02 % "

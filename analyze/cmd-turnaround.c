@@ -2,10 +2,8 @@
 /*
  * tcptape turnaround: requests and answers. Of a server, how long from the last byte of a request
  * read to the first byte of the answer written; of a client, from the request written to the first
- * byte of the answer read. Out of the calls that send and receive (group io), or, where a recording
- * has no such group, out of what they copied (rx_copy, tx_write).
+ * byte of the answer read.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,13 +61,11 @@ static const struct out_col columns[] = {
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
 struct turnaround {
-	struct by_who who; /* first: by_bind() */
-	struct cmd_run *run;
-	struct turns turns;
+	struct turn_read read;
 	struct dist dist;
 	struct slowest slowest; /* of struct exchange */
 	struct out_col cols[N_COLUMNS];
-	bool has_io, is_dist;
+	bool is_dist;
 };
 
 /* ---- exchanges ---- */
@@ -83,10 +79,10 @@ static void print(struct turnaround *t, const struct exchange *x)
 {
 	const struct flow *f = x->sock.has_flow ? &x->sock.flow : NULL;
 	bool server = x->role == TURN_SERVER;
-	struct out *o = t->run->out;
+	struct out *o = t->read.run->out;
 
-	cell_clock(o, t->run->in, x->request_first_ns);
-	cell_seconds(o, t->run->in, x->request_first_ns);
+	cell_clock(o, t->read.run->in, x->request_first_ns);
+	cell_seconds(o, t->read.run->in, x->request_first_ns);
 	cell_known(o, x->task.pid, x->task.pid);
 	if (x->task.pid)
 		out_str_cut(o, x->task.comm);
@@ -141,74 +137,10 @@ static void on_exchange(void *ctx, const struct exchange *x, uint64_t ts_ns)
 	}
 }
 
-static enum turn_role role_of(void *ctx, const struct sock *sock)
-{
-	return turn_read_role(&((struct turnaround *)ctx)->who, sock);
-}
-
-/* ---- calls ---- */
-
-static int on_send(void *ctx, const struct bind_row *row)
-{
-	turn_read_send(&((struct turnaround *)ctx)->turns, row);
-	return 0;
-}
-
-static int on_recv(void *ctx, const struct bind_row *row)
-{
-	turn_read_recv(&((struct turnaround *)ctx)->turns, row);
-	return 0;
-}
-
-static int on_wait(void *ctx, const struct bind_row *row)
-{
-	turn_read_wait(&((struct turnaround *)ctx)->turns, row);
-	return 0;
-}
-
-static int on_write(void *ctx, const struct bind_row *row)
-{
-	struct turnaround *t = ctx;
-
-	turn_read_write(&t->turns, row, t->has_io);
-	return 0;
-}
-
-static int on_copy(void *ctx, const struct bind_row *row)
-{
-	struct turnaround *t = ctx;
-
-	if (!t->has_io)
-		turn_read_copy(&t->turns, row);
-	return 0;
-}
-
-enum { ACK_SOCK, ACK_SEQ, ACK_N };
-static const struct bind_field ack_fields[ACK_N] = {{"sock", BIND_SOCK}, {"ack_seq", BIND_INT}};
-
-static int on_ack(void *ctx, const struct bind_row *row)
-{
-	struct turnaround *t = ctx;
-
-	if (bind_has(row, ACK_SEQ))
-		turns_ack(&t->turns, row->sock, (uint32_t)bind_get(row, ACK_SEQ, 0));
-	return 0;
-}
-
-static int on_destroy(void *ctx, const struct bind_row *row)
-{
-	struct turnaround *t = ctx;
-
-	turns_gone(&t->turns, row->sock, row->ts_ns);
-	conn_drop(&t->who.conns, conn_find(&t->who.conns, row->sock));
-	return 0;
-}
-
 static int on_chunk(void *ctx, uint64_t floor_ns)
 {
 	struct turnaround *t = ctx;
 
-	turns_pass(&t->turns, floor_ns);
 	if (t->is_dist)
 		dist_pass(&t->dist, floor_ns);
 	return 0;
@@ -233,23 +165,7 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 	return cells_filter_check(&opts.filter, fail);
 }
 
-/* Which events tell of the calls. */
-static int choose_source(struct turnaround *t)
-{
-	struct input *in = t->run->in;
-	struct fail other;
-
-	t->has_io = !input_needs(in, "io", "io_send", t->run->fail) &&
-		    !input_needs(in, "io", "io_recv", t->run->fail);
-	if (t->has_io || (!input_needs(in, "rx", "rx_copy", &other) &&
-			  !input_needs(in, "tx", "tx_write", &other))) {
-		*t->run->fail = (struct fail){0};
-		return 0;
-	}
-	return -1;
-}
-
-static int begin(struct turnaround *t)
+static int begin(struct turnaround *t, struct cmd_run *run)
 {
 	struct dist_opts dist = {.by = BY_ALL,
 				 .value = "turnaround",
@@ -258,126 +174,52 @@ static int begin(struct turnaround *t)
 				 .percentiles = opts.percentiles,
 				 .time_of_day = opts.timestamp,
 				 .interval = opts.interval};
-	struct turns_opts turns = {.role = role_of, .on = on_exchange, .ctx = t};
 
-	if (choose_source(t))
+	if (turn_read_begin(&t->read, run))
 		return -1;
-	dist.group = t->has_io ? "io" : "rx";
+	dist.group = t->read.has_io ? "io" : "rx";
 	if (opts.interval.given)
-		turns.patience_ns = NS_PER_S;
-	turns_init(&t->turns, &turns);
+		t->read.patience_ns = NS_PER_S;
 	t->is_dist = opts.percentiles || opts.hist;
 	if (t->is_dist) {
-		if (by_parse(opts.by, KEYS, &dist.by, t->run->fail))
+		if (by_parse(opts.by, KEYS, &dist.by, run->fail))
 			return -1;
-		dist_begin(&t->dist, t->run, &t->who, &dist);
+		dist_begin(&t->dist, run, &t->read.who, &dist);
 		return 0;
 	}
 	if (opts.slowest.given &&
 	    slowest_init(&t->slowest, opts.slowest.v, sizeof(struct exchange), is_faster))
-		return fail_nomem(t->run->fail);
+		return fail_nomem(run->fail);
 	memcpy(t->cols, columns, sizeof(columns));
 	t->cols[0].hidden = !opts.timestamp;
 	t->cols[1].hidden = opts.timestamp;
-	out_table(t->run->out, t->cols, N_COLUMNS);
+	out_table(run->out, t->cols, N_COLUMNS);
 	return 0;
-}
-
-static void note_left_out(const struct turnaround *t)
-{
-	const struct turns_stats *s = &t->turns.stats;
-	struct out *o = t->run->out;
-	struct fail fail;
-
-	if (s->n_overlaps)
-		out_note(o,
-			 "%" PRIu64 " exchanges are left out: requests and answers overlap "
-			 "(pipelining, streams)",
-			 s->n_overlaps);
-	if (s->n_gaps)
-		out_note(o,
-			 "%" PRIu64 " exchanges are left out: bytes moved in them that no event "
-			 "tells of (lost, splice, TLS in the kernel)",
-			 s->n_gaps);
-	if (s->n_unanswered)
-		out_note(o, "%" PRIu64 " requests had no answer", s->n_unanswered);
-	if (s->n_one_way)
-		out_note(o, "%" PRIu64 " connections moved bytes one way only", s->n_one_way);
-	if (s->n_without_role)
-		out_note(o,
-			 "%" PRIu64 " connections are left out: the trace does not tell who "
-			 "connected (record with group conn, or the snapshot)",
-			 s->n_without_role);
-	if (s->n_cut)
-		out_note(o, "%" PRIu64 " quiet connections were forgotten: there were more than %u",
-			 s->n_cut, TURNS_OPEN);
-	if (input_needs(t->run->in, "rtt", "rtt", &fail))
-		out_note(o, "overlapping requests are not recognised as such: acknowledgments are "
-			    "not in this trace (group rtt)");
 }
 
 static int finish(struct turnaround *t)
 {
-	uint64_t last = input_last(t->run->in);
-
-	turns_pass(&t->turns, last);
-	turns_end(&t->turns, last);
-	if (t->turns.failed || by_who_failed(&t->who))
-		return fail_nomem(t->run->fail);
-	if (t->is_dist && dist_finish(&t->dist, t->run->fail))
+	if (t->is_dist && dist_finish(&t->dist, t->read.run->fail))
 		return -1;
 	slowest_sort(&t->slowest);
 	for (size_t i = 0; i < t->slowest.n; i++)
 		print(t, slowest_at(&t->slowest, i));
-	note_left_out(t);
+	turn_read_note(&t->read);
 	return 0;
 }
 
-enum { N_OWN = 6 };
-
 static int run(struct cmd_run *run)
 {
-	struct turnaround t = {.run = run};
-	struct bind binds[N_OWN + BY_N_BINDS] = {
-		{.record = "io_send",
-		 .fields = turn_send_fields,
-		 .n_fields = TURN_SEND_N,
-		 .on = on_send},
-		{.record = "io_recv",
-		 .fields = turn_recv_fields,
-		 .n_fields = TURN_RECV_N,
-		 .on = on_recv},
-		{.record = "io_wait",
-		 .fields = turn_wait_fields,
-		 .n_fields = TURN_WAIT_N,
-		 .on = on_wait},
-		{.record = "tx_write",
-		 .fields = turn_write_fields,
-		 .n_fields = TURN_SEND_N,
-		 .on = on_write},
-		{.record = "rx_copy",
-		 .fields = turn_copy_fields,
-		 .n_fields = TURN_SEND_N,
-		 .on = on_copy},
-		{.record = "rtt", .fields = ack_fields, .n_fields = ACK_N, .on = on_ack},
-	};
-	struct input_job job = {.binds = binds,
-				.n_binds = N_OWN + BY_N_BINDS,
-				.on_chunk = on_chunk,
-				.tcp_only = true,
-				.ctx = &t};
-	int rc = begin(&t);
+	struct turnaround t = {.read = {.on = on_exchange, .on_chunk = on_chunk, .ctx = &t}};
+	int rc = begin(&t, run);
 
-	by_bind(binds + N_OWN);
-	binds[N_OWN + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
 	if (!rc)
-		rc = input_run(run->in, &job, run->fail);
+		rc = turn_read_run(&t.read);
 	if (!rc)
 		rc = finish(&t);
-	turns_fini(&t.turns);
 	slowest_fini(&t.slowest);
 	dist_fini(&t.dist);
-	by_who_fini(&t.who);
+	turn_read_fini(&t.read);
 	return rc;
 }
 

@@ -208,7 +208,7 @@ struct evid_end *evid_end_of(struct gather *g, struct evid_conn *c)
 		return c->end;
 	if (!c->has_flow)
 		return &g->rest;
-	ours = c->active || (!c->passive && turn_read_role(&g->segs.who, &s) == TURN_CLIENT);
+	ours = c->active || (!c->passive && turn_rows_role(&g->segs.who, &s) == TURN_CLIENT);
 	c->end = ours ? evid_end_at(g, c->flow.raddr, c->flow.rport)
 		      : evid_end_at(g, c->flow.laddr, c->flow.lport);
 	return c->end;

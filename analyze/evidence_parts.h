@@ -6,7 +6,7 @@
 #include "evidence.h"
 #include "names.h"
 #include "segment_read.h"
-#include "turn_read.h"
+#include "turn_rows.h"
 
 /*
  * A service: the end that connections of this host go to, or were accepted at. What is to blame for

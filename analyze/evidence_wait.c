@@ -100,7 +100,7 @@ static enum turn_role role_of(void *ctx, const struct sock *sock)
 {
 	struct gather *g = ctx;
 
-	return turn_read_role(&g->segs.who, sock);
+	return turn_rows_role(&g->segs.who, sock);
 }
 
 /* Of a server only: what a client waits for has the network's time in it. */
@@ -145,7 +145,7 @@ static int on_send(void *ctx, const struct bind_row *row)
 
 	if (!evid_wants(g, row))
 		return 0;
-	turn_read_send(&g->turns, row);
+	turn_rows_send(&g->turns, row);
 	if (bind_get(row, TURN_SEQ, 0))
 		take_written(g, row, (uint32_t)bind_get(row, TURN_SEQ, 0));
 	return 0;
@@ -156,7 +156,7 @@ static int on_recv(void *ctx, const struct bind_row *row)
 	struct gather *g = ctx;
 
 	if (evid_wants(g, row))
-		turn_read_recv(&g->turns, row);
+		turn_rows_recv(&g->turns, row);
 	return 0;
 }
 
@@ -183,7 +183,7 @@ static int on_wait(void *ctx, const struct bind_row *row)
 
 	if (!c || bind_get(row, TURN_DIRECTION, STREAM_RX) != STREAM_TX)
 		return 0;
-	turn_read_wait(&g->turns, row);
+	turn_rows_wait(&g->turns, row);
 	if (bind_get(row, TURN_EDGE, 0) == TURN_EDGE_BEGIN) {
 		c->blocked_ns = row->ts_ns;
 	} else if (c->blocked_ns) {
@@ -198,7 +198,7 @@ int evid_on_write(void *ctx, const struct bind_row *row)
 	struct gather *g = ctx;
 
 	if (evid_wants(g, row)) {
-		turn_read_write(&g->turns, row, g->has_io);
+		turn_rows_write(&g->turns, row, g->has_io);
 		take_written(g, row,
 			     (uint32_t)(bind_get(row, TURN_SEQ, 0) + bind_get(row, TURN_BYTES, 0)));
 	}
@@ -210,7 +210,7 @@ int evid_on_copy(void *ctx, const struct bind_row *row)
 	struct gather *g = ctx;
 
 	if (!g->has_io && evid_wants(g, row))
-		turn_read_copy(&g->turns, row);
+		turn_rows_copy(&g->turns, row);
 	return g->on_copy(ctx, row);
 }
 

@@ -287,8 +287,8 @@ static void keep_to_cut(struct input *in)
 
 void input_damaged(struct input *in, const struct tape_error *err)
 {
-	if (!in->n_damage++)
-		in->damage = *err;
+	if (!in->damage.n++)
+		in->damage.first = *err;
 }
 
 /* A damaged chunk is left out: remember it for the verdict. */

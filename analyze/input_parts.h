@@ -9,6 +9,11 @@
 #include "input.h"
 #include "names.h"
 
+struct input_damage {
+	struct tape_error first; /* column that could not be decoded */
+	uint64_t n;
+};
+
 struct input {
 	struct tape_reader *reader;
 	const char *path;
@@ -20,9 +25,8 @@ struct input {
 	bool rows_are_late; /* sockets were listed when a ring was written, after its events */
 	bool windowed, has_mptcp; /* --from or --to; MPTCP sockets were left out */
 	unsigned n_workers;
-	uint8_t by_type[UINT16_MAX + 1]; /* record id -> index of the bind */
-	struct tape_error damage;	 /* the first column that could not be decoded */
-	uint64_t n_damage;
+	uint8_t by_type[UINT16_MAX + 1];	   /* record id -> index of the bind */
+	struct input_damage damage, damage_before; /* of this pass; of the worst before it */
 };
 
 /* Learn what select.h needs before the events are shown. 0, or -1 and *fail. Files only. */

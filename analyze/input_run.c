@@ -362,6 +362,22 @@ int input_run(struct input *in, const struct input_job *job, struct fail *fail)
 	return rc ? fail_tape(fail, in->path, &err) : 0;
 }
 
+int input_tables(struct input *in, struct tape_chunk *chunk, struct bind_tables *tables,
+		 struct fail *fail)
+{
+	struct tape_error err;
+	int rc;
+
+	tables->want_flows = tables->want_socks = tables->want_tasks = tables->want_packets = true;
+	rc = bind_tables_load(tables, input_schema(in), chunk, &err);
+	if (rc) {
+		input_chunk_damage(in, rc, &err, fail);
+		return -1;
+	}
+	select_tables(&in->select, tables);
+	return 0;
+}
+
 /* ---- rates ---- */
 
 int input_learn_rates(struct input *in, struct tape_chunk *chunk, struct fail *fail)
@@ -405,11 +421,20 @@ int input_read_rates(struct input *in, struct fail *fail)
 	return rc ? fail_tape(fail, in->path, &err) : 0;
 }
 
+/* Passes decode different columns, and meet the same damage again: what the worst of them met
+ * counts. */
+static void keep_damage(struct input *in)
+{
+	if (in->damage.n > in->damage_before.n)
+		in->damage_before = in->damage;
+	in->damage.n = 0;
+}
+
 int input_rewind(struct input *in, struct fail *fail)
 {
 	struct tape_error err;
 
-	in->n_damage = 0; /* will be met again */
+	keep_damage(in);
 	in->n_stragglers = 0;
 	return tape_reader_rewind(in->reader, &err) ? fail_tape(fail, in->path, &err) : 0;
 }
@@ -464,7 +489,7 @@ int input_first_pass(struct input *in, struct fail *fail)
 	rc = tape_pass_run(&pass, in->reader, &err);
 	if (rc == 1 && !run.is_enough)
 		return -1;
-	in->n_damage = 0; /* will be met again */
+	keep_damage(in);
 	if (rc >= 0)
 		rc = tape_reader_rewind(in->reader, &err);
 	return rc ? fail_tape(fail, in->path, &err) : 0;

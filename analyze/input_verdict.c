@@ -31,6 +31,8 @@ static void note_losses(struct input *in, const char *group)
 
 static int check_damage(struct input *in, struct fail *fail)
 {
+	const struct input_damage *own =
+		in->damage.n > in->damage_before.n ? &in->damage : &in->damage_before;
 	uint64_t bytes = 0;
 	size_t n;
 	const struct tape_damage *d = tape_reader_damage(in->reader, &n);
@@ -42,10 +44,10 @@ static int check_damage(struct input *in, struct fail *fail)
 				"%s: damaged at %zu place%s (%" PRIu64
 				" bytes left out), first at byte %" PRIu64 ": %s",
 				in->path, n, n == 1 ? "" : "s", bytes, d[0].offset, d[0].text);
-	if (in->n_damage)
+	if (own->n)
 		return fail_set(fail, STATUS_FOUND,
 				"%s: %" PRIu64 " damaged chunk%s left out, first: %s", in->path,
-				in->n_damage, in->n_damage == 1 ? "" : "s", in->damage.text);
+				own->n, own->n == 1 ? "" : "s", own->first.text);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "delay.h"
 #include "outcome.h"
 #include "segment_read.h"
+#include "turn_read.h"
 
 #define BIT(metric) (1ull << (metric))
 _Static_assert(METRIC_N <= 64, "bits of struct link");
@@ -272,13 +273,60 @@ static void flush_all(struct collect *c)
 	map_fini(&c->links);
 }
 
-/* ---- segments, in a pass of their own ---- */
+/* ---- requests and answers, and segments, in passes of their own ---- */
+
+/* A pass, and the connections that count among those of a metric already. */
+struct collect_more {
+	struct recording *r;
+	struct map seen;
+	bool failed;
+};
+
+static bool is_first(struct collect_more *c, const struct sock *s, enum metric_id id)
+{
+	uint64_t key[] = {key_of(s), id}, seen = map_hash(key, sizeof(key));
+
+	if (map_get(&c->seen, seen))
+		return false;
+	c->failed |= map_put(&c->seen, seen, c);
+	return true;
+}
+
+struct collect_turns {
+	struct turn_read read;
+	struct collect_more more;
+};
+
+static void on_exchange(void *ctx, const struct exchange *x, uint64_t ts_ns)
+{
+	struct collect_turns *c = ctx;
+	struct by_event e = {.sock = &x->sock, .task = x->task.pid ? &x->task : NULL};
+	struct recording_group *g = by_groups_get(&c->more.r->groups, &c->read.who, &e);
+	enum metric_id id = x->role == TURN_SERVER ? METRIC_TURN_SERVER : METRIC_TURN_CLIENT;
+
+	if (!g)
+		return;
+	g->metrics[id].n_conns += is_first(&c->more, &x->sock, id);
+	c->more.failed |= metric_add(&g->metrics[id], part_of(&x->sock), exchange_turn_ns(x)) < 0;
+}
+
+static int read_turns(struct recording *r, struct cmd_run *run)
+{
+	struct collect_turns c = {.read = {.on = on_exchange, .ctx = &c}, .more = {.r = r}};
+	int rc = turn_read_begin(&c.read, run);
+
+	if (!rc)
+		rc = turn_read_run(&c.read);
+	if (!rc && c.more.failed)
+		rc = fail_nomem(run->fail);
+	turn_read_fini(&c.read);
+	map_fini(&c.more.seen);
+	return rc;
+}
 
 struct collect_segments {
 	struct segment_read read; /* first: its binds find it */
-	struct recording *r;
-	struct map seen; /* connections of a direction */
-	bool failed;
+	struct collect_more more;
 };
 
 static void add_segment(struct collect_segments *c, struct recording_group *g,
@@ -288,18 +336,16 @@ static void add_segment(struct collect_segments *c, struct recording_group *g,
 	unsigned total = in ? METRIC_DELAY_IN : METRIC_DELAY_OUT;
 	unsigned first = in ? METRIC_DELAY_IN_LAYER : METRIC_DELAY_OUT_LAYER;
 	unsigned part = part_of(sock);
-	uint64_t id[] = {key_of(sock), total}, seen = map_hash(id, sizeof(id));
-	bool is_new = !map_get(&c->seen, seen);
+	bool is_new = is_first(&c->more, sock, total);
 
-	c->failed |= is_new && map_put(&c->seen, seen, c);
 	g->metrics[total].n_conns += is_new;
-	c->failed |= metric_add(&g->metrics[total], part, s->end_ns - s->start_ns) < 0;
+	c->more.failed |= metric_add(&g->metrics[total], part, s->end_ns - s->start_ns) < 0;
 	for (const struct delay_layer *l = delay_layers(s->dir); l->title; l++) {
 		struct metric *m = &g->metrics[first + l->layer];
 
 		m->n_conns += is_new;
 		if (delay_is_clean(s, c->read.timed[s->dir], l->layer))
-			c->failed |= metric_add(m, part, s->spent_ns[l->layer]) < 0;
+			c->more.failed |= metric_add(m, part, s->spent_ns[l->layer]) < 0;
 	}
 }
 
@@ -314,7 +360,7 @@ static int on_segment(void *ctx, const struct segment *s, const struct conn *own
 
 	if (!s->payload || s->marks & SEG_PASSED)
 		return 0;
-	g = by_groups_get(&c->r->groups, &c->read.who, &e);
+	g = by_groups_get(&c->more.r->groups, &c->read.who, &e);
 	if (g)
 		add_segment(c, g, s, &sock);
 	return 0;
@@ -322,7 +368,7 @@ static int on_segment(void *ctx, const struct segment *s, const struct conn *own
 
 static int read_segments(struct recording *r, struct cmd_run *run)
 {
-	struct collect_segments c = {.r = r};
+	struct collect_segments c = {.more = {.r = r}};
 	int rc;
 
 	c.read.dirs[SEG_IN] = r->has[METRIC_DELAY_IN];
@@ -332,10 +378,10 @@ static int read_segments(struct recording *r, struct cmd_run *run)
 	rc = segment_read_begin(&c.read, run);
 	if (!rc)
 		rc = segment_read_run(&c.read);
-	if (!rc && c.failed)
+	if (!rc && c.more.failed)
 		rc = fail_nomem(run->fail);
 	segment_read_fini(&c.read);
-	map_fini(&c.seen);
+	map_fini(&c.more.seen);
 	return rc;
 }
 
@@ -400,10 +446,13 @@ static void take_meta(struct recording *r, struct input *in)
 static void take_hooks(struct recording *r, struct input *in)
 {
 	const char *why;
+	bool reads = input_has_probe(in, "io_recv", &why) == META_YES;
 
 	for (unsigned id = 0; id < METRIC_N; id++)
 		r->has[id] = metric_defs[id].name &&
 			     input_has_probe(in, metric_defs[id].needs, &why) == META_YES;
+	r->has[METRIC_TURN_SERVER] &= reads;
+	r->has[METRIC_TURN_CLIENT] &= reads;
 }
 
 static int make_figures(struct recording *r)
@@ -428,49 +477,51 @@ static int make_figures(struct recording *r)
 	return 0;
 }
 
-static bool has_segments(const struct recording *r)
+static void take_end(struct recording *r, struct input *in)
 {
-	return r->has[METRIC_DELAY_IN] || r->has[METRIC_DELAY_OUT];
+	uint64_t from = input_from(in), last = input_last(in);
+	struct tape_end end;
+
+	r->seconds = last > from ? (double)(last - from) / 1e9 : 1e-9;
+	tape_reader_end(input_reader(in), &end);
+	r->n_events = end.n_events;
+	r->n_lost = end.lost;
+	take_meta(r, in);
+	take_hooks(r, in);
 }
 
-static int pass(struct recording *r, const struct input_opts *opts, struct cmd_run *run,
-		int (*read)(struct recording *r, struct cmd_run *run))
+static int read_all(struct recording *r, struct cmd_run *run)
 {
-	struct tape_end end;
-	int rc = input_open(&run->in, r->path, opts, run->out, run->fail);
+	int rc = read_events(r, run);
 
 	if (rc)
 		return rc;
-	rc = read(r, run);
-	if (!rc)
-		rc = input_finish(run->in, NULL, run->fail);
-	if (!rc && !r->seconds) {
-		uint64_t from = input_from(run->in), last = input_last(run->in);
-
-		r->seconds = last > from ? (double)(last - from) / 1e9 : 1e-9;
-		tape_reader_end(input_reader(run->in), &end);
-		r->n_events = end.n_events;
-		r->n_lost = end.lost;
-		take_meta(r, run->in);
-		take_hooks(r, run->in);
+	take_end(r, run->in);
+	if (r->has[METRIC_TURN_SERVER]) {
+		rc = input_rewind(run->in, run->fail);
+		rc = rc ? rc : read_turns(r, run);
 	}
-	input_close(run->in);
-	run->in = NULL;
-	return rc;
+	if (!rc && (r->has[METRIC_DELAY_IN] || r->has[METRIC_DELAY_OUT])) {
+		rc = input_rewind(run->in, run->fail);
+		rc = rc ? rc : read_segments(r, run);
+	}
+	return rc ? rc : input_finish(run->in, NULL, run->fail);
 }
 
 int recording_read(struct recording *r, const struct input_opts *opts, struct cmd_run *run,
 		   enum by_key key)
 {
-	int rc;
+	int rc = input_open(&run->in, r->path, opts, run->out, run->fail);
 
+	if (rc)
+		return rc;
 	r->groups = (struct by_groups){
 		.key = key, .size = sizeof(struct recording_group), .max = RECORDING_MAX_GROUPS};
-	rc = pass(r, opts, run, read_events);
-	if (!rc && has_segments(r))
-		rc = pass(r, opts, run, read_segments);
+	rc = read_all(r, run);
 	if (!rc && (make_figures(r) || r->groups.failed || r->like.failed || r->settings.failed))
 		rc = fail_nomem(run->fail);
+	input_close(run->in);
+	run->in = NULL;
 	return rc;
 }
 

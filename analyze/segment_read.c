@@ -29,7 +29,7 @@ static const struct bind_field tx_fields[TX_N] = {
 	{"ifindex", BIND_INT}, {"departure_ns", BIND_INT}, {"result", BIND_INT},
 	{"again", BIND_INT},   {"layer", BIND_INT}};
 
-/* In the order of turn_read.h, which may look at the same rows. */
+/* In the order of turn_rows.h, which may look at the same rows. */
 enum { BYTES_SOCK, BYTES_TASK, BYTES_SIZE, BYTES_SEQ, BYTES_N };
 static const struct bind_field copy_fields[BYTES_N] = {
 	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"bytes", BIND_INT}, {"copied_seq", BIND_INT}};

@@ -1,100 +1,188 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "turn_read.h"
 
-const struct bind_field turn_send_fields[TURN_SEND_N] = {
-	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"bytes", BIND_INT}, {"write_seq", BIND_INT}};
-const struct bind_field turn_recv_fields[TURN_RECV_N] = {
-	{"sock", BIND_SOCK}, {"task", BIND_TASK},   {"bytes", BIND_INT}, {"copied_seq", BIND_INT},
-	{"flags", BIND_INT}, {"rcv_nxt", BIND_INT}, {"state", BIND_INT}};
-enum { FLAG_PEEK = 2, FLAG_ERRQUEUE = 0x2000 };
+#include <inttypes.h>
 
-const struct bind_field turn_wait_fields[TURN_WAIT_N] = {
-	{"sock", BIND_SOCK}, {"direction", BIND_INT}, {"edge", BIND_INT}};
+#include "turn_rows.h"
 
-/* These tell the first byte, and how many. */
-const struct bind_field turn_write_fields[TURN_SEND_N] = {
-	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"size", BIND_INT}, {"write_seq", BIND_INT}};
-const struct bind_field turn_copy_fields[TURN_SEND_N] = {
-	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"bytes", BIND_INT}, {"copied_seq", BIND_INT}};
-
-static struct turn_event event_of(const struct bind_row *row, unsigned direction)
+static enum turn_role role_of(void *ctx, const struct sock *sock)
 {
-	return (struct turn_event){.ts_ns = row->ts_ns,
-				   .sock = row->sock,
-				   .task = row->task,
-				   .direction = direction,
-				   .bytes = bind_get(row, TURN_BYTES, 0),
-				   .end_seq = (uint32_t)bind_get(row, TURN_SEQ, 0)};
+	return turn_rows_role(&((struct turn_read *)ctx)->who, sock);
 }
 
-void turn_read_send(struct turns *t, const struct bind_row *row)
+static void on_exchange(void *ctx, const struct exchange *x, uint64_t ts_ns)
 {
-	struct turn_event e = event_of(row, STREAM_TX);
+	struct turn_read *r = ctx;
 
-	turns_data(t, &e);
+	r->on(r->ctx, x, ts_ns);
 }
 
-/* What waits in the socket; the peer's FIN has a number, and is none of it. */
-static uint32_t unread(const struct bind_row *row, uint32_t end_seq)
-{
-	uint64_t state = bind_get(row, TURN_STATE, 0);
-	bool fin_came = state == TCP_S_CLOSE_WAIT || state == TCP_S_LAST_ACK ||
-			state == TCP_S_CLOSING || state == TCP_S_TIME_WAIT || state == TCP_S_CLOSE;
-	uint32_t n = (uint32_t)bind_get(row, TURN_NXT, end_seq) - end_seq;
+/* ---- calls ---- */
 
-	return n - (fin_came && n);
+static int on_send(void *ctx, const struct bind_row *row)
+{
+	turn_rows_send(&((struct turn_read *)ctx)->turns, row);
+	return 0;
 }
 
-bool turn_read_recv(struct turns *t, const struct bind_row *row)
+static int on_recv(void *ctx, const struct bind_row *row)
 {
-	struct turn_event e = event_of(row, STREAM_RX);
-
-	if (bind_get(row, TURN_FLAGS, 0) & (FLAG_PEEK | FLAG_ERRQUEUE) ||
-	    bind_get(row, TURN_STATE, 0) == TCP_S_SYN_SENT)
-		return false;
-	e.unread = unread(row, e.end_seq);
-	turns_data(t, &e);
-	return true;
+	turn_rows_recv(&((struct turn_read *)ctx)->turns, row);
+	return 0;
 }
 
-/* A thread goes to sleep for room in the send buffer: its call has begun. */
-void turn_read_wait(struct turns *t, const struct bind_row *row)
+static int on_wait(void *ctx, const struct bind_row *row)
 {
-	if (bind_get(row, TURN_DIRECTION, STREAM_RX) == STREAM_TX &&
-	    bind_get(row, TURN_EDGE, 0) == TURN_EDGE_BEGIN)
-		turns_begin(t, row->sock, row->ts_ns);
+	turn_rows_wait(&((struct turn_read *)ctx)->turns, row);
+	return 0;
 }
 
-static void take_bytes(struct turns *t, const struct bind_row *row, unsigned direction)
+static int on_write(void *ctx, const struct bind_row *row)
 {
-	struct turn_event e = event_of(row, direction);
+	struct turn_read *r = ctx;
 
-	e.end_seq += (uint32_t)e.bytes;
-	turns_data(t, &e);
+	turn_rows_write(&r->turns, row, r->has_io);
+	return 0;
 }
 
-void turn_read_write(struct turns *t, const struct bind_row *row, bool begin_only)
+static int on_copy(void *ctx, const struct bind_row *row)
 {
-	if (begin_only)
-		turns_begin(t, row->sock, row->ts_ns);
-	else
-		take_bytes(t, row, STREAM_TX);
+	struct turn_read *r = ctx;
+
+	if (!r->has_io)
+		turn_rows_copy(&r->turns, row);
+	return 0;
 }
 
-void turn_read_copy(struct turns *t, const struct bind_row *row)
+enum { ACK_SOCK, ACK_SEQ, ACK_N };
+static const struct bind_field ack_fields[ACK_N] = {{"sock", BIND_SOCK}, {"ack_seq", BIND_INT}};
+
+static int on_ack(void *ctx, const struct bind_row *row)
 {
-	take_bytes(t, row, STREAM_RX);
+	struct turn_read *r = ctx;
+
+	if (bind_has(row, ACK_SEQ))
+		turns_ack(&r->turns, row->sock, (uint32_t)bind_get(row, ACK_SEQ, 0));
+	return 0;
 }
 
-enum turn_role turn_read_role(const struct by_who *who, const struct sock *sock)
+static int on_destroy(void *ctx, const struct bind_row *row)
 {
-	const struct conn *c = conn_find(&who->conns, sock);
-	struct by_event e = {.sock = sock};
-	struct by_id id;
+	struct turn_read *r = ctx;
 
-	if (c && c->active)
-		return TURN_CLIENT;
-	if (by_id(who, BY_LISTENER, &e, &id))
-		return TURN_SERVER;
-	return c || who->listeners.n ? TURN_CLIENT : TURN_UNKNOWN;
+	turns_gone(&r->turns, row->sock, row->ts_ns);
+	conn_drop(&r->who.conns, conn_find(&r->who.conns, row->sock));
+	return 0;
+}
+
+static int on_chunk(void *ctx, uint64_t floor_ns)
+{
+	struct turn_read *r = ctx;
+
+	turns_pass(&r->turns, floor_ns);
+	return r->on_chunk ? r->on_chunk(r->ctx, floor_ns) : 0;
+}
+
+/* ---- a trace ---- */
+
+int turn_read_begin(struct turn_read *r, struct cmd_run *run)
+{
+	struct input *in = run->in;
+	struct fail other;
+
+	r->run = run;
+	r->has_io = !input_needs(in, "io", "io_send", run->fail) &&
+		    !input_needs(in, "io", "io_recv", run->fail);
+	if (r->has_io || (!input_needs(in, "rx", "rx_copy", &other) &&
+			  !input_needs(in, "tx", "tx_write", &other))) {
+		*run->fail = (struct fail){0};
+		return 0;
+	}
+	return -1;
+}
+
+enum { N_OWN = 6 };
+
+int turn_read_run(struct turn_read *r)
+{
+	struct turns_opts turns = {
+		.patience_ns = r->patience_ns, .role = role_of, .on = on_exchange, .ctx = r};
+	struct bind binds[N_OWN + BY_N_BINDS] = {
+		{.record = "io_send",
+		 .fields = turn_send_fields,
+		 .n_fields = TURN_SEND_N,
+		 .on = on_send},
+		{.record = "io_recv",
+		 .fields = turn_recv_fields,
+		 .n_fields = TURN_RECV_N,
+		 .on = on_recv},
+		{.record = "io_wait",
+		 .fields = turn_wait_fields,
+		 .n_fields = TURN_WAIT_N,
+		 .on = on_wait},
+		{.record = "tx_write",
+		 .fields = turn_write_fields,
+		 .n_fields = TURN_SEND_N,
+		 .on = on_write},
+		{.record = "rx_copy",
+		 .fields = turn_copy_fields,
+		 .n_fields = TURN_SEND_N,
+		 .on = on_copy},
+		{.record = "rtt", .fields = ack_fields, .n_fields = ACK_N, .on = on_ack},
+	};
+	struct input_job job = {.binds = binds,
+				.n_binds = N_OWN + BY_N_BINDS,
+				.on_chunk = on_chunk,
+				.tcp_only = true,
+				.ctx = r};
+	uint64_t last;
+
+	by_bind(binds + N_OWN);
+	binds[N_OWN + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
+	turns_init(&r->turns, &turns);
+	if (input_run(r->run->in, &job, r->run->fail))
+		return -1;
+	last = input_last(r->run->in);
+	turns_pass(&r->turns, last);
+	turns_end(&r->turns, last);
+	return r->turns.failed || by_who_failed(&r->who) ? fail_nomem(r->run->fail) : 0;
+}
+
+void turn_read_note(const struct turn_read *r)
+{
+	const struct turns_stats *s = &r->turns.stats;
+	struct out *o = r->run->out;
+	struct fail fail;
+
+	if (s->n_overlaps)
+		out_note(o,
+			 "%" PRIu64 " exchanges are left out: requests and answers overlap "
+			 "(pipelining, streams)",
+			 s->n_overlaps);
+	if (s->n_gaps)
+		out_note(o,
+			 "%" PRIu64 " exchanges are left out: bytes moved in them that no event "
+			 "tells of (lost, splice, TLS in the kernel)",
+			 s->n_gaps);
+	if (s->n_unanswered)
+		out_note(o, "%" PRIu64 " requests had no answer", s->n_unanswered);
+	if (s->n_one_way)
+		out_note(o, "%" PRIu64 " connections moved bytes one way only", s->n_one_way);
+	if (s->n_without_role)
+		out_note(o,
+			 "%" PRIu64 " connections are left out: the trace does not tell who "
+			 "connected (record with group conn, or the snapshot)",
+			 s->n_without_role);
+	if (s->n_cut)
+		out_note(o, "%" PRIu64 " quiet connections were forgotten: there were more than %u",
+			 s->n_cut, TURNS_OPEN);
+	if (input_needs(r->run->in, "rtt", "rtt", &fail))
+		out_note(o, "overlapping requests are not recognised as such: acknowledgments are "
+			    "not in this trace (group rtt)");
+}
+
+void turn_read_fini(struct turn_read *r)
+{
+	turns_fini(&r->turns);
+	by_who_fini(&r->who);
 }

@@ -1,37 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rows of a trace as turn.h takes them: calls that sent and received (group io), or, where a
- * recording has no such group, what they copied (rx_copy, tx_write).
+ * Reads a trace through turn.h, for any command that speaks of exchanges: out of the calls that
+ * send and receive (group io), or, where a recording has no such group, out of what they copied
+ * (rx_copy, tx_write).
  */
 #ifndef ANA_TURN_READ_H
 #define ANA_TURN_READ_H
 
 #include "by.h"
+#include "cmd.h"
 #include "turn.h"
 
-enum { TURN_SOCK, TURN_TASK, TURN_BYTES, TURN_SEQ, TURN_SEND_N };
-enum { TURN_FLAGS = TURN_SEND_N, TURN_NXT, TURN_STATE, TURN_RECV_N };
-enum { TURN_DIRECTION = 1, TURN_EDGE, TURN_WAIT_N };
-enum { TURN_EDGE_BEGIN = 1 }; /* unit io_edge */
+struct turn_read {
+	struct by_who who; /* first: its binds find it */
+	struct cmd_run *run;
+	struct turns turns;
+	bool has_io;
 
-extern const struct bind_field turn_send_fields[TURN_SEND_N];  /* io_send */
-extern const struct bind_field turn_recv_fields[TURN_RECV_N];  /* io_recv */
-extern const struct bind_field turn_wait_fields[TURN_WAIT_N];  /* io_wait */
-extern const struct bind_field turn_write_fields[TURN_SEND_N]; /* tx_write */
-extern const struct bind_field turn_copy_fields[TURN_SEND_N];  /* rx_copy */
+	/* Set by the caller: */
+	uint64_t patience_ns; /* as turns_opts has it */
+	void (*on)(void *ctx, const struct exchange *x, uint64_t ts_ns);
+	int (*on_chunk)(void *ctx, uint64_t floor_ns); /* as input_job has it; may be NULL */
+	void *ctx;
+};
 
-void turn_read_send(struct turns *t, const struct bind_row *row);
-/* Whether it took bytes out of the stream: no peek, no error queue. */
-bool turn_read_recv(struct turns *t, const struct bind_row *row);
-void turn_read_wait(struct turns *t, const struct bind_row *row);
-/* begin_only: the call's end comes in io_send. */
-void turn_read_write(struct turns *t, const struct bind_row *row, bool begin_only);
-void turn_read_copy(struct turns *t, const struct bind_row *row);
+/* Which events tell of the calls; -1 and run->fail: the recording has none. */
+int turn_read_begin(struct turn_read *r, struct cmd_run *run);
 
-/*
- * Who asks on a connection. One that is older than the trace and has no listener at its local end
- * was made by this host, as far as one can tell.
- */
-enum turn_role turn_read_role(const struct by_who *who, const struct sock *sock);
+/* All of it. 0, or -1 and run->fail. */
+int turn_read_run(struct turn_read *r);
+/* What was left out, as notes. */
+void turn_read_note(const struct turn_read *r);
+void turn_read_fini(struct turn_read *r);
 
 #endif

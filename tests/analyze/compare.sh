@@ -49,6 +49,22 @@ cp "$tmp/out" "$tmp/first"
 compare --json short.1 short.2
 check "the same again, byte by byte" cmp "$tmp/first" "$tmp/out"
 
+# with calls there are requests and answers, as turnaround has them
+for seed in 1 2; do
+	"$generate" --scenario keepalive --seed $seed --events 40000 --groups conn,rtt,io -o "$tmp/calls.$seed" 2>/dev/null
+done
+compare --json calls.1 calls.2
+for role in server client; do
+	row() { # FIELD N-FIELD in the JSON lines of standard input
+		sed -n "s/.*\"$1\":\([0-9.]*\).*\"$2\":\([0-9]*\).*/\1 \2/p"
+	}
+	grep "\"metric\":\"turnaround.$role\",\"quantile\":\"p50\"" "$tmp/out" | row base base_n >"$tmp/own"
+	(cd "$tmp" && "$TCPTAPE" turnaround --$role --percentiles --csv calls.1 2>/dev/null) | columns p50 n >"$tmp/other"
+	check "turnaround.$role as turnaround has it" awk 'NR == FNR { v = $1; n = $2; next }
+		!(n == $2 && n > 1000 && v > $1 * 0.99 && v < $1 * 1.01) { exit 1 }
+		{ seen++ } END { exit seen != 1 }' "$tmp/own" "$tmp/other"
+done
+
 # slower: a link of 10 ms
 compare --json short.1 short.2 short.3 -- lossy.1 lossy.2 lossy.3
 is "another load: status" "$status" 1
