@@ -181,31 +181,28 @@ int flat_load(struct flat_data *d, const struct flat_column *c, struct tape_chun
 	return rc < 0 ? rc : 0;
 }
 
-static void take(const struct flat_column *c, const struct tape_column *col, uint64_t k,
-		 struct flat_value *ret)
+static void take_text(const struct flat_column *c, const struct tape_column *col, uint64_t row,
+		      struct flat_value *ret)
 {
 	const char *bytes = col->values;
 
+	ret->is = FLAT_IS_TEXT;
 	switch (c->f->type) {
 	case TAPE_ADDR:
-		flow_addr_text((const uint8_t *)bytes + k * FLOW_ADDR_LEN, ret->room);
-		ret->s = ret->room;
-		ret->len = strlen(ret->room);
+		ret->s = flow_addr_text((const uint8_t *)bytes + row * FLOW_ADDR_LEN, ret->room);
+		ret->len = strlen(ret->s);
 		break;
 	case TAPE_COMM:
-		ret->s = bytes + k * EV_COMM_LEN;
+		ret->s = bytes + row * EV_COMM_LEN;
 		ret->len = strnlen(ret->s, EV_COMM_LEN);
 		break;
-	case TAPE_STR:
-		ret->s = bytes + col->str_start[k];
-		ret->len = col->str_start[k + 1] - col->str_start[k];
-		break;
-	default: ret->v = tape_column_get(col, (uint32_t)k); return;
+	default:
+		ret->s = bytes + col->str_start[row];
+		ret->len = col->str_start[row + 1] - col->str_start[row];
 	}
-	ret->is = FLAT_IS_TEXT;
 }
 
-static void name(const struct flat_column *c, struct flat_value *ret)
+static void take_name(const struct flat_column *c, struct flat_value *ret)
 {
 	const char *s = c->kind == FLAT_NAMED ? names_get(&c->names, ret->v) : NULL;
 
@@ -220,30 +217,46 @@ static void name(const struct flat_column *c, struct flat_value *ret)
 	ret->len = strlen(s);
 }
 
-void flat_get(const struct flat_column *c, const struct flat_data *d, uint32_t k,
-	      struct flat_value *ret)
+int64_t flat_find(const struct flat_column *c, const struct flat_data *d, uint32_t k,
+		  const struct tape_column **ret_col)
 {
-	const struct tape_column *col = &d->value;
 	uint64_t row = k;
 
-	ret->is = FLAT_IS_NULL;
-	if (!d->have)
-		return;
-	for (unsigned i = 0; i < c->n_hops; i++) {
+	*ret_col = &d->value;
+	for (unsigned i = 0; d->have && i < c->n_hops; i++) {
 		if (row >= d->n[i] || row >= d->hops[i].n)
-			return;
+			return -1;
 		row = tape_column_get(&d->hops[i], (uint32_t)row);
 		if (!row--)
-			return;
+			return -1;
 		if (c->is_directed[i]) {
-			col = row & 1 ? &d->other_end : &d->value;
+			*ret_col = row & 1 ? &d->other_end : &d->value;
 			row >>= 1;
 		}
 	}
-	if (row >= d->n[c->n_hops] || row >= col->n)
-		return;
-	ret->is = c->is_signed ? FLAT_IS_INT : FLAT_IS_UINT;
-	take(c, col, row, ret);
-	if (c->kind == FLAT_NAMED || c->kind == FLAT_COOKIE)
-		name(c, ret);
+	return d->have && row < d->n[c->n_hops] && row < (*ret_col)->n ? (int64_t)row : -1;
+}
+
+void flat_take(const struct flat_column *c, const struct tape_column *col, int64_t row,
+	       struct flat_value *ret)
+{
+	if (row < 0) {
+		ret->is = FLAT_IS_NULL;
+	} else if (c->kind == FLAT_ADDR || c->kind == FLAT_TEXT) {
+		take_text(c, col, (uint64_t)row, ret);
+	} else {
+		ret->is = c->is_signed ? FLAT_IS_INT : FLAT_IS_UINT;
+		ret->v = tape_column_get(col, (uint32_t)row);
+		if (c->kind != FLAT_NUMBER)
+			take_name(c, ret);
+	}
+}
+
+void flat_get(const struct flat_column *c, const struct flat_data *d, uint32_t k,
+	      struct flat_value *ret)
+{
+	const struct tape_column *col;
+	int64_t row = flat_find(c, d, k, &col);
+
+	flat_take(c, col, row, ret);
 }

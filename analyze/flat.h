@@ -73,7 +73,16 @@ struct flat_value {
 	char room[FLOW_TEXT_LEN];
 };
 
-/* Row k of the event; what was not recorded, or refers to nothing, is null. */
+/*
+ * Where the value of row k stands: the row of *ret_col, or -1: it was not recorded, or refers to
+ * nothing. Then that value.
+ */
+int64_t flat_find(const struct flat_column *c, const struct flat_data *d, uint32_t k,
+		  const struct tape_column **ret_col);
+void flat_take(const struct flat_column *c, const struct tape_column *col, int64_t row,
+	       struct flat_value *ret);
+
+/* Both: null if it is nowhere. */
 void flat_get(const struct flat_column *c, const struct flat_data *d, uint32_t k,
 	      struct flat_value *ret);
 

@@ -278,14 +278,7 @@ void out_strn(struct out *o, const char *s, size_t len)
 	if (col && o->opts.json) {
 		json_str(&o->json, col->key, s, len);
 	} else if (col && o->opts.csv) {
-		/* a spreadsheet would take these as the start of a formula */
-		if (len && strchr("=+-@", s[0])) {
-			text_fmt(&o->text, "\\x%02x", (unsigned char)s[0]);
-			text_safe(&o->text, s + 1, len - 1);
-		} else {
-			text_safe(&o->text, s, len);
-		}
-		text_csv_quote(&o->text, start);
+		text_csv(&o->text, s, len);
 	} else if (col) {
 		text_safe(&o->text, s, len);
 	}

@@ -216,6 +216,9 @@ int sqlmade_make(sqlite3 *db, struct cmd_run *run, const char *name, size_t len)
 		i++;
 	if (i == N_TABLES)
 		return 0;
+	if (!sqlite3_table_column_metadata(db, "temp", tables[i].name, NULL, NULL, NULL, NULL, NULL,
+					   NULL))
+		return 1; /* with another one */
 	exec(&f, sqlite3_mprintf("BEGIN"));
 	rc = tables[i].make(&f, run);
 	exec(&f, sqlite3_mprintf("COMMIT"));

@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 
 #include "cmd.h"
+#include "sqlmade.h"
 
 struct sqltab;
 
@@ -25,6 +26,13 @@ int sqltab_prepare(struct sqltab *t, const char **sql, sqlite3_stmt **ret);
 
 /* SQLITE_ROW or SQLITE_DONE; or -1 and run->fail. */
 int sqltab_step(struct sqltab *t, sqlite3_stmt *stmt);
+
+/* A statement of this program, which may write; with sqlite3_mprintf's formats. */
+int sqltab_own(struct sqltab *t, const char *format, ...);
+/* Make the table of sqlmade.h; as sqlmade_make(). */
+int sqltab_make(struct sqltab *t, const char *name);
+/* Whether a table of the database attached as `out` has a row, or (column not NULL) that column. */
+bool sqltab_has(struct sqltab *t, const char *table, const char *column);
 
 const struct tape_schema *sqltab_schema(const struct sqltab *t);
 

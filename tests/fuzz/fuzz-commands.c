@@ -45,6 +45,8 @@ static const char *const lines[][2] = {
 	{"delay --out --slowest 5", "delay --out --hist --data -4"},
 	{"turnaround", "turnaround --percentiles --by listener"},
 	{"turnaround --slowest 3 --server", "turnaround --hist -m --by conn"},
+	{"explain", "explain -f port\t8080"},
+	{"explain --list", "explain --pid 1"},
 	{"compare --all /proc/self/fd/0", "compare --force --by remote /proc/self/fd/0"},
 	{"correlate", "correlate --by conn -a -w 0.01 --lag 1"},
 	{"cut -o -", "cut --force -f port\t8080 -e conn,rx,tx -o /dev/null"},
@@ -58,6 +60,7 @@ static const char *const lines[][2] = {
 	{"sql -c SELECT\tmax(srtt_us),min(conn)\tFROM\trtt;SELECT\t*\tFROM\ttcp_state",
 	 "sql -c SELECT\t*\tFROM\tconnections;SELECT\tsum(us)\tFROM\tlayers"},
 #endif
+	{"export --to jsonl --force -o /dev/null", "export --to clickhouse -e rtt --force -o -"},
 	{"merge --force -o /dev/null", "merge --force -o - /proc/self/fd/0"},
 };
 
