@@ -18,9 +18,10 @@
 
 static bool find(const struct evidence *e, struct finding *f)
 {
-	const struct toll *t = &e->tolls[TROUBLE_BLOAT], *held = &e->tolls[TROUBLE_QDISC];
+	const struct toll *t = &e->tolls[TROUBLE_BLOAT];
+	uint64_t here = e->tolls[TROUBLE_QDISC].cost_ns + e->tolls[TROUBLE_SOFTIRQ].cost_ns;
 
-	if (!t->n || 2 * held->cost_ns >= t->cost_ns)
+	if (!t->n || 2 * here >= t->cost_ns)
 		return false;
 	finding_take(f, t);
 	finding_say(f,

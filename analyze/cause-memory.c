@@ -39,6 +39,8 @@ static bool find(const struct evidence *e, struct finding *f)
 	f->n = n + fixed->n;
 	f->cost_ns += fixed->cost_ns;
 	f->n_conns += fixed->n_conns;
+	if (e->counters[EVC_ABORT_MEMORY] > f->n_failed)
+		f->n_failed = e->counters[EVC_ABORT_MEMORY];
 	finding_count(f, e, counters, N_COUNTERS);
 	finding_dropped(f, e, DROP_BUFFER);
 	finding_show(f, e, t, "sent again");

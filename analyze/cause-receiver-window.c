@@ -28,11 +28,11 @@ static bool is_closed(const struct evidence *e)
 static bool find(const struct evidence *e, struct finding *f)
 {
 	const struct toll *t = &e->tolls[TROUBLE_WINDOW];
-	uint64_t late = t->n - e->n_blocked;
+	uint64_t late = e->n_late_reads;
 	bool waited = e->n_blocked || part_of_all(late, e->n_segments[0]) >= MIN_PART ||
 		      part_of_all(t->cost_ns, e->life_ns) >= MIN_TIME;
 
-	if (!(t->n && waited) && !is_closed(e))
+	if (!waited && !is_closed(e))
 		return false;
 	finding_take(f, t);
 	if (late)
@@ -41,14 +41,14 @@ static bool find(const struct evidence *e, struct finding *f)
 			    " segments in all)",
 			    late, (double)e->window_longest_ns / 1e6, e->n_segments[0]);
 	if (e->n_blocked)
-		finding_say(f, "%" PRIu64 " times a writer waited for room, up to %.1f ms",
+		finding_say(f, "writers that waited for room: %" PRIu64 ", up to %.1f ms",
 			    e->n_blocked, (double)e->window_longest_ns / 1e6);
 	finding_count(f, e, counters, 2);
 	finding_dropped(f, e, DROP_WINDOW);
 	finding_show(f, e, t, "waits");
 	if (late)
 		finding_trust(f, CONFIDENCE_HIGH, "the time between arrival and read was measured");
-	else if (is_closed(e))
+	else if (is_closed(e) || e->counters[EVC_TO_ZERO_WINDOW])
 		finding_trust(f, CONFIDENCE_HIGH, "windows were closed");
 	else
 		finding_trust(f, CONFIDENCE_MEDIUM,

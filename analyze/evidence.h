@@ -209,8 +209,9 @@ struct evidence {
 	uint64_t n_rtt;
 	uint64_t n_segments[2]; /* with payload: in, out */
 	uint64_t n_unaccepted;
-	uint64_t n_blocked;   /* writers that waited for room, and are in TROUBLE_WINDOW */
-	uint64_t n_held_sure; /* of TROUBLE_NAGLE: bytes are known to have waited */
+	uint64_t n_late_reads; /* of TROUBLE_WINDOW: data that waited while nobody read */
+	uint64_t n_blocked;    /* writers that waited for room, and are in TROUBLE_WINDOW */
+	uint64_t n_held_sure;  /* of TROUBLE_NAGLE: bytes are known to have waited */
 	uint64_t n_min_rtt, sum_min_rtt_us; /* connections, and of their smallest RTT */
 	double bloat_queued_ns;
 	uint64_t bloat_min_us, bloat_mean_us, bloat_flight; /* of the worst connection */

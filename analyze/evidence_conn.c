@@ -231,16 +231,17 @@ static bool overflowed(const struct gather *g, const struct evid_end *end)
 	       (!evid_has(g, EVID_LISTEN) && end->n_born && g->e->counters[EVC_LISTEN_OVERFLOWS]);
 }
 
-static bool has_waited(const struct gather *g, const struct evid_end *end)
+uint64_t evid_end_waited(const struct gather *g, const struct evid_end *end)
 {
-	const struct evid_end *k;
+	uint64_t last = end->waited_ns;
 
 	for (unsigned i = 0; i < 2; i++) {
-		k = map_get(&g->ends, end_key(any_addr[i], end->flow.lport));
-		if (k && k->has_waited)
-			return true;
+		const struct evid_end *k = map_get(&g->ends, end_key(any_addr[i], end->flow.lport));
+
+		if (k && k->waited_ns > last)
+			last = k->waited_ns;
 	}
-	return end->has_waited;
+	return last;
 }
 
 static void settle_end(struct gather *g, const struct evid_end *end)
@@ -257,10 +258,6 @@ static void settle_end(struct gather *g, const struct evid_end *end)
 	toll_merge(&tolls[end->n_lost ? TROUBLE_LOSS : TROUBLE_SYN], &end->stuck);
 	toll_merge(&tolls[TROUBLE_SYN], &end->failed);
 	toll_merge(&tolls[TROUBLE_ACCEPT], &end->accepts);
-	if (!has_waited(g, end))
-		return;
-	toll_merge(&tolls[TROUBLE_ACCEPT], &end->unaccepted);
-	g->e->n_unaccepted += end->unaccepted.n;
 }
 
 /* ---- the end of a connection ---- */

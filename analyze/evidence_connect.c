@@ -246,20 +246,26 @@ int evid_on_accept(void *ctx, const struct bind_row *row)
 	return g->on_accept(ctx, row);
 }
 
-/* Nobody ever took it out of the queue; whether one waited there, the samples of listeners tell. */
+/*
+ * Nobody ever took it out of the queue: a sample of the listener, a second later, still shows some
+ * there. Without that an accept() may just not have been seen.
+ */
 void evid_connect_unaccepted(struct gather *g, struct evid_conn *c, uint64_t now_ns)
 {
-	uint64_t wait =
-		c->established_ns && now_ns > c->established_ns ? now_ns - c->established_ns : 0;
+	uint64_t since = c->established_ns;
 	struct toll_conn share = {.flow = c->flow,
 				  .has_flow = c->has_flow,
 				  .cookie = c->cookie,
 				  .n = 1,
-				  .cost_ns = wait};
+				  .cost_ns = now_ns - since};
+	struct evid_end *end = evid_end_of(g, c);
 
-	if (evid_has(g, EVID_ACCEPT) && wait >= EVID_SYN_RTO_NS)
-		toll_add(&evid_end_of(g, c)->unaccepted, &share, c->established_ns, true);
 	c->established_ns = 0;
+	if (!since || !evid_has(g, EVID_ACCEPT) ||
+	    evid_end_waited(g, end) < since + EVID_SYN_RTO_NS)
+		return;
+	toll_add(&end->accepts, &share, since, true);
+	g->e->n_unaccepted++;
 }
 
 /* ---- facts, the end ---- */

@@ -192,10 +192,13 @@ static int on_drop(void *ctx, const struct bind_row *row)
 
 	if (!evid_wants(g, row))
 		return 0;
-	count(g, row, class, name, where);
 	if (class != DROP_OTHER && bind_has(row, D_FLOW) &&
 	    bind_flow(row->tables, bind_get(row, D_FLOW, 0), &flow))
 		p = path_of(g, &flow);
+	/* behind a window that memory, or the reader, has made smaller: not the segment's fault */
+	if (class == DROP_SEQUENCE && p && (p->n[DROP_WINDOW] || p->n[DROP_BUFFER]))
+		class = DROP_WINDOW;
+	count(g, row, class, name, where);
 	if (!p)
 		return 0;
 	p->n[class]++;

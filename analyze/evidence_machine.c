@@ -150,7 +150,6 @@ static void take_queue(struct gather *g, struct evid_end *end, const struct bind
 
 	end->backlog = backlog > end->backlog ? backlog : end->backlog;
 	end->max_backlog = max > end->max_backlog ? max : end->max_backlog;
-	end->has_waited |= backlog != 0;
 }
 
 /* A queue takes one more than its limit (sk_acceptq_is_full). */
@@ -163,6 +162,8 @@ static int on_queue(void *ctx, const struct bind_row *row)
 	if (!end)
 		return 0;
 	take_queue(g, end, row);
+	if (bind_get(row, Q_BACKLOG, 0))
+		end->waited_ns = row->ts_ns;
 	if (!end->has_drops)
 		end->first_drops = drops;
 	end->has_drops = true;

@@ -15,15 +15,16 @@
 struct evid_end {
 	struct flow flow;	   /* local end: the service's */
 	struct toll stuck, failed; /* connects that took SYNs or SYN-ACKs sent again; in vain */
-	struct toll accepts, unaccepted; /* accepted late, or never */
-	struct toll resets;		 /* by who accepted it */
-	uint32_t n_connects;		 /* of this host */
-	uint32_t n_born;		 /* accepted by this host's TCP */
-	uint32_t n_lost;		 /* segments with data, in either direction */
-	uint64_t overflows, drops;	 /* of its listener */
+	struct toll accepts;	   /* accepted late, or never */
+	struct toll resets;	   /* by who accepted it */
+	uint32_t n_connects;	   /* of this host */
+	uint32_t n_born;	   /* accepted by this host's TCP */
+	uint32_t n_lost;	   /* segments with data, in either direction */
+	uint64_t overflows, drops; /* of its listener */
 	uint32_t first_drops;
 	uint32_t backlog, max_backlog;
-	bool has_drops, was_full, has_waited;
+	uint64_t waited_ns; /* sampled last when its queue was not empty */
+	bool has_drops, was_full;
 };
 
 /* A flow some of whose packets were dropped, in whatever direction. */
@@ -56,6 +57,7 @@ struct evid_conn {
 	uint32_t first_delivered, last_delivered, rto_seq, rto_row;
 	uint32_t n_resent[RESENT_N]; /* of those charged to loss */
 	uint64_t acked_ns, fast_ns, resent_ns;
+	enum trouble rto_trouble; /* what the last timeout was charged to */
 	bool has_nxt, has_delivered, cwnd_limited, after_rto, big_acked, is_hole;
 	struct {
 		double n, r, f, rr, ff, rf, over, queued_ns;
@@ -131,6 +133,9 @@ struct evid_conn *evid_conn_find(struct gather *g, const struct sock *s); /* NUL
 /* Its service; never NULL. */
 struct evid_end *evid_end_of(struct gather *g, struct evid_conn *c);
 struct evid_end *evid_end_at(struct gather *g, const uint8_t addr[FLOW_ADDR_LEN], uint16_t port);
+
+/* When a connection was last seen to wait for accept() there; 0 never. */
+uint64_t evid_end_waited(const struct gather *g, const struct evid_end *end);
 
 void evid_charge(struct gather *g, struct evid_conn *c, enum trouble t, uint32_t n,
 		 uint64_t cost_ns, uint64_t ts_ns);

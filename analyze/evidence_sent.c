@@ -22,6 +22,9 @@
 #define RISE_SAMPLES 32
 #define RISE_SEGS 10 /* RFC 6928 */
 
+/* A delayed ACK that nothing but its time tells of: 40 ms, the clock tick, some jitter. */
+#define GUESS_MAX_US 60000
+
 /* ---- ACKs ---- */
 
 enum {
@@ -84,6 +87,7 @@ static void take_late_ack(struct gather *g, struct evid_conn *c, const struct bi
 	uint32_t held = c->write_seq - nxt;
 
 	if (c->late_ns && !c->has_write && !c->nodelay && nxt != c->late_nxt &&
+	    c->late_us - c->min_rtt_us <= GUESS_MAX_US &&
 	    row->ts_ns - c->late_ns <= 2 * c->min_rtt_us * NS_PER_US + EVID_HELD_NS)
 		charge_late_ack(g, c, c->late_us, c->late_ns);
 	c->late_ns = 0;
@@ -111,7 +115,7 @@ static int on_ack(void *ctx, const struct bind_row *row)
 
 	if (!c)
 		return 0;
-	flight = c->has_nxt ? c->nxt - c->una : nxt - una;
+	flight = nxt - (c->has_nxt ? c->una : una); /* ahead of this ACK */
 	c->srtt_us = (uint32_t)bind_get(row, A_SMOOTHED, c->srtt_us);
 	if (raw < 0 && bind_get(row, A_SOURCE, 0) == RTT_SOURCE_PROBE)
 		raw = c->srtt_us ? (int64_t)c->srtt_us : -1;
@@ -232,6 +236,8 @@ static void charge_resent(struct gather *g, struct evid_conn *c, const struct bi
 	uint64_t cost = cost_of(c, row, why);
 
 	segs = segs ? segs : 1;
+	if (why == RESENT_RTO_RECOVERY && t == TROUBLE_LOSS)
+		t = c->rto_trouble;
 	if (t == TROUBLE_LOSS && why == RESENT_RTO)
 		take_timeout(g, c, row);
 	if (t == TROUBLE_LOSS && c->is_hole)
@@ -240,6 +246,8 @@ static void charge_resent(struct gather *g, struct evid_conn *c, const struct bi
 		c->n_resent[why] += segs;
 		evid_end_of(g, c)->n_lost += segs;
 	}
+	if (why == RESENT_RTO)
+		c->rto_trouble = t;
 	evid_charge(g, c, t, segs, cost, row->ts_ns);
 	c->resent_ns = row->ts_ns;
 }

@@ -43,6 +43,7 @@ static void take_in(struct gather *g, struct evid_conn *c, const struct segment 
 	if (end > from && end - from >= EVID_LATE_READ_NS) {
 		evid_charge(g, c, TROUBLE_WINDOW, 1, end - from, from);
 		raise_to(&g->e->window_longest_ns, end - from);
+		g->e->n_late_reads++;
 	}
 	c->read_ns = end > c->read_ns ? end : c->read_ns;
 }

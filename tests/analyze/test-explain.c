@@ -79,7 +79,6 @@ START_TEST(test_explain__thresholds)
 		{"refused", TROUBLE_REFUSED, 50},
 		{"unreachable", TROUBLE_UNREACHABLE, 50},
 		{"ports-exhausted", TROUBLE_NO_PORT, 1},
-		{"receiver-window", TROUBLE_WINDOW, 1000},
 		{"late-accept", TROUBLE_ACCEPT, 10},
 		{"late-answer", TROUBLE_ANSWER, 500},
 		{"nagle", TROUBLE_NAGLE, 3},
@@ -147,6 +146,25 @@ START_TEST(test_explain__ordinary_counters)
 	ck_assert(!finds(&e, "bad-segments"));
 	ck_assert(!finds(&e, "firewall"));
 	ck_assert(!finds(&e, "resets"));
+}
+END_TEST
+
+START_TEST(test_explain__readers_and_writers)
+{
+	struct evidence e = healthy();
+
+	e.n_late_reads = 999;			     /* of 100,000 segments */
+	toll(&e, TROUBLE_WINDOW, 999, 4999 * MS, 0); /* of 100 s */
+	ck_assert(!finds(&e, "receiver-window"));
+	e.n_late_reads = 1000;
+	ck_assert(finds(&e, "receiver-window"));
+	e.n_late_reads = 1;
+	toll(&e, TROUBLE_WINDOW, 1, 5000 * MS, 0);
+	ck_assert(finds(&e, "receiver-window"));
+	e = healthy();
+	e.n_blocked = 1;
+	toll(&e, TROUBLE_WINDOW, 1, MS, 0);
+	ck_assert(finds(&e, "receiver-window"));
 }
 END_TEST
 
@@ -322,7 +340,7 @@ END_TEST
 
 SUITE("explain", test_explain__nothing_wrong, test_explain__thresholds,
       test_explain__thresholds_of_counters, test_explain__ordinary_counters,
-      test_explain__tries_by_the_other_family, test_explain__loss,
-      test_explain__held_here_is_no_bloat, test_explain__a_long_path_is_told_last,
-      test_explain__ranked_by_cost, test_explain__less_sure, test_explain__not_looked_for,
-      test_explain__toll)
+      test_explain__readers_and_writers, test_explain__tries_by_the_other_family,
+      test_explain__loss, test_explain__held_here_is_no_bloat,
+      test_explain__a_long_path_is_told_last, test_explain__ranked_by_cost, test_explain__less_sure,
+      test_explain__not_looked_for, test_explain__toll)
