@@ -148,7 +148,7 @@ static int judge(struct show *s)
 
 	for (size_t i = 0; p && i < s->n; i++)
 		p[i] = s->pairs[i].pair.p;
-	if (!p || stats_holm(p, p + s->n, s->n)) {
+	if (!p || stats_fdr(p, p + s->n, s->n)) {
 		free(p);
 		return fail_nomem(s->run->fail);
 	}
@@ -218,10 +218,12 @@ static void cell_evidence(struct show *s, const struct tried *t)
 {
 	struct text text = {0};
 
-	for (unsigned k = 0; k < RELATE_EVIDENCE && t->pair.strongest[k] != SIZE_MAX; k++) {
+	for (unsigned k = 0; k < RELATE_EVIDENCE; k++) {
 		size_t at = t->pair.strongest[k];
 
-		text_fmt(&text, "%s+%.3fs %.6g%s, %.6g%s", k ? "; " : "",
+		if (at == SIZE_MAX)
+			continue;
+		text_fmt(&text, "%s+%.3fs %.6g%s, %.6g%s", text.len ? "; " : "",
 			 input_seconds(s->run->in, time_of(s, at)), t->x->is.v[at],
 			 correlate_unit(&t->x->key), t->y->is.v[at + (size_t)t->pair.lag],
 			 correlate_unit(&t->y->key));
@@ -289,8 +291,8 @@ static void print_notes(struct show *s, size_t n_related)
 
 	out_note(o,
 		 "%zu windows of %.6g ms; %zu relations among %zu pairs that were tried: rank "
-		 "correlations of %.1f or more that chance gives in %.0f %% of traces at most "
-		 "(Holm), if nothing is related",
+		 "correlations of %.1f or more, of which chance makes %.0f %% on average "
+		 "(Benjamini and Hochberg)",
 		 w->n, (double)w->width_ns / 1e6, n_related, s->n, MIN_RHO, 100 * ALPHA);
 	if (s->n_untried)
 		out_note(o,
@@ -371,16 +373,20 @@ const struct cmd cmd_correlate = {
 		"both; INDEP is how many independent ones would say as much (Bartlett), as "
 		"neighbours are alike.\n"
 		"P is how often chance alone gives a pair as strong, corrected for all lags and "
-		"pairs (Holm). A\n"
-		"relation has P of 0.05 or less and RHO of 0.3 or more either way; it says nothing "
-		"about which is\n"
-		"the cause. Pairs made of the same numbers are left out. Metrics: rtt.p50 rtt.p90 "
-		"rtt.over_min\n"
-		"(above the connection's least), cwnd, in_flight, bytes_acked, retransmits, "
-		"syn_retransmits, resets,\n"
-		"drops.REASON, connect, connect_failed, accept_wait, accept_queue, in.LAYER and "
-		"out.LAYER (delay),\n"
-		"nic.NAME.QUEUE.rx and .tx, events_lost: what the trace has of them.\n",
+		"pairs tried\n"
+		"(Benjamini and Hochberg): of what is told, one in twenty is chance; and where "
+		"nothing is related,\n"
+		"nothing is told in 19 of 20 traces. A relation has P of 0.05 or less and RHO of "
+		"0.3 or more either\n"
+		"way; it says nothing about which is the cause. Pairs made of the same numbers are "
+		"left out.\n"
+		"Metrics: rtt.p50 rtt.p90 rtt.over_min (above the connection's least), cwnd, "
+		"in_flight, bytes_acked,\n"
+		"retransmits, syn_retransmits, resets, drops.REASON, connect, connect_failed, "
+		"accept_wait,\n"
+		"accept_queue, in.LAYER and out.LAYER (delay), nic.NAME.QUEUE.rx and .tx, "
+		"events_lost: what the\n"
+		"trace has of them.\n",
 	.rows = rows,
 	.n_rows = sizeof(rows) / sizeof(rows[0]),
 	.opts = &opts,

@@ -169,12 +169,24 @@ static int on_reset(void *ctx, const struct bind_row *row)
 }
 
 static const struct bind_field sock_fields[] = {{"sock", BIND_SOCK}};
-static const struct bind_field drop_fields[] = {{"sock", BIND_SOCK}, {"reason", BIND_INT}};
-enum { D_REASON = 1 };
+enum { D_SOCK, D_REASON, D_PAYLOAD, D_FLAGS, D_N };
+static const struct bind_field drop_fields[D_N] = {
+	{"sock", BIND_SOCK}, {"reason", BIND_INT}, {"payload", BIND_INT}, {"tcp_flags", BIND_INT}};
+
+/* What lay in a queue that close() freed, the other side's FIN mostly, is no loss. */
+static bool is_leftover(const struct correlate *c, const struct bind_row *row)
+{
+	const char *name = names_get(&c->reasons, bind_get(row, D_REASON, 0));
+
+	return !bind_get(row, D_PAYLOAD, 0) && !(bind_get(row, D_FLAGS, 0) & SYN) &&
+	       (!name || !strcmp(name, "QUEUE_PURGE") || !strcmp(name, "NOT_SPECIFIED"));
+}
 
 static int on_drop(void *ctx, const struct bind_row *row)
 {
-	add(ctx, row, KEY(CORR_DROPS, .a = (uint32_t)bind_get(row, D_REASON, 0)), WINDOWS_SUM, 1);
+	if (!is_leftover(ctx, row))
+		add(ctx, row, KEY(CORR_DROPS, .a = (uint32_t)bind_get(row, D_REASON, 0)),
+		    WINDOWS_SUM, 1);
 	return 0;
 }
 
@@ -279,7 +291,7 @@ static int read_events(struct correlate *c)
 		 .n_fields = 1,
 		 .on = on_synack},
 		{.record = "reset", .fields = sock_fields, .n_fields = 1, .on = on_reset},
-		{.record = "drop", .fields = drop_fields, .n_fields = 2, .on = on_drop},
+		{.record = "drop", .fields = drop_fields, .n_fields = D_N, .on = on_drop},
 		{.record = "listen_queue",
 		 .fields = queue_fields,
 		 .n_fields = 2,
@@ -434,6 +446,8 @@ int correlate_read(struct correlate *c, struct cmd_run *run, uint64_t width_ns, 
 
 	memset(c, 0, sizeof(*c));
 	c->run = run;
+	if (names_init(&c->reasons, input_schema(run->in), "drop_reason"))
+		return fail_nomem(run->fail);
 	if (find_span(c, &s))
 		return -1;
 	if (!width_ns)
@@ -457,4 +471,5 @@ void correlate_fini(struct correlate *c)
 	forget(c);
 	windows_fini(&c->windows);
 	by_who_fini(&c->who);
+	names_fini(&c->reasons);
 }

@@ -8,6 +8,7 @@
 #define ANA_CORRELATE_H
 
 #include "cmd.h"
+#include "names.h"
 #include "windows.h"
 
 enum correlate_metric {
@@ -37,7 +38,8 @@ struct correlate {
 	struct by_who who; /* first: its binds find it; the groups' names */
 	struct cmd_run *run;
 	struct windows windows;
-	struct map links; /* connections, by cookie */
+	struct map links;     /* connections, by cookie */
+	struct names reasons; /* of drops */
 	bool failed;
 	int (*on_state)(void *ctx, const struct bind_row *row);
 	int (*on_accept)(void *ctx, const struct bind_row *row);

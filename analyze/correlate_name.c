@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "correlate.h"
 #include "delay.h"
-#include "names.h"
 
 static const struct {
 	const char *name, *unit;
@@ -29,17 +28,12 @@ static const struct {
 
 static void name_drops(const struct correlate *c, uint32_t reason, struct text *t)
 {
-	struct names names;
-	const char *name;
+	const char *name = names_get(&c->reasons, reason);
 
-	if (names_init(&names, input_schema(c->run->in), "drop_reason"))
-		return;
-	name = names_get(&names, reason);
 	if (name)
 		text_puts(t, name);
 	else
 		text_u64(t, reason);
-	names_fini(&names);
 }
 
 static void name_queue(const struct correlate *c, const struct windows_key *key, struct text *t)

@@ -177,21 +177,18 @@ static bool correlation(const struct relate_series *x, const struct relate_serie
 
 /*
  * How many independent pairs of values say as much as n of two series that are unrelated, but each
- * related to itself: n / (1 + 2 sum over k of (1 - k/n) rho_x(k) rho_y(k)) (Bartlett, Journal of
- * the Royal Statistical Society 98, 1935; for means Bayley and Hammersley, Supplement 8, 1946).
- * Never more than n; and no more than the two first autocorrelations alone would say, were both
- * series of first order, n (1 - ab) / (1 + ab): estimates further out are small by bias.
+ * related to itself: n / (1 + 2 sum over k of (1 - k/n) rho_x(k) rho_y(k)), never more than n
+ * (Bartlett, Journal of the Royal Statistical Society 98, 1935; for means Bayley and Hammersley,
+ * Supplement 8, 1946).
  */
 static double effective(const struct relate_series *x, const struct relate_series *y, size_t n,
 			size_t pairs)
 {
-	double sum = 1, m = (double)pairs, ab = 0;
+	double sum = 1, m = (double)pairs;
 
 	for (size_t k = 1; k <= n / AUTO_PART && k < pairs; k++)
 		sum += 2 * (1 - (double)k / m) * x->auto_corr[k] * y->auto_corr[k];
-	if (n >= AUTO_PART)
-		ab = fmin(0.99, fmax(0, x->auto_corr[1] * y->auto_corr[1]));
-	return fmin(m * (1 - ab) / (1 + ab), m / fmax(1, sum));
+	return m / fmax(1, sum);
 }
 
 /* Student's t of a correlation between so many independent pairs; both sides. */
@@ -237,35 +234,35 @@ static double chance_of_rare(const struct relate_series *x, const struct relate_
 				       floor(part * (double)t->both_move)));
 }
 
-/* The windows in which both are far from their middle, on the sides that rho says. */
+/*
+ * The windows in which both are furthest from their middle, on the sides that rho says: one where x
+ * is high, one where it is low, then others.
+ */
 static void find_strongest(const struct relate_series *x, const struct relate_series *y, size_t n,
 			   struct relate_pair *p)
 {
 	struct span s = span_of(n, p->lag);
-	double best[RELATE_EVIDENCE];
-	struct both w;
 
 	for (unsigned k = 0; k < RELATE_EVIDENCE; k++) {
-		p->strongest[k] = SIZE_MAX;
-		best[k] = 0;
-	}
-	for (size_t i = s.from; i < s.to; i++) {
-		unsigned k = RELATE_EVIDENCE;
-		double v;
+		double best = 0;
 
-		if (!pair_at(x, y, i, p->lag, &w))
-			continue;
-		v = p->rho < 0 ? -w.a * w.b : w.a * w.b;
-		while (k > 0 && v > best[k - 1])
-			k--;
-		if (k == RELATE_EVIDENCE)
-			continue;
-		for (unsigned m = RELATE_EVIDENCE - 1; m > k; m--) {
-			best[m] = best[m - 1];
-			p->strongest[m] = p->strongest[m - 1];
+		p->strongest[k] = SIZE_MAX;
+		for (size_t i = s.from; i < s.to; i++) {
+			struct both w;
+			bool taken = false;
+			double v;
+
+			for (unsigned m = 0; m < k; m++)
+				taken |= p->strongest[m] == i;
+			if (taken || !pair_at(x, y, i, p->lag, &w) || (k == 0 && w.a < 0) ||
+			    (k == 1 && w.a > 0))
+				continue;
+			v = p->rho < 0 ? -w.a * w.b : w.a * w.b;
+			if (v > best) {
+				best = v;
+				p->strongest[k] = i;
+			}
 		}
-		best[k] = v;
-		p->strongest[k] = i;
 	}
 }
 

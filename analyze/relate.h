@@ -34,7 +34,7 @@ struct relate_pair {
 	double n_effective; /* independent ones that would say as much */
 	double p; /* of one as far from 0 in two unrelated series, at any of the lags tried */
 	double p_adjusted;		   /* the caller's, for all pairs tried */
-	size_t strongest[RELATE_EVIDENCE]; /* windows of x that speak most for it; SIZE_MAX: none */
+	size_t strongest[RELATE_EVIDENCE]; /* windows of x that speak for it; SIZE_MAX: none */
 };
 
 /* Ranks (ties share their mean) and autocorrelations of a series of n windows; -1: no memory. */

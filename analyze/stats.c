@@ -127,20 +127,43 @@ static int by_p(const void *a, const void *b)
 	return (x->p > y->p) - (x->p < y->p);
 }
 
-int stats_holm(const double *p, double *ret, size_t n)
+static struct test *sorted_tests(const double *p, size_t n)
 {
 	struct test *sorted = malloc((n + 1) * sizeof(*sorted));
+
+	for (size_t i = 0; sorted && i < n; i++)
+		sorted[i] = (struct test){p[i], i};
+	if (sorted)
+		qsort(sorted, n, sizeof(*sorted), by_p);
+	return sorted;
+}
+
+int stats_holm(const double *p, double *ret, size_t n)
+{
+	struct test *sorted = sorted_tests(p, n);
 	double most = 0;
 
-	if (!sorted)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = (struct test){p[i], i};
-	qsort(sorted, n, sizeof(*sorted), by_p);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; sorted && i < n; i++) {
 		most = fmax(most, fmin(1, sorted[i].p * (double)(n - i)));
 		ret[sorted[i].at] = most;
 	}
+	if (!sorted)
+		return -1;
+	free(sorted);
+	return 0;
+}
+
+int stats_fdr(const double *p, double *ret, size_t n)
+{
+	struct test *sorted = sorted_tests(p, n);
+	double least = 1;
+
+	for (size_t i = n; sorted && i-- > 0;) {
+		least = fmin(least, sorted[i].p * (double)n / (double)(i + 1));
+		ret[sorted[i].at] = least;
+	}
+	if (!sorted)
+		return -1;
 	free(sorted);
 	return 0;
 }

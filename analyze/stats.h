@@ -48,4 +48,12 @@ struct stats_shift stats_welch(const struct stats_mean *a, const struct stats_me
  */
 int stats_holm(const double *p, double *ret, size_t n); /* -1: no memory */
 
+/*
+ * Benjamini and Hochberg's step-up (Journal of the Royal Statistical Society B 57, 1995): p
+ * adjusted so that of those below alpha a part of alpha is false, on average; and if none is true,
+ * there is any with probability alpha at most. For tests that are independent, or positively
+ * dependent.
+ */
+int stats_fdr(const double *p, double *ret, size_t n); /* -1: no memory */
+
 #endif

@@ -80,7 +80,7 @@ static unsigned related(unsigned n_series, size_t n, struct relate_pair *first)
 				p[n_pairs] = pairs[n_pairs].p;
 				n_pairs++;
 			}
-	ck_assert_int_eq(stats_holm(p, adjusted, n_pairs), 0);
+	ck_assert_int_eq(stats_fdr(p, adjusted, n_pairs), 0);
 	for (size_t i = 0; i < n_pairs; i++)
 		if (adjusted[i] <= 0.05) {
 			*first = pairs[i];
@@ -101,6 +101,8 @@ START_TEST(test_relate__noise)
 		     {120, 0.5, 0}, {120, 0.5, 12}, {120, 0.8, 6}, {120, 0.9, 0},
 		     {300, 0.7, 0}, {300, 0.7, 12}, {300, 0.95, 4}};
 
+	unsigned all = 0;
+
 	state = 88172645463325252u;
 	for (unsigned k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
 		struct relate_pair first;
@@ -115,8 +117,11 @@ START_TEST(test_relate__noise)
 		}
 		printf("n %zu, phi %.2f, %u rare: %u of %d runs\n", kinds[k].n, kinds[k].phi,
 		       kinds[k].n_rare, false_runs, RUNS);
-		ck_assert_uint_le(false_runs, RUNS / 20);
+		/* at a true 5 % there are more than 16 of 200 in one of 50 kinds */
+		ck_assert_uint_le(false_runs, 16);
+		all += false_runs;
 	}
+	ck_assert_uint_le(all, RUNS * (sizeof(kinds) / sizeof(kinds[0])) / 20);
 }
 END_TEST
 
