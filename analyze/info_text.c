@@ -23,6 +23,7 @@ const char *info_loss_reason(uint8_t reason)
 		[TAPE_LOSS_DAMAGED] = "damaged, and not saved by repair",
 		[TAPE_LOSS_UNTOLD] = "the record of why was damaged",
 		[TAPE_LOSS_BUDGET] = "left out for the budget (--max-rate)",
+		[TAPE_LOSS_SELECT] = "connections not followed, as the selection was full",
 	};
 
 	return reason < sizeof(names) / sizeof(names[0]) && names[reason] ? names[reason] : "other";

@@ -106,6 +106,11 @@ uint64_t input_wall(const struct input *in, uint64_t ts_ns)
 	return clock_wall(clocks, n, ts_ns);
 }
 
+struct clock_text *input_clock_text(struct input *in)
+{
+	return &in->clock_text;
+}
+
 enum meta_answer input_has_probe(struct input *in, const char *event, const char **why)
 {
 	size_t n;

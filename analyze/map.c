@@ -26,20 +26,34 @@ static uint64_t seed(void)
 	return value;
 }
 
+static uint64_t word_at(const unsigned char *b, size_t len)
+{
+	uint64_t word = 0;
+
+	memcpy(&word, b, len < 8 ? len : 8);
+	return word;
+}
+
+/* Both halves of a product, one into the other (as wyhash does). */
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	__uint128_t v = (__uint128_t)a * b;
+
+	return (uint64_t)v ^ (uint64_t)(v >> 64);
+}
+
 uint64_t map_hash(const void *p, size_t len)
 {
 	const unsigned char *b = p;
-	uint64_t h = seed();
+	uint64_t secret = seed(), h = secret * 0x9e3779b97f4a7c15ULL;
 
-	while (len) {
-		uint64_t word = 0;
-		size_t n = len < 8 ? len : 8;
-
-		memcpy(&word, b, n);
-		h = mix(h ^ word) + 0x9e3779b97f4a7c15ULL;
-		b += n;
-		len -= n;
-	}
+	for (; len >= 16; len -= 16, b += 16)
+		h = fold(word_at(b, 8) ^ secret, word_at(b + 8, 8) ^ h);
+	if (len > 8)
+		h = fold(word_at(b, 8) ^ secret, word_at(b + 8, len - 8) ^ h);
+	else if (len)
+		h = fold(word_at(b, len) ^ secret, h);
+	h = mix(h);
 	return h ? h : 1;
 }
 

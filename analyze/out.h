@@ -78,6 +78,12 @@ void out_bool(struct out *o, bool v);
 /* Text table only: put this before or behind the next cell, to qualify it. */
 void out_mark(struct out *o, const char *before, const char *behind);
 
+/*
+ * Whether the next cell is left out of this table: it is passed over then. For cells that take time
+ * to make.
+ */
+bool out_skips(struct out *o);
+
 void out_end_row(struct out *o);
 
 /* Anything that is no table. The caller fills *out_line or *out_json, then ends it. */

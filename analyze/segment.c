@@ -152,8 +152,11 @@ static void open_unit(struct segments *s, struct lane *lane, const struct seg_ev
 	s->stats.n_open++;
 	if (unit_is_unqueued(u))
 		lane->n_unqueued++;
-	if (e->dir == SEG_OUT)
+	if (e->dir == SEG_OUT) {
 		begin_out(s, lane, u, e);
+		if (p->payload && !(u->flags & SEG_AGAIN))
+			lane_forget_writes(s, lane, p->seq + p->payload);
+	}
 	take(s, u, e);
 }
 
@@ -404,7 +407,6 @@ void segments_free(struct segments *s)
 		map_fini(&s->cookies[d]);
 		map_fini(&s->flows[d]);
 	}
-	map_fini(&s->ids);
 	for (unsigned i = 0; i < MAX_CPUS; i++)
 		free(s->cpus[i]);
 	free(s);

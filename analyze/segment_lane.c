@@ -202,6 +202,11 @@ void lane_alias(struct segments *s, struct lane *lane, const struct flow *flow)
 	key_add(s, lane, 1, flow);
 }
 
+uint64_t lanes_sweep_after(const struct segments *s)
+{
+	return s->swept_ns + NS_PER_S - 1;
+}
+
 void lanes_sweep(struct segments *s)
 {
 	struct lane *next;
@@ -280,7 +285,7 @@ static struct write *write_at(const struct lane *l, uint32_t i)
 
 static int grow_writes(struct lane *l)
 {
-	uint32_t cap = l->cap_writes ? l->cap_writes * 2 : 8;
+	uint32_t cap = l->cap_writes ? l->cap_writes * 2 : 2;
 	struct write *more = calloc(cap, sizeof(*more));
 
 	if (!more)
@@ -329,11 +334,16 @@ int lane_write(struct segments *s, struct lane *l, const struct seg_bytes *w)
 	return 0;
 }
 
+void lane_forget_writes(struct segments *s, struct lane *l, uint32_t before)
+{
+	while (l->n_writes && !seq_before(before, write_at(l, 0)->end))
+		forget_write(s, l);
+}
+
 const struct write *lane_written(struct segments *s, struct lane *l, uint32_t seq, uint32_t end,
 				 uint64_t *ret_last_ns)
 {
-	while (l->n_writes && !seq_before(seq, write_at(l, 0)->end))
-		forget_write(s, l);
+	lane_forget_writes(s, l, seq);
 	if (!l->n_writes || seq_before(seq, write_at(l, 0)->seq))
 		return NULL;
 	for (uint32_t i = 0; i < l->n_writes && seq_before(write_at(l, i)->seq, end); i++)

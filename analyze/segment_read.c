@@ -109,6 +109,22 @@ static int on_copy(void *ctx, const struct bind_row *row)
 	return segments_copy(r->segments, &bytes);
 }
 
+/* Of the other direction: who it was, and that time went on. */
+static int on_other_bytes(void *ctx, const struct bind_row *row)
+{
+	struct segment_read *r = ctx;
+
+	learn_owner(r, row);
+	return segments_pass(r->segments, row->ts_ns);
+}
+
+static int on_other(void *ctx, uint64_t ts_ns)
+{
+	struct segment_read *r = ctx;
+
+	return segments_pass(r->segments, ts_ns);
+}
+
 static int on_write(void *ctx, const struct bind_row *row)
 {
 	struct segment_read *r = ctx;
@@ -256,6 +272,23 @@ static void note_limits(const struct segment_read *r)
 			 (unsigned long long)stats.n_headless);
 }
 
+/* Columns of a direction that is not wanted are not decoded. */
+static void choose_binds(const struct segment_read *r, struct bind binds[N_OWN])
+{
+	static const unsigned packets[SEG_DIRS] = {[SEG_IN] = RX, [SEG_OUT] = TX};
+	static const unsigned bytes[SEG_DIRS] = {[SEG_IN] = RX_COPY, [SEG_OUT] = TX_WRITE};
+
+	for (unsigned d = 0; d < SEG_DIRS; d++) {
+		if (r->dirs[d])
+			continue;
+		binds[packets[d]].on = NULL;
+		binds[packets[d]].on_time = on_other;
+		binds[packets[d]].n_fields = 0;
+		binds[bytes[d]].on = on_other_bytes;
+		binds[bytes[d]].n_fields = BYTES_TASK + 1;
+	}
+}
+
 int segment_read_open(struct segment_read *r, struct bind binds[SEGMENT_READ_N])
 {
 	static const struct bind own[N_OWN] = {
@@ -275,6 +308,7 @@ int segment_read_open(struct segment_read *r, struct bind binds[SEGMENT_READ_N])
 	memcpy(opts.layers, r->layers, sizeof(opts.layers));
 	memcpy(opts.dirs, r->dirs, sizeof(opts.dirs));
 	memcpy(binds, own, sizeof(own));
+	choose_binds(r, binds);
 	by_bind(binds + SEGMENT_READ_BY);
 	binds[SEGMENT_READ_BY + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
 	r->segments = segments_new(&opts);

@@ -340,8 +340,34 @@ START_TEST(test_options__help_names_every_option_and_group)
 }
 END_TEST
 
-SUITE("options", test_options__ring, test_options__rotate, test_options__defaults,
-      test_options__events, test_options__buffer, test_options__duration, test_options__all_forms,
-      test_options__given_is_what_was_written, test_options__given_is_bounded,
-      test_options__command, test_options__errors, test_options__note_of_4096_bytes_at_most,
-      test_options__help_names_every_option_and_group)
+START_TEST(test_options__sample_and_budget)
+{
+	static const char *const bad[][2] = {
+		{"-s", "0"},	       {"-s", "-4"},
+		{"-s", "4x"},	       {"-s", ""},
+		{"-s", "1000001"},     {"--max-rate", "1"},
+		{"--max-rate", "-1"},  {"--max-rate", "on"},
+		{"--max-rate", "1e6"}, {"--max-rate", "1000000001"},
+	};
+
+	ok((const char *[MAX_ARGS]){NULL});
+	ck_assert_uint_eq(o.sample, 1);
+	ck_assert_uint_eq(o.max_rate, 250000); /* as --help says */
+	ok((const char *[MAX_ARGS]){"-s", "1000000", "--max-rate", "off", NULL});
+	ck_assert_uint_eq(o.sample, 1000000);
+	ck_assert_uint_eq(o.max_rate, 0);
+	ok((const char *[MAX_ARGS]){"--sample=3", "--max-rate=1000000000", NULL});
+	ck_assert_uint_eq(o.sample, 3);
+	ck_assert_uint_eq(o.max_rate, 1000000000);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(parse((const char *[MAX_ARGS]){bad[i][0], bad[i][1], NULL}) &&
+				      strstr(err.text, bad[i][1]),
+			      "%s %s: '%s'", bad[i][0], bad[i][1], err.text);
+}
+END_TEST
+
+SUITE("options", test_options__sample_and_budget, test_options__ring, test_options__rotate,
+      test_options__defaults, test_options__events, test_options__buffer, test_options__duration,
+      test_options__all_forms, test_options__given_is_what_was_written,
+      test_options__given_is_bounded, test_options__command, test_options__errors,
+      test_options__note_of_4096_bytes_at_most, test_options__help_names_every_option_and_group)
