@@ -32,6 +32,8 @@ is "ports-exhausted: connects" "$(of ports-exhausted connlat outcome error)" "4 
 is "loss-fast: sent again" "$(of loss-fast retrans laddr cause)" "1 10.9.0.1 TLP, 19 10.9.0.1 fast, 1 10.9.0.2 TLP"
 is "loss-rto: sent again" "$(of loss-rto retrans laddr cause)" "7 10.9.0.1 RTO, 5 10.9.0.2 RTO"
 is "loss-spurious: sent again" "$(of loss-spurious retrans laddr cause)" "1 10.9.0.1 RTO, 2 10.9.0.1 TLP"
+"$TCPTAPE" correlate --csv "$traces/bufferbloat.tcptape" 2>"$tmp/notes" | columns related lag_ms first then >"$tmp/related"
+contains "bufferbloat: round-trip times follow what is in flight" "$tmp/related" '^true [2468]0.000 in_flight rtt'
 is "path-rtt: connects not of 300 ms" "$("$TCPTAPE" connlat --csv "$traces/path-rtt.tcptape" |
 	columns lat_ms | awk '$1 < 300 || $1 > 300.2' | count)" 0
 is "receiver-window: windows that closed" "$(counted receiver-window TcpExt.TCPToZeroWindowAdv)" 4
