@@ -38,10 +38,17 @@ carry() { # PROGRAM...: as options for run.sh
 }
 
 nat=''
+scenarios=''
+case $script in vm/explain.sh)
+	for file in scenario.sh causes.sh explain/causes; do
+		scenarios="$scenarios -f $tests/../sample-traces/$file:/sample-traces/$file"
+	done
+	;;
+esac
 case $script in *nat.sh) nat='-m nft_chain_nat -m nft_nat -m nft_masq -m nf_conntrack_netlink' ;; esac
 
 # shellcheck disable=SC2046,SC2086 # options are words
-exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf $nat -m 8021q \
+exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf $nat $scenarios -m 8021q \
 	-f "$TCPTAPE:/usr/bin/tcptape" -f "$TCPTAPE_RECORD:/usr/bin/tcptape-record" \
 	-f "$LOAD:/usr/bin/load" -f "$LINK:/usr/bin/link" \
 	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} ${MOVE:+-f "$MOVE:/usr/bin/move"} \
