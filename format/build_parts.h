@@ -19,8 +19,8 @@
 #define MAX_KEY 64   /* bytes of a table's struct, and of a row of it: one cache line */
 #define N_RECENT 8   /* what a processor has at hand, it most often has at the next layer too */
 #define NEAR_BITS 8
-#define AHEAD 256    /* bytes; records stand one behind the other where they come from */
-#define MAX_ID 255   /* of a record type */
+#define AHEAD 256  /* bytes; records stand one behind the other where they come from */
+#define MAX_ID 255 /* of a record type */
 
 struct buffer {
 	uint8_t *p;
