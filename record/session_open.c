@@ -14,8 +14,9 @@
 #include "session_parts.h"
 
 #define HOLD_NS 10000000ull
-#define QUEUE_BYTES (1u << 20) /* a bulk ring; 10 ms of more than half a million events a second   \
-				*/
+#define QUEUE_BYTES                                                                                \
+	(1u << 20) /* a bulk ring; 10 ms of more than half a million events a second               \
+		    */
 #define MIN_QUEUE_BYTES (256u << 10)
 #define BIG_BYTES (256 << 10)
 #define RATE_QUEUE_BYTES (16u << 10)
