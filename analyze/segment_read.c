@@ -317,6 +317,7 @@ int segment_read_open(struct segment_read *r, struct bind binds[SEGMENT_READ_N])
 
 int segment_read_chunk(struct segment_read *r, uint64_t floor_ns)
 {
+	segments_batch(r->segments); /* another chunk has other tables */
 	return segments_pass(r->segments, floor_ns);
 }
 
