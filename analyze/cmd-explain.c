@@ -170,7 +170,7 @@ static void print_list(struct out *o, const struct evidence *e)
 		const struct cause *c = explain_causes[i];
 
 		out_str(o, c->name);
-		out_str(o, explain_can(e, c) ? "yes" : "no");
+		out_bool(o, explain_can(e, c));
 		out_str(o, c->record);
 		out_str(o, c->title);
 		out_end_row(o);

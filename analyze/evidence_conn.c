@@ -262,6 +262,22 @@ static void settle_end(struct gather *g, const struct evid_end *end)
 
 /* ---- the end of a connection ---- */
 
+/* A path that loses its data has lost its SYN as well. */
+static void settle_stuck(struct gather *g, struct evid_conn *c, struct toll_conn *share)
+{
+	struct evid_end *end;
+
+	if (!c->stuck_n)
+		return;
+	end = evid_end_of(g, c);
+	share->n = c->stuck_n;
+	share->cost_ns = c->stuck_ns;
+	if (c->n[TROUBLE_LOSS] && !overflowed(g, end))
+		evid_charge(g, c, TROUBLE_LOSS, c->stuck_n, c->stuck_ns, c->stuck_since_ns);
+	else
+		toll_add(&end->stuck, share, c->stuck_since_ns, false);
+}
+
 /* Its tolls are added up. */
 static void end_conn(struct gather *g, struct evid_conn *c, uint64_t now_ns)
 {
@@ -272,6 +288,7 @@ static void end_conn(struct gather *g, struct evid_conn *c, uint64_t now_ns)
 	evid_connect_synacks(g, c);
 	evid_connect_unaccepted(g, c, now_ns);
 	evid_sent_end(g, c);
+	settle_stuck(g, c, &share);
 	if (!c->data_segs && c->has_delivered)
 		c->data_segs = c->last_delivered - c->first_delivered;
 	e->n_data_segs += c->data_segs;

@@ -71,10 +71,16 @@ static void stuck(struct gather *g, struct evid_conn *c, uint32_t n, uint64_t wa
 				  .cookie = c->cookie,
 				  .n = n ? n : 1,
 				  .cost_ns = wait_ns};
-	struct evid_end *end = evid_end_of(g, c);
+	bool unknown = t == TROUBLE_SYN || t == TROUBLE_LOSS || t == TROUBLE_OVERFLOW;
 
-	if (t == TROUBLE_SYN || t == TROUBLE_LOSS || t == TROUBLE_OVERFLOW) {
-		toll_add(failed ? &end->failed : &end->stuck, &share, since_ns, failed);
+	if (unknown && failed) {
+		toll_add(&evid_end_of(g, c)->failed, &share, since_ns, true);
+		return;
+	}
+	if (unknown) { /* its data may tell more */
+		c->stuck_n += n ? n : 1;
+		c->stuck_ns += wait_ns;
+		c->stuck_since_ns = c->stuck_since_ns ? c->stuck_since_ns : since_ns;
 		return;
 	}
 	evid_charge(g, c, t, n ? n : 1, wait_ns, since_ns);

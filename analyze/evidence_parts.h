@@ -51,6 +51,8 @@ struct evid_conn {
 	uint64_t born_ns, connect_ns, established_ns; /* established_ns: and not accepted yet */
 	uint32_t n_syn_resent, n_synack_resent;
 	uint64_t synack_ns;
+	uint32_t stuck_n; /* SYNs of a connect that worked in the end; whose fault is not known */
+	uint64_t stuck_ns, stuck_since_ns;
 
 	/* what it sends */
 	uint32_t mss, srtt_us, min_rtt_us, una, nxt;

@@ -330,6 +330,35 @@ START_TEST(test_evidence__stuck_connects)
 }
 END_TEST
 
+/* A SYN went out twice. That was the path, if it loses data too. */
+static struct evidence slow_connect(bool loses)
+{
+	struct ev_sock s = sock_of(1, 4000, 80);
+
+	begin();
+	state(0, s, TCP_S_CLOSE, TCP_S_SYN_SENT, 0);
+	resend(S, s, TCP_S_SYN_SENT, 1, 0);
+	state(S + 10 * MS, s, TCP_S_SYN_SENT, TCP_S_ESTABLISHED, 0);
+	if (loses)
+		resend(3 * S, s, TCP_S_ESTABLISHED, 1000, 100);
+	destroy(5 * S, s, 10);
+	return end();
+}
+
+START_TEST(test_evidence__a_second_syn)
+{
+	struct evidence e = slow_connect(false);
+
+	ck_assert_uint_eq(e.tolls[TROUBLE_SYN].cost_ns, 1010 * MS);
+	ck_assert_uint_eq(e.tolls[TROUBLE_SYN].n_failed, 0);
+	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].n, 0);
+	e = slow_connect(true);
+	ck_assert_uint_eq(e.tolls[TROUBLE_SYN].n, 0);
+	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].n_conns, 1);
+	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].cost_ns, 1210 * MS);
+}
+END_TEST
+
 /* Three timeouts of a full segment; whether such a one was ever acknowledged decides. */
 static struct evidence hole(bool acked)
 {
@@ -434,5 +463,5 @@ SUITE("evidence", test_evidence__the_other_family_answers,
       test_evidence__another_connect_does_not_excuse, test_evidence__closing_resets,
       test_evidence__resets_by_the_server, test_evidence__resets_of_clients_elsewhere,
       test_evidence__a_drop_explains_its_own_segment, test_evidence__stuck_connects,
-      test_evidence__full_segments_vanish, test_evidence__queues_on_the_path,
-      test_evidence__delayed_acks)
+      test_evidence__a_second_syn, test_evidence__full_segments_vanish,
+      test_evidence__queues_on_the_path, test_evidence__delayed_acks)
