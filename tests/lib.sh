@@ -392,3 +392,19 @@ median() { # of the numbers on standard input
 }
 
 count() { wc -l | tr -d ' '; }
+
+# ---- explain ----
+
+said() { # TRACE: the causes that explain names, the worst first, one a line
+	"$TCPTAPE" explain --json "$1" >"$tmp/json" 2>"$tmp/err" || return
+	sed -n 's/.*"cause":"\([a-z-]*\)".*/\1/p' "$tmp/json"
+}
+
+explained() { # TRACE "CAUSE..." FILE: the first of FILE is the cause; its first two are both; - none
+	case $2 in
+	-) is "$1: causes" "$(tr '\n' ' ' <"$3")" "" ;;
+	*' '*) is "$1: first two causes" "$(head -2 "$3" | sort | tr '\n' ' ')" \
+		"$(echo "$2" | tr ' ' '\n' | sort | tr '\n' ' ')" ;;
+	*) is "$1: first cause" "$(head -1 "$3")" "$2" ;;
+	esac
+}

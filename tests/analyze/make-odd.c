@@ -17,6 +17,27 @@ static int add(struct tape_writer *w, const void *e)
 	return tape_writer_event(w, e, NULL);
 }
 
+/* Two listeners of the same limit: a connection for one, two for the other; and one that does
+ * nothing. */
+static int add_sockets(struct tape_writer *w)
+{
+	struct ev_listen_child e = {
+		.head = {START + S, 0, EV_listen_child, sizeof(e)}, .max_backlog = 128, .kind = 1};
+	struct ev_snap_sock old = {.head = {START, 0, EV_snap_sock, sizeof(old)}, .state = 1};
+	int rc;
+
+	old.sock.cookie = 200;
+	old.sock.flow.lport = 9000;
+	old.sock.flow.rport = 443;
+	rc = add(w, &old);
+	for (unsigned i = 0; i < 3; i++) {
+		e.sock.cookie = 100 + i % 2;
+		e.sock.flow.lport = (uint16_t)(8001 + i % 2);
+		rc |= add(w, &e);
+	}
+	return rc;
+}
+
 static int add_events(struct tape_writer *w)
 {
 	static const char rtt[] = "rtt", frames[] = "tcp_drop+0x1;tcp_rcv_established+0x2";
@@ -42,14 +63,15 @@ static int add_events(struct tape_writer *w)
 		ack.sock.flow.rport = 80;
 		rc |= add(w, &ack);
 	}
-	return rc | tape_writer_flush(w, 0, NULL) | tape_writer_loss(w, &loss, 1, NULL);
+	return rc | add_sockets(w) | tape_writer_flush(w, 0, NULL) |
+	       tape_writer_loss(w, &loss, 1, NULL);
 }
 
 int main(int argc, char **argv)
 {
 	struct tape_writer_opts opts = {.writer = "make-odd 1", .n_cpus = 1, .start_ns = START};
 	struct tape_clock clock = {.mono_ns = START, .real_ns = 1700000000 * S, .boot_ns = START};
-	struct tape_meta meta[] = {{"groups", "rtt,drop,reset"},
+	struct tape_meta meta[] = {{"groups", "conn,rtt,drop,reset,listen"},
 				   {"recording.id", "0123456789abcdef"},
 				   {"recording.kind", "rotate"},
 				   {"recording.part", argv[2]},
