@@ -113,6 +113,8 @@ static void set_selection(struct rec_object *o, const struct rec_select *s)
 	skel->rodata->select_pids = s->n_pids;
 	skel->rodata->select_n_comms = s->n_comms;
 	memcpy((void *)skel->rodata->select_comms, s->comms, sizeof(s->comms));
+	for (unsigned i = 0; i < s->n_comms; i++) /* a name, and the zero behind it */
+		memset((void *)skel->rodata->select_comm_masks[i], 0xff, strlen(s->comms[i]) + 1);
 	skel->rodata->select_n_cgroups = s->n_cgroups;
 	bpf_map__set_max_entries(skel->maps.chosen, TAPE_CHOSEN_SOCKS);
 	bpf_map__set_max_entries(skel->maps.chosen_flows, TAPE_CHOSEN_SOCKS);

@@ -171,12 +171,12 @@ record() { # FILE ARG...: start the recorder, name "record"
 wait_recording() { # FILE
 	wait_for 60 recording_or_gone "$1" || {
 		echo "FAIL  the recorder does not start"
-		show "$tmp/record.err"
+		show "$tmp/$name.err"
 		exit 1
 	}
 	if [ ! -s "$1" ]; then
 		echo "FAIL  the recorder ended at once:"
-		show "$tmp/record.err"
+		show "$tmp/$name.err"
 		exit 1
 	fi
 }
