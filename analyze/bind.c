@@ -301,8 +301,10 @@ static int load_packets(struct bind_tables *t, const struct tape_schema *schema,
 
 		*w = (struct wire){0};
 		fill_packet(w, cols, have, i);
-		if (has_flow)
-			w->has_flow = bind_flow(t, tape_column_get(&ref, i), &w->flow);
+		if (!has_flow)
+			continue;
+		w->ends = ((const uint32_t *)ref.values)[i];
+		w->has_flow = bind_flow(t, w->ends, &w->flow);
 	}
 	t->n_packets = n;
 	return 0;

@@ -42,6 +42,7 @@ struct task {		 /* a row of table task */
 struct wire { /* a row of table packet; fields that are not recorded are 0 */
 	struct flow flow;
 	bool has_flow;
+	uint32_t ends; /* the reference to the flow, 0 none: the same in all rows that have it */
 	uint32_t seq, ack_seq, payload;
 	uint16_t segs, tcp_flags, vlan, headers;
 };

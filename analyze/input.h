@@ -20,8 +20,9 @@
 struct input_opts {
 	const char *from, *to;
 	struct select_opts select;
-	bool whole;	  /* also what a cut trace holds outside its window */
-	bool local_ports; /* find the local ports of starting connects first (files only) */
+	bool whole;	    /* also what a cut trace holds outside its window */
+	bool local_ports;   /* find the local ports of starting connects first (files only) */
+	unsigned n_workers; /* at most; 0: as many as there are */
 };
 
 /*
@@ -45,6 +46,7 @@ void input_close(struct input *in); /* NULL allowed */
 struct tape_reader *input_reader(struct input *in);
 uint64_t input_conn(const struct input *in); /* --conn; 0: not given */
 /* Threads that a pass over the trace may use (pass.h): TCPTAPE_WORKERS, or the processors. */
+unsigned input_all_workers(void);
 unsigned input_workers(const struct input *in);
 const struct tape_schema *input_schema(const struct input *in);
 bool input_is_pipe(const struct input *in);

@@ -14,16 +14,17 @@ static uint64_t mix(uint64_t x) /* finalizer of MurmurHash3 */
 
 static uint64_t seed(void)
 {
-	static uint64_t value;
+	static uint64_t value; /* the same for all threads: the first one that needs it sets it */
+	uint64_t is = __atomic_load_n(&value, __ATOMIC_RELAXED), want;
 	struct timespec now = {0};
 
-	if (!value) {
-		clock_gettime(CLOCK_REALTIME, &now);
-		value = mix((uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^
-			    (uint64_t)(uintptr_t)&now) |
-			1;
-	}
-	return value;
+	if (is)
+		return is;
+	clock_gettime(CLOCK_REALTIME, &now);
+	want = mix((uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^ (uint64_t)(uintptr_t)&now) |
+	       1;
+	__atomic_compare_exchange_n(&value, &is, want, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return is ? is : want;
 }
 
 static uint64_t word_at(const unsigned char *b, size_t len)

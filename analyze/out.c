@@ -472,6 +472,15 @@ void out_note(struct out *o, const char *fmt, ...)
 		o->n_notes++;
 }
 
+void out_take_notes(struct out *o, struct out *from)
+{
+	for (unsigned i = 0; i < from->n_notes; i++) {
+		out_note(o, "%s", from->notes[i]);
+		free(from->notes[i]);
+	}
+	from->n_notes = 0;
+}
+
 int out_finish(struct out *o)
 {
 	struct text line = {0};

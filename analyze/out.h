@@ -98,6 +98,9 @@ void out_end_object(struct out *o);
  */
 void out_note(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The notes of another output, which then has none. */
+void out_take_notes(struct out *o, struct out *from);
+
 /* Hand over what is buffered. 0, or errno of standard output; EPIPE: nobody reads any more. */
 int out_flush(struct out *o);
 

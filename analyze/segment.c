@@ -274,8 +274,7 @@ int segments_packet(struct segments *s, const struct seg_event *e)
 		s->stats.n_headless++;
 		return result(s);
 	}
-	lane = lane_of(s, e->dir, e->sock, packet_has_ends(ev.packet) ? &ev.packet->flow : NULL,
-		       e->netns);
+	lane = lane_of_packet(s, &ev);
 	if (!lane)
 		s->stats.n_headless++;
 	else if (e->dir == SEG_IN)
@@ -388,6 +387,10 @@ struct segments *segments_new(const struct segments_opts *opts)
 
 	if (!s)
 		return NULL;
+	if (ids_init(s)) {
+		free(s);
+		return NULL;
+	}
 	s->opts = *opts;
 	if (!s->opts.max_open)
 		s->opts.max_open = SEGMENTS_OPEN;
@@ -407,6 +410,8 @@ void segments_free(struct segments *s)
 		map_fini(&s->cookies[d]);
 		map_fini(&s->flows[d]);
 	}
+	free(s->ids);
+	free(s->found);
 	for (unsigned i = 0; i < MAX_CPUS; i++)
 		free(s->cpus[i]);
 	free(s);

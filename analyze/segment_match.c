@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Which segment a packet belongs to: by its headers, by what it holds, through a NAT. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "segment_parts.h"
@@ -26,13 +27,45 @@ static uint64_t id_of(enum seg_dir dir, uint32_t seq, uint32_t ack, uint32_t pay
 
 static struct unit **id_slot(struct segments *s, uint64_t id)
 {
-	return &s->ids[id & (ID_SLOTS - 1)];
+	return &s->ids[id & (s->n_ids - 1)];
+}
+
+int ids_init(struct segments *s)
+{
+	s->n_ids = ID_SLOTS;
+	s->ids = calloc(s->n_ids, sizeof(*s->ids));
+	return s->ids ? 0 : -1;
+}
+
+/* Twice the slots: each one's units go to it or to its new sister, in their order. */
+static void grow_ids(struct segments *s)
+{
+	struct unit **more = realloc(s->ids, 2 * s->n_ids * sizeof(struct unit *));
+
+	if (!more)
+		return; /* it goes on with longer ways */
+	s->ids = more;
+	for (size_t i = 0; i < s->n_ids; i++) {
+		struct unit **ends[2] = {&more[i], &more[i + s->n_ids]}, *next;
+
+		for (struct unit *u = more[i]; u; u = next) {
+			unsigned sister = (u->id & s->n_ids) != 0;
+
+			next = u->same_slot;
+			*ends[sister] = u;
+			ends[sister] = &u->same_slot;
+		}
+		*ends[0] = *ends[1] = NULL;
+	}
+	s->n_ids *= 2;
 }
 
 void unit_id_add(struct segments *s, struct unit *u)
 {
 	struct unit **slot;
 
+	if (s->stats.n_open > s->n_ids)
+		grow_ids(s);
 	u->id = id_of(u->lane->dir, u->seq, u->ack_seq, u->payload, u->tcp_flags);
 	slot = id_slot(s, u->id);
 	u->same_slot = *slot;

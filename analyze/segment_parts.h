@@ -6,7 +6,7 @@
 #include "segment.h"
 
 #define UNIT_MARKS 16
-#define ID_SLOTS 65536u /* a power of two, about SEGMENTS_OPEN */
+#define ID_SLOTS 1024u /* at first; a power of two */
 #define LANE_KEYS 2
 #define CPU_STACK 8
 #define MAX_CPUS 4096u
@@ -90,6 +90,7 @@ struct lane {				 /* one direction of a connection */
 	struct lane *prev, *next;	 /* by used_ns */
 	struct lane_key keys[LANE_KEYS]; /* as first seen; as seen beyond a NAT */
 	uint64_t cookie, used_ns;
+	uint64_t turn; /* another one when packets may no longer be its own: segments.turn */
 	uint32_t netns, sock_netns;
 	uint8_t dir;
 	bool has_sent, has_sock_flow;
@@ -100,6 +101,14 @@ struct lane {				 /* one direction of a connection */
 	uint32_t n_unqueued;  /* of received ones: with payload, not readable yet */
 	struct write *writes; /* ring */
 	uint32_t w_first, n_writes, cap_writes;
+};
+
+/* What lane_of found last for packets of these ends, in one chunk. */
+struct found {
+	const struct sock *sock;
+	struct lane *lane; /* may be gone, if n_freed is another */
+	uint64_t batch, n_freed, turn, cookie;
+	uint32_t netns;
 };
 
 struct on_cpu { /* the last units of a processor, newest on top: what has no packet belongs to */
@@ -116,7 +125,8 @@ struct segments {
 	struct segments_opts opts;
 	struct map cookies[SEG_DIRS]; /* -> struct lane */
 	struct map flows[SEG_DIRS];   /* hash -> struct lane_key */
-	struct unit *ids[ID_SLOTS];   /* by hash of identity, the newest first */
+	struct unit **ids;	      /* by hash of identity, the newest first */
+	size_t n_ids;		      /* slots */
 	struct lane *oldest, *newest;
 	struct unit *wait_head[N_WAITS], *wait_tail[N_WAITS];
 	struct unit *free, **slabs;
@@ -124,8 +134,11 @@ struct segments {
 	struct on_cpu *cpus[MAX_CPUS];
 	struct segments_stats stats;
 	uint64_t now_ns, swept_ns, n_writes, n_lanes;
-	uint64_t calm_ns; /* up to then nothing has waited long enough */
-	unsigned at_tcp;  /* the last layer up to TCP that is recorded of what is received */
+	struct found *found;	       /* by wire.ends */
+	size_t n_found;		       /* ends for which it has room, in each direction */
+	uint64_t batch, n_freed, turn; /* of events; lanes; counter */
+	uint64_t calm_ns;	       /* up to then nothing has waited long enough */
+	unsigned at_tcp; /* the last layer up to TCP that is recorded of what is received */
 	bool failed;
 	int stopped; /* what `on` returned */
 };
@@ -183,6 +196,7 @@ void unit_tell(const struct segments *s, const struct unit *u, struct segment *r
 
 /* ---- segment_match.c ---- */
 
+int ids_init(struct segments *s); /* -1: no memory */
 void unit_id_add(struct segments *s, struct unit *u);
 void unit_drop(struct segments *s, struct unit *u); /* without handing it over */
 bool unit_is_unqueued(const struct unit *u);	    /* received payload that is not readable yet */
@@ -197,6 +211,8 @@ struct unit *fuse_units(struct segments *s, struct lane *lane, const struct seg_
 
 /* ---- segment_lane.c ---- */
 
+/* As lane_of, for a packet: what was found for its ends in this batch is not looked for again. */
+struct lane *lane_of_packet(struct segments *s, const struct seg_event *e);
 /* The lane of an event, made if need be; NULL: no memory, or nothing tells whose it is. */
 struct lane *lane_of(struct segments *s, enum seg_dir dir, const struct sock *sock,
 		     const struct flow *flow, uint32_t netns);

@@ -143,6 +143,7 @@ static int on_chunk(void *ctx, uint64_t floor_ns)
 {
 	struct segment_read *r = ctx;
 
+	segments_batch(r->segments); /* another chunk has other tables */
 	return segments_pass(r->segments, floor_ns);
 }
 

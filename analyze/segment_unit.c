@@ -83,7 +83,7 @@ void unit_wait(struct segments *s, struct unit *u, enum wait wait)
 
 struct mark *unit_mark(struct unit *u, unsigned layer, uint32_t ifindex)
 {
-	for (unsigned i = 0; i < u->n_marks; i++)
+	for (unsigned i = 0; u->seen & SEG_BIT(layer) && i < u->n_marks; i++)
 		if (u->marks[i].layer == layer && u->marks[i].ifindex == ifindex)
 			return &u->marks[i];
 	return NULL;

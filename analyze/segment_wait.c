@@ -22,12 +22,30 @@ void segments_finish(struct segments *s, struct unit *u)
 		s->stopped = s->opts.on(s->opts.ctx, &seg);
 }
 
+/* Those that have waited long are in no cache any more: the next ones are asked for ahead. */
+static void expect(const struct segments *s, enum wait wait)
+{
+	const struct unit *u = s->wait_head[wait], *after = u ? u->wait_next : NULL;
+
+	if (!u || wait == WAIT_SHORT)
+		return;
+	__builtin_prefetch(u->lane);
+	__builtin_prefetch(u->lane->hint);
+	__builtin_prefetch(&u->lane->head);
+	__builtin_prefetch(u->prev);
+	__builtin_prefetch(u->next);
+	for (unsigned i = 0; after && i < 8; i++)
+		__builtin_prefetch((const char *)after + i * 64);
+}
+
 void segments_hand_over_late(struct segments *s)
 {
 	for (unsigned i = 0; i < N_WAITS; i++)
 		while (s->wait_head[i] && !s->stopped &&
-		       s->now_ns - s->wait_head[i]->touched_ns > segments_patience_ns[i])
+		       s->now_ns - s->wait_head[i]->touched_ns > segments_patience_ns[i]) {
 			segments_finish(s, s->wait_head[i]);
+			expect(s, i);
+		}
 	lanes_sweep(s);
 	s->calm_ns = lanes_sweep_after(s);
 	for (unsigned i = 0; i < WAIT_READER; i++) {

@@ -10,7 +10,8 @@
 #include "layout.h"
 
 #define DEFAULT_CHUNK_EVENTS 65536u
-#define MAX_CHUNK_BYTES (8u << 20) /* of records; bounds the writer's memory */
+#define MAX_CHUNK_BYTES (8u << 20)    /* of records; bounds the writer's memory */
+#define MAX_SNAPSHOT_BYTES (1u << 20) /* the same for its second part, which is seldom used */
 
 #define END_ROOM 8192 /* bytes for LOSS, META and END, when the disk is full */
 
@@ -265,7 +266,11 @@ int tape_writer_made(struct tape_writer *w, struct tape_chunk *c,
 
 static bool is_full(const struct tape_writer *w, const struct tape_build *b)
 {
-	return tape_build_count(b) >= w->chunk_events || tape_build_bytes(b) >= w->chunk_bytes;
+	size_t bytes = w->chunk_bytes;
+
+	if (b == w->snapshot && bytes > MAX_SNAPSHOT_BYTES)
+		bytes = MAX_SNAPSHOT_BYTES;
+	return tape_build_count(b) >= w->chunk_events || tape_build_bytes(b) >= bytes;
 }
 
 int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tape_error *err)

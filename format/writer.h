@@ -27,7 +27,8 @@ struct tape_writer_opts {
 	uint64_t start_ns;
 	int level;	       /* zstd level; 0: the default, 3 */
 	uint32_t chunk_events; /* a chunk closes at so many events; 0: 65536 */
-	size_t chunk_bytes;    /* of records; 0: 8 MiB, which bounds the writer's memory */
+	size_t chunk_bytes;    /* of records; 0: 8 MiB, which bounds the writer's memory; 1 MiB of
+				  snapshot rows */
 	bool pointers;	       /* keep POINTER fields */
 	const char *names; /* extra lines of the schema ("name\tUNIT\tVALUE\tTEXT\n"), or NULL */
 	/*

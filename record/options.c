@@ -269,14 +269,15 @@ static const struct option_row rows[] = {
 	{0, "netns", "PID|PATH", "only sockets and packets of this network namespace: that of a\n"
 		"process, or of a file as /run/netns/NAME. Not counters and nic",
 		set_netns, 0},
-	{'p', "pid", "PID", "only connections of this process, and of those that it forks from now\n"
-		"on; may be given again, also with --comm and --cgroup: any of them.\n"
-		"Those that it has at the start, opens, accepts or reads (io, tx).\n"
-		"A selection follows 131072 connections at a time", set_pid, 0},
-	{0, "comm", "NAME", "only connections of threads or processes of this name, as they are\n"
-		"called when they open, accept or inherit (exec) one", set_comm, 0},
-	{0, "cgroup", "PATH", "only connections of processes in this cgroup (v2) or below it, as\n"
-		"/system.slice/nginx.service", set_cgroup, 0},
+	{'p', "pid", "PID", "only connections of this process, and of those that it forks while it\n"
+		"is recorded: that they have at the start, open, listen for, accept, or\n"
+		"(with io or tx) read or write. May be given again, and with --comm and\n"
+		"--cgroup: any of them takes it; -f and --netns must, too. 131072\n"
+		"connections at a time. Not counters and nic", set_pid, 0},
+	{0, "comm", "NAME", "the same of processes, or threads, of this name: that they have when\n"
+		"they do so, or when they begin (exec) with what they inherit", set_comm, 0},
+	{0, "cgroup", "PATH", "the same of processes in this cgroup of version 2, or below it, as\n"
+		"/system.slice/nginx.service; when they do so, as --comm", set_cgroup, 0},
 	{'d', "duration", "SECONDS", "record only so long; fractions are allowed; COMMAND is then\n"
 		"waited for, and may be ended by a signal, which is passed on", set_duration, 0},
 	{0, "buffer", "SIZE", "kernel memory for rtt, rx, tx and io, as 64M; half as much more for\n"

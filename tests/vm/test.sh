@@ -45,13 +45,14 @@ exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m 
 	-f "$TCPTAPE:/usr/bin/tcptape" -f "$TCPTAPE_RECORD:/usr/bin/tcptape-record" \
 	-f "$LOAD:/usr/bin/load" -f "$LINK:/usr/bin/link" \
 	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} ${MOVE:+-f "$MOVE:/usr/bin/move"} \
+	${CROWD:+-f "$CROWD:/usr/bin/crowd"} -e CROWD=/usr/bin/crowd \
 	${EXCHANGE:+-f "$EXCHANGE:/usr/bin/exchange"} -e EXCHANGE=/usr/bin/exchange \
 	${DOORS:+-f "$DOORS:/usr/bin/doors"} -e DOORS=/usr/bin/doors \
 	${RARE:+-f "$RARE:/usr/bin/rare"} -e RARE=/usr/bin/rare \
 	${OFFLOAD:+-f "$OFFLOAD:/usr/bin/offload"} -e OFFLOAD=/usr/bin/offload \
 	-f "$tests/lib.sh:/tests/lib.sh" -f "$tests/$script:/tests/$script" \
 	$(carry tcprtt tcpconnlat tcpstates tcplife tcptop tcptracer tcpsynbl stdbuf) \
-	$(carry chrt setpriv strace wrk join cksum date env timeout nft conntrack unshare nsenter diff cmp) \
+	$(carry chrt taskset setpriv strace wrk join cksum date env timeout nft conntrack unshare nsenter diff cmp) \
 	$(find /usr/libexec/coreutils -name libstdbuf.so -printf '-f %p ') \
 	-e TCPTAPE=/usr/bin/tcptape -e TCPTAPE_RECORD=/usr/bin/tcptape-record \
 	-e LOAD=/usr/bin/load -e LINK=/usr/bin/link -e SEGMENT=/usr/bin/segment -e MOVE=/usr/bin/move "$@" -- sh "/tests/$script"
