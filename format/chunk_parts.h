@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What chunk_head.c, which checks the header of a chunk, chunk.c, which decodes columns, and
- * undo.c, which undoes the transforms that need other columns, share. For these three only.
+ * What chunk_head.c, which checks the header of a chunk, chunk.c, which decodes columns, undo.c,
+ * which undoes the transforms that need other columns, and patch.c, which writes some anew, share.
+ * For these only.
  */
 #ifndef TAPE_CHUNK_PARTS_H
 #define TAPE_CHUNK_PARTS_H

@@ -225,10 +225,18 @@ static int count_stragglers(struct tape_writer *w, struct tape_chunk *c, uint32_
 
 int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_error *err)
 {
+	struct tape_chunk_made made = {.head = *tape_chunk_head(c)};
+
+	tape_chunk_stored(c, &made.type_head, &made.type_head_len, &made.payload,
+			  &made.payload_len);
+	return tape_writer_made(w, c, &made, err);
+}
+
+int tape_writer_made(struct tape_writer *w, struct tape_chunk *c,
+		     const struct tape_chunk_made *made, struct tape_error *err)
+{
 	enum tape_block type = tape_chunk_is_snapshot(c) ? TAPE_BLOCK_SNAPSHOT : TAPE_BLOCK_CHUNK;
-	struct tape_chunk_head h = *tape_chunk_head(c);
-	const void *type_head, *payload;
-	size_t hdr_len, payload_len;
+	struct tape_chunk_head h = made->head;
 	uint8_t *copy;
 	int rc = tape_writer_flush(w, 0, err);
 
@@ -236,14 +244,14 @@ int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_er
 		rc = count_stragglers(w, c, &h.n_stragglers, err);
 	if (rc)
 		return rc;
-	tape_chunk_stored(c, &type_head, &hdr_len, &payload, &payload_len);
-	copy = malloc(hdr_len);
+	copy = malloc(made->type_head_len);
 	if (!copy)
 		return tape_fail(err, TAPE_E_NOMEM, w->out.bytes, "no memory for a chunk");
-	memcpy(copy, type_head, hdr_len);
+	memcpy(copy, made->type_head, made->type_head_len);
 	tape_blocks_place(&w->out, type, &h);
 	tape_chunk_head_pack(&h, copy);
-	rc = tape_blocks_chunk(&w->out, type, &h, copy, hdr_len, payload, payload_len, err);
+	rc = tape_blocks_chunk(&w->out, type, &h, copy, made->type_head_len, made->payload,
+			       made->payload_len, err);
 	free(copy);
 	if (rc)
 		return rc;

@@ -94,6 +94,10 @@ int tape_writer_absent(struct tape_writer *w, const struct tape_absent *a, struc
  */
 struct tape_chunk;
 int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_error *err);
+/* The same with what was made of that chunk (patch.h). */
+struct tape_chunk_made;
+int tape_writer_made(struct tape_writer *w, struct tape_chunk *c,
+		     const struct tape_chunk_made *made, struct tape_error *err);
 
 /*
  * Write what is open: the snapshot rows, then the events. floor_ns: the caller promises that
