@@ -35,7 +35,7 @@ static const struct opt_row rows[] = {
 	{'w', "window", "SECONDS", OPT_FIXED, AT(window),
 	 "width of a window; else so that there are 50 to 500"},
 	{0, "lag", "N", OPT_U32, AT(lag), "follow for up to so many windows (3, at most 20)"},
-	{0, "by", "KEY", OPT_STR, AT(by), "each group for itself: " BY_OF_SOCKETS_HELP},
+	{0, "by", "KEY", OPT_STR, AT(by), "one for each " BY_OF_SOCKETS_HELP},
 	{'a', "all", NULL, OPT_FLAG, AT(all), "all pairs that were tried, related or not"},
 };
 
