@@ -387,6 +387,8 @@ int input_open(struct input **ret, const char *path, const struct input_opts *op
 	in->out = out;
 	in->to_ns = UINT64_MAX;
 	in->n_workers = find_workers();
+	if (in->n_workers > 1)
+		out_on_thread(out);
 	rc = tape_reader_open(&in->reader, path, &err);
 	if (rc)
 		rc = fail_tape(fail, path, &err);
