@@ -24,10 +24,10 @@ struct out {
 	struct out_opts opts;
 	struct text text;
 	struct json json;
-	const struct out_col *cols;
-	struct shown *shown; /* the same columns */
-	unsigned n_cols, at; /* columns of the table, and the next to fill */
-	bool started;	     /* this row has a cell */
+	struct out_col *cols; /* a copy: the thread may come to them late */
+	struct shown *shown;  /* the same columns */
+	unsigned n_cols, at;  /* columns of the table, and the next to fill */
+	bool started;	      /* this row has a cell */
 	const char *before, *behind;
 	char *notes[MAX_NOTES];
 	unsigned n_notes;
@@ -70,6 +70,7 @@ void out_free(struct out *o)
 	for (unsigned i = 0; i < o->n_notes; i++)
 		free(o->notes[i]);
 	text_fini(&o->text);
+	free(o->cols);
 	free(o->shown);
 	free(o);
 }
@@ -154,13 +155,20 @@ static void trim_line(struct text *t)
 
 static void choose_columns(struct out *o, const struct out_col *cols, unsigned n)
 {
+	struct out_col *copy = malloc((n + 1) * sizeof(*cols));
+	struct shown *shown = calloc(n + 1, sizeof(*shown));
+	bool ok = copy && shown;
+
+	if (ok && n)
+		memcpy(copy, cols, n * sizeof(*cols));
+	free(o->cols);
 	free(o->shown);
-	o->shown = calloc(n, sizeof(*o->shown));
-	o->text.failed |= !o->shown;
-	o->cols = cols;
-	o->n_cols = o->shown ? n : 0;
+	o->cols = copy;
+	o->shown = shown;
+	o->text.failed |= !ok;
+	o->n_cols = ok ? n : 0;
 	for (unsigned i = 0; i < o->n_cols; i++)
-		o->shown[i] = (struct shown){col_is_on(o, &cols[i]), width_of(o, &cols[i])};
+		shown[i] = (struct shown){col_is_on(o, &copy[i]), width_of(o, &copy[i])};
 }
 
 /* There is much to write: from this row on on a thread, which knows the columns. */
