@@ -153,14 +153,35 @@ static void trim_line(struct text *t)
 		t->len--;
 }
 
+/* A copy, with its keys; NULL: no memory. */
+static struct out_col *copy_columns(const struct out_col *cols, unsigned n)
+{
+	size_t len = 0;
+	struct out_col *copy;
+	char *p;
+
+	for (unsigned i = 0; i < n; i++)
+		len += cols[i].key ? strlen(cols[i].key) + 1 : 0;
+	copy = malloc((n + 1) * sizeof(*copy) + len);
+	if (!copy)
+		return NULL;
+	p = (char *)(copy + n + 1);
+	for (unsigned i = 0; i < n; i++) {
+		copy[i] = cols[i];
+		if (!cols[i].key)
+			continue;
+		copy[i].key = strcpy(p, cols[i].key);
+		p += strlen(p) + 1;
+	}
+	return copy;
+}
+
 static void choose_columns(struct out *o, const struct out_col *cols, unsigned n)
 {
-	struct out_col *copy = malloc((n + 1) * sizeof(*cols));
+	struct out_col *copy = copy_columns(cols, n);
 	struct shown *shown = calloc(n + 1, sizeof(*shown));
 	bool ok = copy && shown;
 
-	if (ok && n)
-		memcpy(copy, cols, n * sizeof(*cols));
 	free(o->cols);
 	free(o->shown);
 	o->cols = copy;
