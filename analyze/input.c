@@ -424,6 +424,8 @@ int input_open(struct input **ret, const char *path, const struct input_opts *op
 	in->n_workers = input_all_workers();
 	if (opts->n_workers && opts->n_workers < in->n_workers)
 		in->n_workers = opts->n_workers;
+	if (in->n_workers > 1)
+		out_on_thread(out);
 	rc = tape_reader_open(&in->reader, path, &err);
 	if (rc)
 		rc = fail_tape(fail, path, &err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "map.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,19 +13,25 @@ static uint64_t mix(uint64_t x) /* finalizer of MurmurHash3 */
 	return x ^ x >> 33;
 }
 
+/* The same on all threads, whichever asks first. */
+static uint64_t make_seed(_Atomic uint64_t *seed)
+{
+	struct timespec now = {0};
+	uint64_t value, none = 0;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	value = mix((uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^
+		    (uint64_t)(uintptr_t)&now) |
+		1;
+	return atomic_compare_exchange_strong(seed, &none, value) ? value : none;
+}
+
 static uint64_t seed(void)
 {
-	static uint64_t value; /* the same for all threads: the first one that needs it sets it */
-	uint64_t is = __atomic_load_n(&value, __ATOMIC_RELAXED), want;
-	struct timespec now = {0};
+	static _Atomic uint64_t value;
+	uint64_t v = atomic_load_explicit(&value, memory_order_relaxed);
 
-	if (is)
-		return is;
-	clock_gettime(CLOCK_REALTIME, &now);
-	want = mix((uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^ (uint64_t)(uintptr_t)&now) |
-	       1;
-	__atomic_compare_exchange_n(&value, &is, want, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-	return is ? is : want;
+	return v ? v : make_seed(&value);
 }
 
 static uint64_t word_at(const unsigned char *b, size_t len)

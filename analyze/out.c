@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "out_aside.h"
+
 #define FLUSH_BYTES (64u << 10)
 #define MAX_NOTES 64
 #define NOTE_LEN 512
@@ -22,15 +24,17 @@ struct out {
 	struct out_opts opts;
 	struct text text;
 	struct json json;
-	const struct out_col *cols;
-	struct shown *shown; /* the same columns */
-	unsigned n_cols, at; /* columns of the table, and the next to fill */
-	bool started;	     /* this row has a cell */
+	struct out_col *cols; /* a copy: the thread may come to them late */
+	struct shown *shown;  /* the same columns */
+	unsigned n_cols, at;  /* columns of the table, and the next to fill */
+	bool started;	      /* this row has a cell */
 	const char *before, *behind;
 	char *notes[MAX_NOTES];
 	unsigned n_notes;
 	int err; /* errno of the first failed write */
 	const struct out_sink *sink;
+	bool may_thread;
+	struct aside *aside; /* who makes text of the cells, and writes it; NULL: this one */
 };
 
 struct out *out_new(const struct out_opts *opts)
@@ -53,13 +57,20 @@ struct out *out_new_sink(const struct out_sink *sink)
 	return o;
 }
 
+void out_on_thread(struct out *o)
+{
+	o->may_thread = !o->sink;
+}
+
 void out_free(struct out *o)
 {
 	if (!o)
 		return;
+	aside_free(o->aside);
 	for (unsigned i = 0; i < o->n_notes; i++)
 		free(o->notes[i]);
 	text_fini(&o->text);
+	free(o->cols);
 	free(o->shown);
 	free(o);
 }
@@ -96,6 +107,10 @@ static int write_all(const char *s, size_t len)
 
 int out_flush(struct out *o)
 {
+	if (o->aside) {
+		o->err = o->err ? o->err : aside_flush(o->aside);
+		return o->err;
+	}
 	if (o->text.failed && !o->err)
 		o->err = ENOMEM;
 	if (!o->err)
@@ -138,21 +153,67 @@ static void trim_line(struct text *t)
 		t->len--;
 }
 
+/* A copy, with its keys; NULL: no memory. */
+static struct out_col *copy_columns(const struct out_col *cols, unsigned n)
+{
+	size_t len = 0;
+	struct out_col *copy;
+	char *p;
+
+	for (unsigned i = 0; i < n; i++)
+		len += cols[i].key ? strlen(cols[i].key) + 1 : 0;
+	copy = malloc((n + 1) * sizeof(*copy) + len);
+	if (!copy)
+		return NULL;
+	p = (char *)(copy + n + 1);
+	for (unsigned i = 0; i < n; i++) {
+		copy[i] = cols[i];
+		if (!cols[i].key)
+			continue;
+		copy[i].key = strcpy(p, cols[i].key);
+		p += strlen(p) + 1;
+	}
+	return copy;
+}
+
 static void choose_columns(struct out *o, const struct out_col *cols, unsigned n)
 {
+	struct out_col *copy = copy_columns(cols, n);
+	struct shown *shown = calloc(n + 1, sizeof(*shown));
+	bool ok = copy && shown;
+
+	free(o->cols);
 	free(o->shown);
-	o->shown = calloc(n, sizeof(*o->shown));
-	o->text.failed |= !o->shown;
-	o->cols = cols;
-	o->n_cols = o->shown ? n : 0;
+	o->cols = copy;
+	o->shown = shown;
+	o->text.failed |= !ok;
+	o->n_cols = ok ? n : 0;
 	for (unsigned i = 0; i < o->n_cols; i++)
-		o->shown[i] = (struct shown){col_is_on(o, &cols[i]), width_of(o, &cols[i])};
+		shown[i] = (struct shown){col_is_on(o, &copy[i]), width_of(o, &copy[i])};
+}
+
+/* There is much to write: from this row on on a thread, which knows the columns. */
+static void go_aside(struct out *o)
+{
+	struct out *to = out_new(&o->opts);
+
+	o->may_thread = false;
+	if (!to)
+		return;
+	choose_columns(to, o->cols, o->n_cols);
+	o->aside = aside_new(to);
+	if (!o->aside)
+		out_free(to);
 }
 
 void out_table(struct out *o, const struct out_col *cols, unsigned n)
 {
+	if (o->aside)
+		out_table(aside_drain(o->aside), cols, n);
 	choose_columns(o, cols, n);
 	o->at = 0;
+	if (o->aside)
+		return;
 	o->started = false;
 	if (o->sink)
 		o->sink->columns(o->sink->ctx, cols, n);
@@ -179,9 +240,18 @@ void out_table(struct out *o, const struct out_col *cols, unsigned n)
 	end_of_line(o);
 }
 
-/* Whether a sink has taken the next cell. */
-static bool give(struct out *o, const struct out_cell *cell)
+/* Whether a sink, or the thread, has taken the next cell. */
+static bool give(struct out *o, enum aside_kind kind, unsigned arg, const struct out_cell *cell)
 {
+	if (o->aside) {
+		if (out_skips(o))
+			return true;
+		if (o->before || o->behind)
+			aside_mark(o->aside, o->before, o->behind);
+		o->before = o->behind = NULL;
+		aside_cell(o->aside, o->at++, kind, arg, cell);
+		return true;
+	}
 	if (!o->sink)
 		return false;
 	o->before = o->behind = NULL;
@@ -240,9 +310,9 @@ void out_none(struct out *o)
 	size_t start = 0;
 	const struct out_col *col;
 
-	if (give(o, &(struct out_cell){.kind = OUT_NONE}))
-		return;
 	o->before = o->behind = NULL;
+	if (give(o, ASIDE_NONE, 0, &(struct out_cell){.kind = OUT_NONE}))
+		return;
 	col = cell_begin(o, &start);
 	if (col && o->opts.json)
 		json_null(&o->json, col->key);
@@ -256,7 +326,7 @@ void out_u64(struct out *o, uint64_t v)
 	size_t start = 0;
 	const struct out_col *col;
 
-	if (give(o, &(struct out_cell){.kind = OUT_U64, .v = v}))
+	if (give(o, ASIDE_U64, 0, &(struct out_cell){.kind = OUT_U64, .v = v}))
 		return;
 	col = cell_begin(o, &start);
 	if (col && o->opts.json)
@@ -271,7 +341,7 @@ void out_fixed(struct out *o, double v, unsigned decimals)
 	size_t start = 0;
 	const struct out_col *col;
 
-	if (give(o, &(struct out_cell){.kind = OUT_REAL, .real = v}))
+	if (give(o, ASIDE_FIXED, decimals, &(struct out_cell){.kind = OUT_REAL, .real = v}))
 		return;
 	col = cell_begin(o, &start);
 	if (col && o->opts.json)
@@ -284,8 +354,13 @@ void out_fixed(struct out *o, double v, unsigned decimals)
 void out_number(struct out *o, const char *s)
 {
 	size_t start = 0;
-	const struct out_col *col = cell_begin(o, &start);
+	const struct out_col *col;
 
+	if (o->aside) {
+		give(o, ASIDE_NUMBER, 0, &(struct out_cell){.s = s, .len = strlen(s)});
+		return;
+	}
+	col = cell_begin(o, &start);
 	if (col && o->opts.json)
 		json_number(&o->json, col->key, s);
 	else if (col)
@@ -298,7 +373,7 @@ void out_strn(struct out *o, const char *s, size_t len)
 	size_t start = 0;
 	const struct out_col *col;
 
-	if (give(o, &(struct out_cell){.kind = OUT_TEXT, .s = s, .len = len}))
+	if (give(o, ASIDE_STR, 0, &(struct out_cell){.kind = OUT_TEXT, .s = s, .len = len}))
 		return;
 	col = cell_begin(o, &start);
 	if (col && o->opts.json) {
@@ -326,6 +401,9 @@ void out_list(struct out *o, const char *s, char separator)
 		out_str(o, s);
 		return;
 	}
+	if (give(o, ASIDE_LIST, (unsigned char)separator,
+		 &(struct out_cell){.s = s, .len = strlen(s)}))
+		return;
 	col = cell_begin(o, &start);
 	if (col) {
 		json_open(&o->json, col->key, '[');
@@ -367,6 +445,8 @@ void out_str_cut(struct out *o, const char *s)
 		out_str(o, s);
 		return;
 	}
+	if (give(o, ASIDE_CUT, 0, &(struct out_cell){.s = s, .len = strlen(s)}))
+		return;
 	col = cell_begin(o, &start);
 	if (col) {
 		text_safe(&o->text, s, strlen(s));
@@ -381,7 +461,7 @@ void out_const(struct out *o, const char *s)
 	size_t start = 0;
 	const struct out_col *col;
 
-	if (give(o, &(struct out_cell){.kind = OUT_NONE}))
+	if (give(o, ASIDE_CONST, 0, &(struct out_cell){.kind = OUT_NONE, .s = s, .len = strlen(s)}))
 		return;
 	col = cell_begin(o, &start);
 	if (col)
@@ -394,7 +474,7 @@ void out_bool(struct out *o, bool v)
 	size_t start = 0;
 	const struct out_col *col;
 
-	if (give(o, &(struct out_cell){.kind = OUT_BOOL, .v = v}))
+	if (give(o, ASIDE_BOOL, 0, &(struct out_cell){.kind = OUT_BOOL, .v = v}))
 		return;
 	col = cell_begin(o, &start);
 	if (col && o->opts.json)
@@ -412,6 +492,13 @@ void out_mark(struct out *o, const char *before, const char *behind)
 
 void out_end_row(struct out *o)
 {
+	bool is_much;
+
+	if (o->aside) {
+		o->at = 0;
+		aside_end_row(o->aside);
+		return;
+	}
 	if (o->sink) {
 		o->at = 0;
 		o->sink->row(o->sink->ctx);
@@ -423,23 +510,33 @@ void out_end_row(struct out *o)
 		trim_line(&o->text);
 	o->at = 0;
 	o->started = false;
+	is_much = o->may_thread && o->text.len + 1 >= FLUSH_BYTES;
 	end_of_line(o);
+	if (is_much)
+		go_aside(o);
+}
+
+void out_seek(struct out *o, unsigned at)
+{
+	o->at = at;
 }
 
 /* ---- lines and objects ---- */
 
 struct text *out_line(struct out *o)
 {
-	return &o->text;
+	return o->aside ? out_line(aside_drain(o->aside)) : &o->text;
 }
 
 void out_end_line(struct out *o)
 {
-	end_of_line(o);
+	end_of_line(o->aside ? aside_drain(o->aside) : o);
 }
 
 struct json *out_object(struct out *o)
 {
+	if (o->aside)
+		return out_object(aside_drain(o->aside));
 	o->json.comma = false;
 	json_open(&o->json, NULL, '{');
 	return &o->json;
@@ -447,6 +544,10 @@ struct json *out_object(struct out *o)
 
 void out_end_object(struct out *o)
 {
+	if (o->aside) {
+		out_end_object(aside_drain(o->aside));
+		return;
+	}
 	json_close(&o->json, '}');
 	end_of_line(o);
 }
@@ -491,6 +592,8 @@ int out_finish(struct out *o)
 		json_str(j, "note", o->notes[i], strlen(o->notes[i]));
 		out_end_object(o);
 	}
+	if (o->aside)
+		aside_drain(o->aside);
 	out_flush(o);
 	for (unsigned i = 0; i < o->n_notes; i++) {
 		text_clear(&line);

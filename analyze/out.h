@@ -53,6 +53,8 @@ struct out_sink {
 struct out *out_new_sink(const struct out_sink *sink); /* sink stays the caller's */
 
 struct out *out_new(const struct out_opts *opts); /* NULL: no memory */
+/* Rows of long tables may be made, and written, on a thread of their own from now on. */
+void out_on_thread(struct out *o);
 void out_free(struct out *o);
 
 bool out_is_json(const struct out *o);
@@ -75,7 +77,7 @@ void out_list(struct out *o, const char *s, char separator);
 void out_const(struct out *o, const char *s); /* in the text table only: "->" */
 void out_bool(struct out *o, bool v);
 
-/* Text table only: put this before or behind the next cell, to qualify it. */
+/* Text table only: put this, which stays, before or behind the next cell, to qualify it. */
 void out_mark(struct out *o, const char *before, const char *behind);
 
 /*
@@ -83,6 +85,7 @@ void out_mark(struct out *o, const char *before, const char *behind);
  * to make.
  */
 bool out_skips(struct out *o);
+void out_seek(struct out *o, unsigned at); /* the next cell is that of column `at` */
 
 void out_end_row(struct out *o);
 
