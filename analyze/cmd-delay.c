@@ -164,6 +164,7 @@ static int begin(struct delay *d, struct cmd_run *run)
 					.in = run->in,
 					.dir = d->dir,
 					.recorded = d->read.timed[d->dir],
+					.holds = d->read.holds,
 					.time_of_day = opts.timestamp};
 	delay_table_begin(&d->table);
 	return 0;

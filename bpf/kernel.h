@@ -96,6 +96,10 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+typedef struct refcount_struct {
+	atomic_t refs;
+} refcount_t;
+
 typedef struct {
 	unsigned int val;
 } kuid_t;
@@ -125,7 +129,11 @@ struct sock {
 	atomic_t sk_drops;
 	int sk_err, sk_err_soft;
 	__u8 sk_shutdown;
-	int sk_sndbuf, sk_rcvbuf;
+	int sk_sndbuf, sk_rcvbuf, sk_wmem_queued;
+	refcount_t sk_wmem_alloc;
+	unsigned long sk_pacing_rate, sk_tsq_flags;
+	__u32 sk_pacing_status; /* enum sk_pacing */
+	__u8 sk_pacing_shift;
 	__u8 sk_userlocks : 4;
 	__u16 sk_protocol, sk_type;
 	kuid_t sk_uid;
@@ -199,6 +207,7 @@ struct tcp_sock {
 	__u32 snd_wnd;
 	__u16 advmss;
 	__u8 ecn_flags, nonagle : 4;
+	__u8 chrono_type : 2;
 	__u8 syn_data : 1, syn_data_acked : 1;
 	__u8 tcp_usec_ts : 1; /* since 6.7 */
 };
@@ -217,7 +226,7 @@ struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
 	unsigned long _skb_refdst;
-	unsigned int len, tail;
+	unsigned int len, tail, truesize;
 	int skb_iif;
 	__u32 mark;
 	__be16 protocol, vlan_proto;
