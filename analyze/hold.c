@@ -51,7 +51,8 @@ static enum hold_why deferred_by(const struct hold_state *s, uint32_t queued, ui
 static struct hold_step held_by(const struct hold *h, uint64_t ts_ns)
 {
 	const struct hold_state *s = &h->now;
-	uint32_t queued = ahead(s->write_seq, s->snd_nxt), room;
+	uint32_t end = s->full ? s->write_seq : h->write_end; /* else the rest is on its way */
+	uint32_t queued = ahead(end, s->snd_nxt), room;
 	struct hold_step step = {.ts_ns = ts_ns, .in_flight = s->in_flight};
 
 	room = ahead(s->snd_una + s->snd_wnd, s->snd_nxt);
@@ -76,7 +77,7 @@ static void push(struct hold *h, struct hold_step step)
 
 	if (last && step.ts_ns < last->ts_ns)
 		step.ts_ns = last->ts_ns;
-	if (last && last->why == step.why && last->soft == step.soft && !step.wmem)
+	if (last && last->why == step.why && last->soft == step.soft && (!step.wmem || last->wmem))
 		return;
 	if (h->n_steps < HOLD_STEPS) {
 		h->steps[h->n_steps++] = step;
@@ -101,15 +102,13 @@ static void look_back(struct hold *h, uint32_t cwnd)
 
 void hold_write(struct hold *h, const struct hold_state *s)
 {
-	bool full = h->now.full;
 	uint32_t below = h->now.wmem;
 	struct hold_step step;
 
 	look_back(h, s->cwnd);
 	h->now = *s;
-	h->now.full = full;
 	h->now.wmem = below; /* as TCP's last segment left it, which hold_decide asks for */
-	h->now.write_seq = h->write_end = s->write_seq + s->bytes;
+	h->write_end = s->write_seq + s->bytes;
 	step = held_by(h, s->ts_ns);
 	if (step.soft && s->in_flight)
 		step.wmem = s->wmem;
@@ -136,11 +135,7 @@ void hold_ack(struct hold *h, const struct hold_state *s)
 static enum hold_why decide_soft(const struct hold *h, const struct hold_step *step,
 				 uint64_t spent_ns, uint64_t ts_ns, const struct hold_state *s)
 {
-	uint64_t limit = 2 * (uint64_t)s->truesize;
-
-	if (limit < s->pacing_bytes)
-		limit = s->pacing_bytes;
-	if (h->now.wmem > limit) /* tcp_small_queue_check */
+	if (h->now.wmem >= s->tsq_limit) /* tcp_small_queue_check, which counts one more */
 		return s->pacing == HOLD_PACED_BY_FQ && s->paced_to_ns > ts_ns ? HOLD_PACING
 									       : HOLD_TSQ;
 	/* tcp_should_autocork: until something below is sent */
@@ -180,6 +175,8 @@ void hold_decide(struct hold *h, uint64_t ts_ns, const struct hold_state *s)
 		return;
 	if (s)
 		look_back(h, s->cwnd);
+	if (s && s->pacing == HOLD_PACED_BY_TCP && s->paced_to_ns)
+		set_paced(h, s->paced_to_ns < ts_ns ? s->paced_to_ns : ts_ns);
 	for (unsigned i = 0; i < h->n_steps; i++) {
 		struct hold_step *step = &h->steps[i];
 		uint64_t end_ns = i + 1 < h->n_steps ? step[1].ts_ns : ts_ns;
@@ -190,8 +187,6 @@ void hold_decide(struct hold *h, uint64_t ts_ns, const struct hold_state *s)
 					: HOLD_UNKNOWN);
 		step->soft = false;
 	}
-	if (s && s->pacing == HOLD_PACED_BY_TCP && s->paced_to_ns)
-		set_paced(h, s->paced_to_ns < ts_ns ? s->paced_to_ns : ts_ns);
 }
 
 void hold_at(const struct hold *h, uint64_t ts_ns, uint64_t ret_ns[HOLD_WHYS])

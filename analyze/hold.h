@@ -34,7 +34,7 @@ struct hold_state { /* what an event tells; names as there */
 	uint64_t ts_ns, paced_to_ns;
 	uint32_t seq, bytes; /* the segment; tx_write: what is to be written */
 	uint32_t write_seq, snd_una, snd_nxt, snd_wnd, cwnd, in_flight, mss;
-	uint32_t wmem, truesize, pacing_bytes;
+	uint32_t wmem, truesize, tsq_limit;
 	uint8_t nonagle, pacing, chrono;
 	bool full;
 };

@@ -103,6 +103,7 @@ struct seg_bytes { /* a row of rx_copy or tx_write */
 	const struct sock *sock;
 	const struct task *task; /* NULL: none */
 	uint32_t seq;
+	bool again;			/* a write that has waited for room may be told once more */
 	const struct hold_state *state; /* of the writer's socket; NULL: not recorded */
 };
 

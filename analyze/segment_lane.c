@@ -308,7 +308,8 @@ int lane_write(struct segments *s, struct lane *l, const struct seg_bytes *w)
 {
 	struct write *last = l->n_writes ? lane_write_at(l, l->n_writes - 1) : NULL;
 
-	if (!w->size)
+	if (!w->size ||
+	    (w->again && last && last->seq == w->seq && w->task && last->task.tid == w->task->tid))
 		return 0;
 	if (last && seq_before(w->seq, last->end))
 		last->end = w->seq;

@@ -48,7 +48,7 @@ enum {
 	STATE_WMEM,
 	STATE_TRUESIZE,
 	STATE_PACED_TO,
-	STATE_PACING_BYTES,
+	STATE_TSQ_LIMIT,
 	STATE_PACING,
 	STATE_NONAGLE,
 	STATE_CHRONO,
@@ -57,13 +57,13 @@ enum {
 	STATE_N
 };
 static const struct bind_field state_fields[STATE_N] = {
-	{"sock", BIND_SOCK},	    {"task", BIND_TASK},     {"write_seq", BIND_INT},
-	{"size", BIND_INT},	    {"seq", BIND_INT},	     {"payload", BIND_INT},
-	{"snd_una", BIND_INT},	    {"snd_nxt", BIND_INT},   {"snd_wnd", BIND_INT},
-	{"cwnd", BIND_INT},	    {"in_flight", BIND_INT}, {"mss", BIND_INT},
-	{"wmem", BIND_INT},	    {"truesize", BIND_INT},  {"paced_to_ns", BIND_INT},
-	{"pacing_bytes", BIND_INT}, {"pacing", BIND_INT},    {"nonagle", BIND_INT},
-	{"chrono", BIND_INT},	    {"full", BIND_INT},	     {"before", BIND_INT}};
+	{"sock", BIND_SOCK},	 {"task", BIND_TASK},	  {"write_seq", BIND_INT},
+	{"size", BIND_INT},	 {"seq", BIND_INT},	  {"payload", BIND_INT},
+	{"snd_una", BIND_INT},	 {"snd_nxt", BIND_INT},	  {"snd_wnd", BIND_INT},
+	{"cwnd", BIND_INT},	 {"in_flight", BIND_INT}, {"mss", BIND_INT},
+	{"wmem", BIND_INT},	 {"truesize", BIND_INT},  {"paced_to_ns", BIND_INT},
+	{"tsq_limit", BIND_INT}, {"pacing", BIND_INT},	  {"nonagle", BIND_INT},
+	{"chrono", BIND_INT},	 {"full", BIND_INT},	  {"before", BIND_INT}};
 
 enum { RX, RX_COPY, TX, TX_WRITE, N_OWN };
 enum { OF_STATE, OF_RTT, N_HOLDS }; /* behind all others: only where they are recorded */
@@ -153,7 +153,7 @@ static struct hold_state state_of(const struct bind_row *row)
 				   .mss = get32(row, STATE_MSS),
 				   .wmem = get32(row, STATE_WMEM),
 				   .truesize = get32(row, STATE_TRUESIZE),
-				   .pacing_bytes = get32(row, STATE_PACING_BYTES),
+				   .tsq_limit = get32(row, STATE_TSQ_LIMIT),
 				   .nonagle = (uint8_t)get32(row, STATE_NONAGLE),
 				   .pacing = (uint8_t)get32(row, STATE_PACING),
 				   .chrono = (uint8_t)get32(row, STATE_CHRONO),
@@ -167,6 +167,7 @@ static int on_write(void *ctx, const struct bind_row *row)
 	struct hold_state state;
 
 	learn_owner(r, row);
+	bytes.again = r->tells_buffers;
 	if (r->holds) {
 		state = state_of(row);
 		state.bytes = bytes.size < INT32_MAX ? (uint32_t)bytes.size : INT32_MAX;
@@ -276,6 +277,13 @@ static bool has_holds(const struct segment_read *r)
 	       r->layers[SEG_OUT] & SEG_BIT(SEG_OUT_WRITE);
 }
 
+static bool tells_buffers(const struct segment_read *r)
+{
+	const char *hooks = input_hooks(r->run->in, "tx_write");
+
+	return hooks && strstr(hooks, "tcp_sendmsg_locked");
+}
+
 static void find_layers(struct segment_read *r, enum seg_dir dir)
 {
 	struct input *in = r->run->in;
@@ -292,8 +300,10 @@ static void find_layers(struct segment_read *r, enum seg_dir dir)
 	has = input_has_probe(in, directions[dir].bytes_event, &why);
 	if (has == META_NO || (list && has == META_UNKNOWN))
 		r->layers[dir] &= ~SEG_BIT(directions[dir].bytes_layer);
-	if (dir == SEG_OUT)
+	if (dir == SEG_OUT) {
 		r->holds = has_holds(r);
+		r->tells_buffers = tells_buffers(r);
+	}
 	r->timed[dir] = r->layers[dir];
 	if (dir == SEG_OUT && r->layers[dir] & ~(SEG_BIT(SEG_OUT_IP) - 1))
 		r->timed[dir] |= SEG_BIT(SEG_OUT_TCP); /* departure_ns of the layers below */

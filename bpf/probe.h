@@ -313,11 +313,6 @@ static __always_inline uint16_t gso_segs_of(const unsigned char *head, uint32_t 
 	return gso[1] ? gso[1] : (payload + gso[0] - 1) / gso[0];
 }
 
-static __always_inline uint32_t saturate(uint64_t v)
-{
-	return v > 0xffffffff ? 0xffffffff : v;
-}
-
 #define FILL(name) fill_##name
 #define GET(p, member) ((p)->member)
 #define GET2(p, a, b) ((p)->a->b)

@@ -105,12 +105,11 @@ static __always_inline void tell_state(struct sock *sk, struct tcp_sock *tp, str
 	if (!e)
 		return;
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
-	fill_tx_state(e, tp);
+	fill_tx_state(e, tp, skb->truesize);
 	e->paced_to_ns = tp->tcp_wstamp_ns;
 	e->seq = p.seq;
 	e->payload = p.payload;
 	e->wmem = fill_wmem(tp);
-	e->truesize = skb->truesize;
 	SUBMIT(bulk, e);
 }
 
@@ -127,12 +126,11 @@ static __always_inline void tell_state_probed(struct sock *sk, struct tcp_sock *
 	if (!e)
 		return;
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
-	fill_tx_state_probed(e, tp);
+	fill_tx_state_probed(e, tp, BPF_CORE_READ(skb, truesize));
 	e->paced_to_ns = BPF_CORE_READ(tp, tcp_wstamp_ns);
 	e->seq = p.seq;
 	e->payload = p.payload;
 	e->wmem = fill_wmem_probed(tp);
-	e->truesize = BPF_CORE_READ(skb, truesize);
 	SUBMIT(bulk, e);
 }
 
@@ -309,11 +307,10 @@ static __always_inline void tell_state_late(struct sock *sk, struct sk_buff *skb
 	if (!e)
 		return;
 	fill_sock(&e->sock, sk, tp, sk->__sk_common.skc_cookie.counter);
-	fill_tx_state(e, tp);
+	fill_tx_state(e, tp, skb->truesize);
 	e->paced_to_ns = skb->skb_mstamp_ns > e->head.ts_ns ? skb->skb_mstamp_ns : 0;
 	e->seq = p->seq;
 	e->payload = p->payload;
-	e->truesize = skb->truesize;
 	e->wmem = fill_wmem(tp) - e->truesize;
 	SUBMIT(bulk, e);
 }

@@ -41,11 +41,12 @@ nat=''
 case $script in *nat.sh) nat='-m nft_chain_nat -m nft_nat -m nft_masq -m nf_conntrack_netlink' ;; esac
 
 # shellcheck disable=SC2046,SC2086 # options are words
-exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf $nat -m 8021q \
+exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf -m sch_fq $nat -m 8021q \
 	-f "$TCPTAPE:/usr/bin/tcptape" -f "$TCPTAPE_RECORD:/usr/bin/tcptape-record" \
 	-f "$LOAD:/usr/bin/load" -f "$LINK:/usr/bin/link" \
 	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} ${MOVE:+-f "$MOVE:/usr/bin/move"} \
 	${EXCHANGE:+-f "$EXCHANGE:/usr/bin/exchange"} -e EXCHANGE=/usr/bin/exchange \
+	${WRITER:+-f "$WRITER:/usr/bin/writer"} -e WRITER=/usr/bin/writer \
 	${DOORS:+-f "$DOORS:/usr/bin/doors"} -e DOORS=/usr/bin/doors \
 	${RARE:+-f "$RARE:/usr/bin/rare"} -e RARE=/usr/bin/rare \
 	${OFFLOAD:+-f "$OFFLOAD:/usr/bin/offload"} -e OFFLOAD=/usr/bin/offload \
