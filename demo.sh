@@ -27,7 +27,7 @@ shorten() { # LINES
 
 heading "Build"
 sh tests/install.sh gcc libc6-dev clang llvm bpftool libbpf-dev meson ninja-build pkg-config \
-	libzstd-dev libxxhash-dev libpcap-dev libssl-dev
+	libzstd-dev libxxhash-dev libpcap-dev libssl-dev libsqlite3-dev
 log=$(mktemp)
 quietly() { "$@" >"$log" 2>&1 || { cat "$log" && exit 1; }; }
 [ -f build/build.ninja ] || quietly meson setup build

@@ -24,7 +24,7 @@ esac
 export DEBIAN_FRONTEND=noninteractive
 
 sh tests/install.sh gcc libc6-dev clang llvm clang-format bpftool libbpf-dev meson ninja-build \
-	pkg-config libzstd-dev libxxhash-dev libpcap-dev libssl-dev check python3 binutils \
+	pkg-config libzstd-dev libxxhash-dev libpcap-dev libssl-dev libsqlite3-dev check python3 binutils \
 	iproute2 strace scdoc systemd nftables conntrack util-linux libbpf-tools wrk qemu-system-x86 busybox-static cpio xz-utils zstd \
 	bpftrace ||
 	exit 1

@@ -11,7 +11,7 @@
 
 #include "cells.h"
 #include "cmd.h"
-#include "record.h"
+#include "pick.h"
 
 static struct {
 	const char *events;
@@ -175,29 +175,6 @@ static void print(struct dump *d, const struct event *e)
 
 /* ---- chunks ---- */
 
-static const struct sock *event_sock(const struct dump *d, const struct record *r, uint32_t k,
-				     const struct bind_tables *tables, struct sock *room)
-{
-	const struct sock *sock = bind_sock(tables, record_get(r, r->sock_field, k));
-
-	return input_asked(d->run->in, sock, record_addr(r, r->daddr_field, k),
-			   record_get(r, r->dport_field, k), room);
-}
-
-static bool wanted(struct dump *d, const struct event *e, const struct bind_tables *tables)
-{
-	const struct wire *w = bind_packet(tables, record_get(e->r, e->r->packet_field, e->k));
-	const struct sock *sock = e->sock;
-	struct sock room;
-	struct flow flow;
-
-	if (w && w->has_flow)
-		sock = input_packet(d->run->in, sock, &w->flow, &room);
-	else if (bind_flow(tables, record_get(e->r, e->r->flow_field, e->k), &flow))
-		sock = input_packet(d->run->in, sock, &flow, &room);
-	return input_wants(d->run->in, e->ts_ns, sock, e->task);
-}
-
 static bool wants(void *ctx, const struct tape_chunk *chunk)
 {
 	const struct dump *d = ctx;
@@ -216,7 +193,7 @@ static int on_chunk(void *ctx, struct tape_chunk *chunk, const struct bind_table
 {
 	struct dump *d = ctx;
 	const struct record *common = &d->set.records[0];
-	struct sock asked;
+	struct picked who;
 
 	if (record_set_load(&d->set, chunk) < 0)
 		return fail_nomem(d->run->fail);
@@ -231,10 +208,11 @@ static int on_chunk(void *ctx, struct tape_chunk *chunk, const struct bind_table
 		e.ts_ns = record_get(common, TAPE_COMMON_TS, i);
 		e.has_cpu = common->fields[TAPE_COMMON_CPU].have;
 		e.cpu = (uint32_t)record_get(common, TAPE_COMMON_CPU, i);
-		e.sock = event_sock(d, r, e.k, tables, &asked);
-		e.task = bind_task(tables, record_get(r, r->task_field, e.k));
-		if (wanted(d, &e, tables))
-			print(d, &e);
+		if (!pick(d->run->in, r, k, e.ts_ns, tables, &who))
+			continue;
+		e.sock = who.sock;
+		e.task = who.task;
+		print(d, &e);
 	}
 	return 0;
 }

@@ -44,9 +44,16 @@ struct cmd {
 	int (*run)(struct cmd_run *run); /* 0, or -1 and *run->fail */
 };
 
+/*
+ * Run a command on run->path inside another one, with the same choice of events; its rows go to
+ * sink. option: name of one of its flags, NULL none. 0, or -1 and run->fail.
+ */
+int cmd_rows(const struct cmd *cmd, const char *option, struct cmd_run *run,
+	     const struct out_sink *sink);
+
 extern const struct cmd cmd_info, cmd_dump, cmd_rtt, cmd_connlat, cmd_states, cmd_events, cmd_life,
 	cmd_drops, cmd_inerrs, cmd_retrans, cmd_resets, cmd_listen, cmd_nic, cmd_top, cmd_delay,
 	cmd_turnaround, cmd_timeline, cmd_compare, cmd_cut, cmd_merge, cmd_pack, cmd_anonymize,
-	cmd_verify, cmd_repair;
+	cmd_verify, cmd_repair, cmd_sql, cmd_export;
 
 #endif

@@ -130,6 +130,13 @@ struct input_job {
  * left it. */
 int input_run(struct input *in, const struct input_job *job, struct fail *fail);
 
+/*
+ * The tables of a chunk, where a command reads the chunks itself; sockets know whether they are
+ * chosen. 0; or -1 and *fail; or -1 and fail->status 0: the chunk is damaged, which is remembered.
+ */
+int input_tables(struct input *in, struct tape_chunk *chunk, struct bind_tables *tables,
+		 struct fail *fail);
+
 /* Back to the beginning, for another input_run. Files only. 0, or -1 and *fail. */
 int input_rewind(struct input *in, struct fail *fail);
 

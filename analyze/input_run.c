@@ -362,6 +362,22 @@ int input_run(struct input *in, const struct input_job *job, struct fail *fail)
 	return rc ? fail_tape(fail, in->path, &err) : 0;
 }
 
+int input_tables(struct input *in, struct tape_chunk *chunk, struct bind_tables *tables,
+		 struct fail *fail)
+{
+	struct tape_error err;
+	int rc;
+
+	tables->want_flows = tables->want_socks = tables->want_tasks = tables->want_packets = true;
+	rc = bind_tables_load(tables, input_schema(in), chunk, &err);
+	if (rc) {
+		input_chunk_damage(in, rc, &err, fail);
+		return -1;
+	}
+	select_tables(&in->select, tables);
+	return 0;
+}
+
 /* ---- rates ---- */
 
 int input_learn_rates(struct input *in, struct tape_chunk *chunk, struct fail *fail)

@@ -52,6 +52,12 @@ void json_fixed(struct json *j, const char *key, double v, unsigned decimals)
 	text_fmt(j->t, "%.*f", (int)decimals, v);
 }
 
+void json_number(struct json *j, const char *key, const char *s)
+{
+	json_key(j, key);
+	text_puts(j->t, strchr(s, 'I') ? "null" : s); /* no infinity there */
+}
+
 void json_bool(struct json *j, const char *key, bool v)
 {
 	json_key(j, key);

@@ -24,6 +24,7 @@ void json_str(struct json *j, const char *key, const char *s, size_t len);
 void json_u64(struct json *j, const char *key, uint64_t v);
 void json_i64(struct json *j, const char *key, int64_t v);
 void json_fixed(struct json *j, const char *key, double v, unsigned decimals);
+void json_number(struct json *j, const char *key, const char *s); /* text of a number */
 void json_bool(struct json *j, const char *key, bool v);
 void json_null(struct json *j, const char *key);
 

@@ -24,6 +24,7 @@ struct out {
 	char *notes[MAX_NOTES];
 	unsigned n_notes;
 	int err; /* errno of the first failed write */
+	const struct out_sink *sink;
 };
 
 struct out *out_new(const struct out_opts *opts)
@@ -34,6 +35,15 @@ struct out *out_new(const struct out_opts *opts)
 		return NULL;
 	o->opts = *opts;
 	o->json.t = &o->text;
+	return o;
+}
+
+struct out *out_new_sink(const struct out_sink *sink)
+{
+	struct out *o = out_new(&(struct out_opts){.json = true});
+
+	if (o)
+		o->sink = sink;
 	return o;
 }
 
@@ -127,6 +137,8 @@ void out_table(struct out *o, const struct out_col *cols, unsigned n)
 	o->n_cols = n;
 	o->at = 0;
 	o->started = false;
+	if (o->sink)
+		o->sink->columns(o->sink->ctx, cols, n);
 	if (o->opts.json || o->opts.no_header)
 		return;
 	for (unsigned i = 0; i < n; i++) {
@@ -148,6 +160,18 @@ void out_table(struct out *o, const struct out_col *cols, unsigned n)
 		trim_line(&o->text);
 	o->started = false;
 	end_of_line(o);
+}
+
+/* Whether a sink has taken the next cell. */
+static bool give(struct out *o, const struct out_cell *cell)
+{
+	if (!o->sink)
+		return false;
+	o->before = o->behind = NULL;
+	if (o->at < o->n_cols && o->cols[o->at].key)
+		o->sink->cell(o->sink->ctx, o->at, cell);
+	o->at++;
+	return true;
 }
 
 /* Begin a cell; NULL if the format leaves this column out. */
@@ -190,6 +214,8 @@ void out_none(struct out *o)
 	size_t start = 0;
 	const struct out_col *col;
 
+	if (give(o, &(struct out_cell){.kind = OUT_NONE}))
+		return;
 	o->before = o->behind = NULL;
 	col = cell_begin(o, &start);
 	if (col && o->opts.json)
@@ -202,8 +228,11 @@ void out_none(struct out *o)
 void out_u64(struct out *o, uint64_t v)
 {
 	size_t start = 0;
-	const struct out_col *col = cell_begin(o, &start);
+	const struct out_col *col;
 
+	if (give(o, &(struct out_cell){.kind = OUT_U64, .v = v}))
+		return;
+	col = cell_begin(o, &start);
 	if (col && o->opts.json)
 		json_u64(&o->json, col->key, v);
 	else if (col)
@@ -214,8 +243,11 @@ void out_u64(struct out *o, uint64_t v)
 void out_fixed(struct out *o, double v, unsigned decimals)
 {
 	size_t start = 0;
-	const struct out_col *col = cell_begin(o, &start);
+	const struct out_col *col;
 
+	if (give(o, &(struct out_cell){.kind = OUT_REAL, .real = v}))
+		return;
+	col = cell_begin(o, &start);
 	if (col && o->opts.json)
 		json_fixed(&o->json, col->key, v, decimals);
 	else if (col)
@@ -223,22 +255,30 @@ void out_fixed(struct out *o, double v, unsigned decimals)
 	cell_end(o, col, start);
 }
 
-void out_strn(struct out *o, const char *s, size_t len)
+void out_number(struct out *o, const char *s)
 {
 	size_t start = 0;
 	const struct out_col *col = cell_begin(o, &start);
 
+	if (col && o->opts.json)
+		json_number(&o->json, col->key, s);
+	else if (col)
+		text_puts(&o->text, s);
+	cell_end(o, col, start);
+}
+
+void out_strn(struct out *o, const char *s, size_t len)
+{
+	size_t start = 0;
+	const struct out_col *col;
+
+	if (give(o, &(struct out_cell){.kind = OUT_TEXT, .s = s, .len = len}))
+		return;
+	col = cell_begin(o, &start);
 	if (col && o->opts.json) {
 		json_str(&o->json, col->key, s, len);
 	} else if (col && o->opts.csv) {
-		/* a spreadsheet would take these as the start of a formula */
-		if (len && strchr("=+-@", s[0])) {
-			text_fmt(&o->text, "\\x%02x", (unsigned char)s[0]);
-			text_safe(&o->text, s + 1, len - 1);
-		} else {
-			text_safe(&o->text, s, len);
-		}
-		text_csv_quote(&o->text, start);
+		text_csv(&o->text, s, len);
 	} else if (col) {
 		text_safe(&o->text, s, len);
 	}
@@ -256,7 +296,7 @@ void out_list(struct out *o, const char *s, char separator)
 	const struct out_col *col;
 	size_t start = 0;
 
-	if (!o->opts.json) {
+	if (!o->opts.json || o->sink) {
 		out_str(o, s);
 		return;
 	}
@@ -313,8 +353,11 @@ void out_str_cut(struct out *o, const char *s)
 void out_const(struct out *o, const char *s)
 {
 	size_t start = 0;
-	const struct out_col *col = cell_begin(o, &start);
+	const struct out_col *col;
 
+	if (give(o, &(struct out_cell){.kind = OUT_NONE}))
+		return;
+	col = cell_begin(o, &start);
 	if (col)
 		text_puts(&o->text, s);
 	cell_end(o, col, start);
@@ -323,8 +366,11 @@ void out_const(struct out *o, const char *s)
 void out_bool(struct out *o, bool v)
 {
 	size_t start = 0;
-	const struct out_col *col = cell_begin(o, &start);
+	const struct out_col *col;
 
+	if (give(o, &(struct out_cell){.kind = OUT_BOOL, .v = v}))
+		return;
+	col = cell_begin(o, &start);
 	if (col && o->opts.json)
 		json_bool(&o->json, col->key, v);
 	else if (col)
@@ -340,6 +386,11 @@ void out_mark(struct out *o, const char *before, const char *behind)
 
 void out_end_row(struct out *o)
 {
+	if (o->sink) {
+		o->at = 0;
+		o->sink->row(o->sink->ctx);
+		return;
+	}
 	if (o->opts.json && o->started)
 		json_close(&o->json, '}');
 	else if (!o->opts.csv)
@@ -384,6 +435,10 @@ void out_note(struct out *o, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(note, sizeof(note), fmt, ap);
 	va_end(ap);
+	if (o->sink) {
+		out_note(o->sink->notes, "%s", note);
+		return;
+	}
 	for (unsigned i = 0; i < o->n_notes; i++)
 		if (!strcmp(o->notes[i], note))
 			return;

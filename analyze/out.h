@@ -30,6 +30,28 @@ struct out_col {
 
 struct out;
 
+/* A cell as a program wants it, not as text. */
+struct out_cell {
+	enum { OUT_NONE, OUT_U64, OUT_REAL, OUT_TEXT, OUT_BOOL } kind;
+	uint64_t v; /* OUT_BOOL: 0, 1 */
+	double real;
+	const char *s;
+	size_t len;
+};
+
+/*
+ * Takes the table of a command that runs inside another one, instead of standard output: the
+ * columns that JSON has, a cell each, and the end of each row.
+ */
+struct out_sink {
+	void (*columns)(void *ctx, const struct out_col *cols, unsigned n);
+	void (*cell)(void *ctx, unsigned col, const struct out_cell *cell);
+	void (*row)(void *ctx);
+	void *ctx;
+	struct out *notes; /* gets the notes */
+};
+struct out *out_new_sink(const struct out_sink *sink); /* sink stays the caller's */
+
 struct out *out_new(const struct out_opts *opts); /* NULL: no memory */
 void out_free(struct out *o);
 
@@ -44,7 +66,8 @@ void out_table(struct out *o, const struct out_col *cols, unsigned n);
 void out_none(struct out *o); /* not known: "-", null, empty */
 void out_u64(struct out *o, uint64_t v);
 void out_fixed(struct out *o, double v, unsigned decimals);
-void out_str(struct out *o, const char *s); /* may come from the trace */
+void out_number(struct out *o, const char *s); /* a number that is text already, or "Inf" */
+void out_str(struct out *o, const char *s);    /* may come from the trace */
 void out_strn(struct out *o, const char *s, size_t len);
 void out_str_cut(struct out *o, const char *s); /* in the text table no wider than its column */
 /* Parts with `separator` between: in JSON an array, else a string. */

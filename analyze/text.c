@@ -13,7 +13,7 @@ void text_fini(struct text *t)
 	*t = (struct text){0};
 }
 
-static char *text_room(struct text *t, size_t len)
+char *text_room(struct text *t, size_t len)
 {
 	if (t->failed)
 		return NULL;
@@ -280,4 +280,18 @@ const char *cookie_text(uint64_t cookie, char ret[COOKIE_TEXT_LEN])
 	else
 		snprintf(ret, COOKIE_TEXT_LEN, "0x%" PRIx64, cookie);
 	return ret;
+}
+
+void text_csv(struct text *t, const char *s, size_t len)
+{
+	size_t start = t->len;
+
+	/* a spreadsheet would take these as the start of a formula */
+	if (len && strchr("=+-@", s[0])) {
+		text_fmt(t, "\\x%02x", (unsigned char)s[0]);
+		text_safe(t, s + 1, len - 1);
+	} else {
+		text_safe(t, s, len);
+	}
+	text_csv_quote(t, start);
 }

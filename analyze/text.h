@@ -26,6 +26,8 @@ static inline void text_clear(struct text *t)
 	t->len = 0;
 }
 
+/* Room for so many bytes behind the text; the caller fills it, and adds to len. NULL: no memory. */
+char *text_room(struct text *t, size_t want);
 void text_add(struct text *t, const char *s, size_t len);
 void text_puts(struct text *t, const char *s);
 void text_putc(struct text *t, char c);
@@ -52,6 +54,9 @@ void text_safe(struct text *t, const char *s, size_t len);
 /* s as a JSON string with its quotes: unsafe characters as \uNNNN, invalid UTF-8 as the text \xNN.
  */
 void text_json(struct text *t, const char *s, size_t len);
+
+/* s as a cell of a table for spreadsheets: safe, quoted where needed, and never a formula. */
+void text_csv(struct text *t, const char *s, size_t len);
 
 /* Turn what was added since `start` into one RFC 4180 cell: quotes where they are needed. */
 void text_csv_quote(struct text *t, size_t start);

@@ -53,6 +53,11 @@ static const char *const lines[][2] = {
 #ifdef TCPTAPE_CRYPTO
 	{"anonymize --force -o /dev/null", "anonymize --check"},
 #endif
+#ifdef TCPTAPE_SQLITE
+	{"sql -c SELECT\tmax(srtt_us),min(conn)\tFROM\trtt;SELECT\t*\tFROM\ttcp_state",
+	 "sql -c SELECT\t*\tFROM\tconnections;SELECT\tsum(us)\tFROM\tlayers"},
+#endif
+	{"export --to jsonl --force -o /dev/null", "export --to clickhouse -e rtt --force -o -"},
 	{"merge --force -o /dev/null", "merge --force -o - /proc/self/fd/0"},
 };
 
@@ -103,8 +108,8 @@ static void run_line(const char *line, unsigned how)
 		words[n++] = from;
 		words[n++] = to;
 	}
-	if (!strcmp(words[1], "merge") && how & PIPE)
-		return forget_options(cmd);	  /* it refuses them */
+	if ((!strcmp(words[1], "merge") || !strcmp(words[1], "sql")) && how & PIPE)
+		return forget_options(cmd);	  /* they refuse them */
 	words[n++] = cmd->at_once ? again : file; /* one of several files, which are no pipes */
 	words[n] = NULL;
 	if (tcptape_main(n, words) == STATUS_USAGE)
