@@ -51,7 +51,7 @@ exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m 
 	${RARE:+-f "$RARE:/usr/bin/rare"} -e RARE=/usr/bin/rare \
 	${OFFLOAD:+-f "$OFFLOAD:/usr/bin/offload"} -e OFFLOAD=/usr/bin/offload \
 	-f "$tests/lib.sh:/tests/lib.sh" -f "$tests/$script:/tests/$script" \
-	$(carry tcprtt tcpconnlat tcpstates tcplife tcptop tcptracer tcpsynbl stdbuf) \
+	$(carry tcprtt tcpconnect tcpconnlat tcpstates tcplife tcptop tcptracer tcpsynbl stdbuf) \
 	$(carry chrt setpriv strace wrk join cksum date env timeout nft conntrack unshare nsenter diff cmp) \
 	$(find /usr/libexec/coreutils -name libstdbuf.so -printf '-f %p ') \
 	-e TCPTAPE=/usr/bin/tcptape -e TCPTAPE_RECORD=/usr/bin/tcptape-record \
