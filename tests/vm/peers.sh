@@ -72,9 +72,9 @@ run_load() {
 	load -n 2 10.9.0.2 18011 # refused
 	load -n 1 fd09::2 18011
 	load -m hold -n 4 -w 300 10.9.0.2 18005
-	in_a "$WRITER" client -s 200000 10.9.0.2 18006 >&2
-	in_a "$WRITER" client -s 30000 fd09::2 18007 >&2
-	in_a "$WRITER" client -s 60000 10.9.2.2 18008 >&2
+	in_a "$WRITER" client -s 200000 10.9.0.2 18006 >>"$tmp/wrote"
+	in_a "$WRITER" client -s 30000 fd09::2 18007 >>"$tmp/wrote"
+	in_a "$WRITER" client -s 60000 10.9.2.2 18008 >>"$tmp/wrote"
 	in_a timeout 2 "$LOAD" client 10.9.0.2 18012 || :
 }
 
@@ -95,6 +95,7 @@ for tool in tcpconnect 'tcpconnlat -L' tcpstates tcplife tcptracer 'tcpsynbl 1' 
 	# shellcheck disable=SC2086 # words
 	bcc $tool
 done
+counters_of "$A" >"$tmp/before"
 record "$tmp/t.tcptape" -e +io
 poke() { in_a "$LOAD" client 10.9.0.2 18010; }
 bcc_sees tcpconnect ' 18010 *$' poke
@@ -105,7 +106,6 @@ bcc_sees tcptracer ' 18010 *$' poke
 bcc_sees tcpsynbl 'backlog_max' poke
 probes=/sys/kernel/debug/kprobes/list
 check "tcptop is attached" wait_for 30 grep -q tcp_cleanup_rbuf $probes
-counters_of "$A" >"$tmp/before"
 run_load >"$tmp/client"
 poke >"$tmp/last"
 port=$(awk '$1 == "connect" { print $3 }' "$tmp/last")
@@ -120,7 +120,7 @@ for tool in tcpconnect tcpconnlat tcpstates tcplife tcptracer tcpsynbl tcprtt tc
 	stop "$(cat "$tmp/$tool.pid")"
 done
 show "$tmp/record.err"
-[ ! -d /out ] || cp "$tmp"/t.tcptape "$tmp"/*.out "$tmp/client" /out/
+[ ! -d /out ] || cp "$tmp"/t.tcptape "$tmp"/*.out "$tmp/client" "$tmp/wrote" "$tmp/before" "$tmp/after" /out/
 
 # ---- side by side ----
 
@@ -149,13 +149,13 @@ side() { # TOOL COMMAND: $tmp/theirs and $tmp/ours, a line each: the same ones, 
 
 # tcpconnect: each connect that sent a SYN. PID DADDR DPORT
 awk 'NF >= 6 && $1 ~ /^[0-9]+$/ { print $1, $(NF - 1), $NF }' "$tmp/tcpconnect.out" | is_ours 3 3 >"$tmp/theirs"
-tape connlat | columns pid daddr dport >"$tmp/ours"
+tape connlat | columns pid raddr rport >"$tmp/ours"
 side tcpconnect connlat
 
 # tcpconnlat: those that were answered, refused ones too, which it does not tell apart. LPORT DADDR DPORT
 awk 'NF >= 8 && $1 ~ /^[0-9]+$/ { print $(NF - 3), $(NF - 2), $(NF - 1), $NF }' "$tmp/tcpconnlat.out" |
 	is_ours 3 3 | sort >"$tmp/lat.theirs"
-tape connlat -L | columns lport daddr dport lat_ms outcome |
+tape connlat | columns lport raddr rport lat_ms outcome |
 	awk '$5 == "ok" || $5 == "refused"' | sort >"$tmp/lat.ours"
 cut -d' ' -f1-3 "$tmp/lat.theirs" >"$tmp/theirs"
 cut -d' ' -f1-3 "$tmp/lat.ours" >"$tmp/ours"
@@ -186,11 +186,12 @@ tape events | columns type pid laddr lport raddr rport outcome |
 	awk '$1 != "connect" || $7 == "ok"' | cut -d' ' -f1-6 >"$tmp/ours"
 side tcptracer events
 
-# tcpretrans.bt: segments and SYNs; not SYN-ACKs, no tail loss probes with new data
+# tcpretrans.bt: segments and SYNs; not SYN-ACKs, no tail loss probes with new data. It hangs on the function, so it
+# has the SYNs that a rule of this host drops (18012), which is counted here from the load; the tracepoint has not
 awk '$1 ~ /^[0-9]+:[0-9]+:[0-9]+$/ && NF == 5 {
 	l = r = $3; sub(/:[0-9]+$/, "", l); lp = substr($3, length(l) + 2)
 	r = $4; sub(/:[0-9]+$/, "", r); print l, lp, r, substr($4, length(r) + 2), $5
-}' "$tmp/tcpretrans.out" | is_ours 2 4 >"$tmp/theirs"
+}' "$tmp/tcpretrans.out" | is_ours 2 4 | grep -v ' 18012 SYN_SENT$' >"$tmp/theirs"
 tape retrans | columns laddr lport raddr rport state cause | awk '$6 != "SYN-ACK"' | cut -d' ' -f1-5 >"$tmp/ours"
 side tcpretrans retrans
 
@@ -215,7 +216,8 @@ awk 'NR == FNR { rx[$1 " " $2 " " $3] = $4; tx[$1 " " $2 " " $3] = $5; next }
 	{ k = $1 " " $2 " " $3
 		if (!(k in rx)) { print k, "none"; next }
 		d = rx[k] / 1024 - $4; e = tx[k] / 1024 - $5
-		print k, d < 0 || d > $6 || e < 0 || e > $6 ? "differs" : "same" }' "$tmp/top.ours" "$tmp/top" >"$tmp/theirs"
+		print k, (d < 0 || d > $6 || e < 0 || e > $6) ? "differs" : "same" }' \
+	"$tmp/top.ours" "$tmp/top" >"$tmp/theirs"
 awk '{ print $1, $2, $3, "same" }' "$tmp/top.ours" >"$tmp/ours"
 side tcptop top
 
@@ -240,13 +242,34 @@ printf '%-12s %-22s %s\n' tcprtt 'rtt -m' "ms and samples: $theirs; ours $ours" 
 is "tcprtt: smallest bucket" "${theirs%% *}" "${ours%% *}"
 is "tcprtt: largest bucket" "$(echo "$theirs" | cut -d' ' -f2)" "$(echo "$ours" | cut -d' ' -f2)"
 
-# LMP's nic_throughput, tcp_inerrs, and the rest: the kernel's own counters of the same seconds
-moved() { join "$tmp/before" "$tmp/after" 2>/dev/null | awk -v k="$1" '$1 == k { print $3 - $2 }'; }
+# LMP's tools: the kernel's own counters of the same seconds. tcp_inerrs, tcp_connection, tcp_bytes, nic_throughput
+counter() { # TOOL COMMAND WHAT OURS
+	theirs=$(join "$tmp/before" "$tmp/after" | awk -v k="$3" '$1 == k { print $3 - $2 }')
+	printf '%-12s %-22s %s\n' "$1" "$2" "$3: $theirs, ours $4" >>"$tmp/table"
+	is "$1: $3, and the kernel's" "$4" "$theirs"
+}
+at_a="net 10.9.0.0/16 or net fd09::/64" # of $A, whose addresses end in .1 or ::1
+ours() { # COMMAND COLUMN...: rows of $A
+	command=$1
+	shift
+	"$TCPTAPE" "$command" --csv -f "$at_a" "$tmp/t.tcptape" 2>>"$tmp/notes" | columns laddr "$@" |
+		grep -E '^[^ ]*[.:]1 ' | cut -d' ' -f2-
+}
+counter tcp_inerrs retrans RetransSegs \
+	"$(ours retrans cause segs | awk '$1 != "SYN-ACK" { n += $2 } END { print n + 0 }')"
+counter tcp_connection events ActiveOpens "$(ours connlat outcome | count)"
 netns_a=$(stat -Lc %i "/run/netns/$A")
-"$TCPTAPE" retrans --csv -f "net 10.9.0.0/16" "$tmp/t.tcptape" 2>>"$tmp/notes" | columns laddr cause segs |
-	awk '$1 ~ /\.1$/ && $2 != "SYN-ACK" { n += $3 } END { print n + 0 }' >"$tmp/n"
-is "RetransSegs" "$(cat "$tmp/n")" "$(moved RetransSegs)"
-printf '%-12s %-22s %s\n' tcp_inerrs 'retrans, info' "RetransSegs $(moved RetransSegs), ours $(cat "$tmp/n")" >>"$tmp/table"
+"$TCPTAPE" nic --csv "$tmp/t.tcptape" 2>>"$tmp/notes" | columns netns iface direction bytes skbs |
+	sed -n "s/^$netns_a veth0 //p" >"$tmp/nic"
+for way in tx rx; do
+	counter nic_throughput nic veth0.${way}_bytes "$(awk -v d=$way '$1 == d { print $2 }' "$tmp/nic")"
+	counter nic_throughput nic veth0.${way}_packets "$(awk -v d=$way '$1 == d { print $3 }' "$tmp/nic")"
+done
+# the load's own word: wrote LPORT WRITES BYTES
+grep '^wrote' "$tmp/wrote" | awk '{ print $2, $3 * $4 }' | sort >"$tmp/theirs"
+"$TCPTAPE" top --csv -f 'portrange 18006-18008' "$tmp/t.tcptape" | columns lport rport tx_bytes |
+	awk '$2 >= 18006 && $2 <= 18008 { print $1, $3 }' >"$tmp/ours"
+side tcp_bytes top
 
 echo
 printf '%-12s %-22s %5s %5s %5s\n' TOOL 'tcptape' SAME THEIRS OURS
