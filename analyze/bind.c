@@ -68,6 +68,11 @@ int bind_column(struct tape_chunk *chunk, unsigned record, unsigned field, struc
 	return rc ? rc : 1;
 }
 
+static const uint32_t *refs_of(const struct bind *b, int field)
+{
+	return field >= 0 && b->have[field] ? b->cols[field].values : NULL;
+}
+
 int bind_chunk(struct bind *b, struct tape_chunk *chunk, struct tape_error *err)
 {
 	b->n_rows = b->rec ? tape_chunk_rows(chunk, b->rec->id) : 0;
@@ -81,6 +86,9 @@ int bind_chunk(struct bind *b, struct tape_chunk *chunk, struct tape_error *err)
 			return rc;
 		b->have[i] = rc > 0 && b->cols[i].n >= b->n_rows;
 	}
+	b->socks = refs_of(b, b->sock_field);
+	b->tasks = refs_of(b, b->task_field);
+	b->packets = refs_of(b, b->packet_field);
 	return 0;
 }
 
@@ -293,8 +301,10 @@ static int load_packets(struct bind_tables *t, const struct tape_schema *schema,
 
 		*w = (struct wire){0};
 		fill_packet(w, cols, have, i);
-		if (has_flow)
-			w->has_flow = bind_flow(t, tape_column_get(&ref, i), &w->flow);
+		if (!has_flow)
+			continue;
+		w->ends = ((const uint32_t *)ref.values)[i];
+		w->has_flow = bind_flow(t, w->ends, &w->flow);
 	}
 	t->n_packets = n;
 	return 0;

@@ -42,6 +42,7 @@ struct task {		 /* a row of table task */
 struct wire { /* a row of table packet; fields that are not recorded are 0 */
 	struct flow flow;
 	bool has_flow;
+	uint32_t ends; /* the reference to the flow, 0 none: the same in all rows that have it */
 	uint32_t seq, ack_seq, payload;
 	uint16_t segs, tcp_flags, vlan, headers;
 };
@@ -71,6 +72,8 @@ struct bind {
 	const struct bind_field *fields;
 	unsigned n_fields;
 	int (*on)(void *ctx, const struct bind_row *row);
+	/* Instead of on, with no fields: that there was such an event is all. */
+	int (*on_time)(void *ctx, uint64_t ts_ns);
 
 	/* of the file, then of the chunk */
 	const struct tape_record *rec; /* NULL: the file knows no such record */
@@ -83,6 +86,7 @@ struct bind {
 	struct tape_column cols[BIND_MAX_FIELDS];
 	bool have[BIND_MAX_FIELDS];
 	uint32_t n_rows;
+	const uint32_t *socks, *tasks, *packets; /* the columns of these references; NULL: none */
 };
 
 struct bind_row { /* one event, while `on` runs */
@@ -109,10 +113,16 @@ static inline bool bind_has(const struct bind_row *row, unsigned field)
 	return row->bind->have[field];
 }
 
-/* The value of an integer field; `missing` if it was not recorded. */
+/* The value of an integer field in row k, or of a reference; `missing` if it was not recorded. */
+static inline uint64_t bind_value(const struct bind *b, unsigned field, uint32_t k,
+				  uint64_t missing)
+{
+	return b->have[field] ? tape_column_get(&b->cols[field], k) : missing;
+}
+
 static inline uint64_t bind_get(const struct bind_row *row, unsigned field, uint64_t missing)
 {
-	return row->bind->have[field] ? tape_column_get(&row->bind->cols[field], row->k) : missing;
+	return bind_value(row->bind, field, row->k, missing);
 }
 
 /* 16 bytes, NULL if not recorded. */

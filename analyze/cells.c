@@ -30,6 +30,8 @@ void cell_cookie(struct out *o, uint64_t cookie)
 {
 	char text[COOKIE_TEXT_LEN];
 
+	if (out_skips(o))
+		return;
 	if (cookie)
 		out_str(o, cookie_text(cookie, text));
 	else
@@ -40,6 +42,8 @@ void cell_addr(struct out *o, const uint8_t *addr)
 {
 	char text[FLOW_TEXT_LEN];
 
+	if (out_skips(o))
+		return;
 	if (addr)
 		out_str(o, flow_addr_text(addr, text));
 	else
@@ -50,37 +54,45 @@ void cell_addr_port(struct out *o, const uint8_t *addr, uint16_t port)
 {
 	char text[FLOW_END_LEN];
 
-	out_const(o, addr ? flow_end_text(addr, port, text) : "-");
+	if (!out_skips(o))
+		out_const(o, addr ? flow_end_text(addr, port, text) : "-");
 }
 
 void cell_seconds(struct out *o, struct input *in, uint64_t ts_ns)
 {
 	bool text = !out_is_json(o) && !out_is_csv(o);
 
-	out_fixed(o, input_seconds(in, ts_ns), text ? 6 : 9);
+	if (!out_skips(o))
+		out_fixed(o, input_seconds(in, ts_ns), text ? 6 : 9);
 }
 
 void cell_clock(struct out *o, struct input *in, uint64_t ts_ns)
 {
-	uint64_t wall = input_wall(in, ts_ns);
-	char text[40];
+	uint64_t wall;
 
-	if (!wall) {
-		out_none(o);
+	if (out_skips(o))
 		return;
-	}
-	if (out_is_json(o) || out_is_csv(o))
-		clock_date(wall, text);
+	wall = input_wall(in, ts_ns);
+	if (!wall)
+		out_none(o);
 	else
-		clock_time_of_day(wall, text);
-	out_str(o, text);
+		out_str(o, clock_text(input_clock_text(in), wall, out_is_json(o) || out_is_csv(o)));
 }
 
 void cell_ms(struct out *o, uint64_t ns, unsigned decimals)
 {
 	bool text = !out_is_json(o) && !out_is_csv(o);
 
-	out_fixed(o, (double)ns / 1e6, text ? decimals : 6);
+	if (!out_skips(o))
+		out_fixed(o, (double)ns / 1e6, text ? decimals : 6);
+}
+
+void cell_kb(struct out *o, uint64_t bytes)
+{
+	if (out_is_json(o) || out_is_csv(o))
+		out_u64(o, bytes);
+	else
+		out_fixed(o, (double)bytes / 1024, 1);
 }
 
 void cell_version(struct out *o, const struct flow *f)
@@ -100,9 +112,12 @@ void cell_errno(struct out *o, unsigned err)
 
 void cell_state(struct out *o, const struct input *in, unsigned state)
 {
-	const char *name = input_state_name(in, state);
+	const char *name;
 	char text[16];
 
+	if (out_skips(o))
+		return;
+	name = input_state_name(in, state);
 	if (!name) {
 		snprintf(text, sizeof(text), "%u", state);
 		name = text;

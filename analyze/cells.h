@@ -23,6 +23,7 @@ void cell_addr_port(struct out *o, const uint8_t *addr, uint16_t port);
 void cell_seconds(struct out *o, struct input *in, uint64_t ts_ns); /* since the trace's start */
 void cell_clock(struct out *o, struct input *in, uint64_t ts_ns);   /* wall time */
 void cell_ms(struct out *o, uint64_t ns, unsigned decimals);
+void cell_kb(struct out *o, uint64_t bytes);		/* 1024 bytes; JSON and CSV: bytes */
 void cell_version(struct out *o, const struct flow *f); /* 4, 6; NULL: not known */
 void cell_errno(struct out *o, unsigned err);		/* "ECONNREFUSED", or the number; 0: none */
 void cell_state(struct out *o, const struct input *in, unsigned state);

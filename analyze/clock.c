@@ -86,6 +86,27 @@ void clock_date(uint64_t wall_ns, char ret[40])
 		snprintf(ret + len, 40 - len, ".%03uZ", (unsigned)(wall_ns % NS_PER_S / 1000000));
 }
 
+const char *clock_text(struct clock_text *t, uint64_t wall_ns, bool date)
+{
+	unsigned ms = (unsigned)(wall_ns % NS_PER_S / 1000000);
+
+	if (!t->text[0] || t->date != date || t->s != wall_ns / NS_PER_S) {
+		t->s = wall_ns / NS_PER_S;
+		t->date = date;
+		if (date)
+			clock_date(wall_ns, t->text);
+		else
+			clock_time_of_day(wall_ns, t->text);
+		t->len = strlen(t->text);
+	}
+	if (date && t->len > 4) { /* its milliseconds stand before the Z */
+		t->text[t->len - 4] = (char)('0' + ms / 100);
+		t->text[t->len - 3] = (char)('0' + ms / 10 % 10);
+		t->text[t->len - 2] = (char)('0' + ms % 10);
+	}
+	return t->text;
+}
+
 /* Seconds with a fraction, and a unit: s (or none), ms, us, m, h. */
 static bool parse_span(const char *s, uint64_t *ret_ns)
 {

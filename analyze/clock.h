@@ -24,6 +24,15 @@ uint64_t clock_mono(const struct tape_clock *clocks, size_t n, uint64_t wall_ns)
 void clock_time_of_day(uint64_t wall_ns, char ret[16]);
 void clock_date(uint64_t wall_ns, char ret[40]);
 
+/* One of them, the date if `date`; most times are of the same second as the one before. */
+struct clock_text {
+	uint64_t s;
+	bool date;
+	size_t len;
+	char text[40]; /* empty at first */
+};
+const char *clock_text(struct clock_text *t, uint64_t wall_ns, bool date);
+
 enum clock_kind { CLOCK_AFTER_START, CLOCK_BEFORE_END, CLOCK_WALL };
 
 struct clock_point { /* a time as it was written */

@@ -476,10 +476,9 @@ static int run(struct cmd_run *run)
 	struct recording *v = calloc(n, sizeof(*v));
 	int rc = v ? compare_tolerances(&c, opts.tolerance, run->fail) : fail_nomem(run->fail);
 
-	for (size_t i = 0; !rc && i < n; i++) {
+	for (size_t i = 0; v && i < n; i++)
 		v[i].path = run->paths[i];
-		rc = recording_read(&v[i], run->input_opts, run, opts.key);
-	}
+	rc = rc ? rc : recordings_read(v, n, run, opts.key);
 	if (!rc && !opts.force)
 		rc = check_all(v, n, run->fail);
 	if (!rc) {

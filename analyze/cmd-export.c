@@ -10,22 +10,30 @@
 #include <unistd.h>
 
 #include "export.h"
+#include "interval.h"
 
 #define FLUSH_BYTES (1u << 20)
 
 static struct {
-	const char *to, *output, *events;
+	const char *to, *output, *events, *direction;
+	struct opt_fixed interval;
 	bool force;
 } opts;
 
 #define AT(member) offsetof(__typeof__(opts), member)
 static const struct opt_row rows[] = {
-	{0, "to", "FORMAT", OPT_STR, AT(to), "csv, jsonl, clickhouse or sqlite, see below"},
+	{0, "to", "FORMAT", OPT_STR, AT(to),
+	 "csv, jsonl, clickhouse, sqlite, pcapng or openmetrics,\nsee below"},
 	{'o', "output", "PATH", OPT_STR, AT(output),
 	 "file to write, - is standard output; of csv and clickhouse a\n"
 	 "directory, which is made; - takes one of their events"},
 	{'e', "events", "NAMES", OPT_STR, AT(events),
 	 "only events of these names, with commas between them"},
+	{'Q', "direction", "DIR", OPT_STR, AT(direction),
+	 "of pcapng: only packets received (in) or sent (out), where a\n"
+	 "trace has both ends of a connection"},
+	{'i', "interval", "SECONDS", OPT_FIXED, AT(interval),
+	 "of openmetrics: a sample each; default 15"},
 	{0, "force", NULL, OPT_FLAG, AT(force), "overwrite files that exist"},
 };
 
@@ -37,6 +45,8 @@ static const struct format {
 	{"csv", true, export_csv},
 	{"jsonl", false, export_jsonl},
 	{"clickhouse", true, export_clickhouse},
+	{"pcapng", false, export_pcapng},
+	{"openmetrics", false, export_openmetrics},
 #ifdef TCPTAPE_SQLITE
 	{"sqlite", false, export_sqlite},
 #endif
@@ -131,8 +141,12 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 
 	if (!format)
 		return fail_set(fail, STATUS_USAGE,
-				"--to takes csv, jsonl, clickhouse or sqlite (if it was built with "
-				"SQLite)");
+				"--to takes csv, jsonl, clickhouse, pcapng, openmetrics, or sqlite "
+				"(if built with it)");
+	if (opts.direction && strcmp(opts.direction, "in") && strcmp(opts.direction, "out"))
+		return fail_set(fail, STATUS_USAGE, "-Q takes in or out");
+	if (interval_check(&opts.interval, fail))
+		return -1;
 	if (!opts.output)
 		return fail_set(fail, STATUS_USAGE, "-o: where to?");
 	if (format->is_directory && !strcmp(opts.output, "-") &&
@@ -176,8 +190,13 @@ static void list_files(const struct export *x)
 static int run(struct cmd_run *run)
 {
 	const struct format *format = find_format(opts.to);
-	struct export x = {
-		.run = run, .output = opts.output, .force = opts.force, .flat = {.ctx = &x}};
+	struct export x = {.run = run,
+			   .output = opts.output,
+			   .force = opts.force,
+			   .flat = {.ctx = &x},
+			   .seconds = opts.interval.given ? opts.interval.v : 15,
+			   .received = !opts.direction || !strcmp(opts.direction, "in"),
+			   .sent = !opts.direction || !strcmp(opts.direction, "out")};
 	int rc = flat_run_init(&x.flat, run->in, opts.events, run->fail);
 
 	if (!rc) {
@@ -201,21 +220,24 @@ static int run(struct cmd_run *run)
 
 const struct cmd cmd_export = {
 	.name = "export",
-	.summary = "the events for other programs: CSV, JSON lines, SQLite, ClickHouse",
+	.summary = "the events for other programs: tables, packets, metrics",
 	.about =
 		"Each kind of event is a flat table, as in tcptape sql: time (UTC), time_s since "
 		"the start of\n"
 		"the trace, ts_ns (CLOCK_MONOTONIC), cpu, its fields, and those of its socket and "
 		"thread.\n"
-		"  csv         PATH/NAME.csv for each kind of event\n"
-		"  jsonl       an object a line, in the order of the events, with the name as "
-		"event\n"
-		"  clickhouse  PATH/NAME.native (format Native) for each, and PATH/schema.sql: the "
-		"tables; they\n"
-		"              have columns host and recording too, so that many traces fit into "
-		"one\n"
-		"  sqlite      a database with these tables, those that tcptape sql makes of them, "
-		"and meta\n"
+		"  csv          PATH/NAME.csv for each kind of event\n"
+		"  jsonl        an object a line, in the order of the events; event is its kind\n"
+		"  clickhouse   PATH/NAME.native (format Native) for each, PATH/schema.sql with "
+		"the\n"
+		"               tables; columns host and recording keep many traces apart\n"
+		"  sqlite       a database with these tables, those that tcptape sql makes, and "
+		"meta\n"
+		"  pcapng       the segments of groups rx and tx for Wireshark; comments have the\n"
+		"               layers' times, process, drops; no payload, windows, options\n"
+		"  openmetrics  what connects, round trips, retransmits, resets and drops add up "
+		"to,\n"
+		"               with times: promtool tsdb create-blocks-from openmetrics takes it\n"
 		"Options that choose events choose what is written.\n",
 	.rows = rows,
 	.n_rows = sizeof(rows) / sizeof(rows[0]),

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "by.h"
+#include "calls.h"
 #include "cells.h"
 #include "cmd.h"
 #include "interval.h"
@@ -57,8 +58,8 @@ static const struct out_col sum_cols[N_SUMS] = {
 #define N_COLUMNS (COL_SUMS + N_SUMS)
 
 struct sums {
-	uint64_t bytes[2], calls[2], wait_ns[2]; /* by direction: TX, RX */
-	uint64_t again, errors;
+	struct call_sums io;
+	uint64_t wait_ns[2];	  /* by direction: TX, RX */
 	struct estimate worth[2]; /* of bytes, if they stand for those of more connections */
 };
 enum { TX = STREAM_TX, RX = STREAM_RX };
@@ -95,9 +96,9 @@ struct top {
 /* ---- tables ---- */
 
 /* The row that an event belongs to; NULL: none, or no memory. */
-static struct item *find(struct top *t, const struct bind_row *row)
+static struct item *find(struct top *t, const struct sock *sock, const struct task *task)
 {
-	struct by_event e = {.sock = row->sock, .task = row->task};
+	struct by_event e = {.sock = sock, .task = task};
 
 	return by_groups_get(&t->items, &t->who, &e);
 }
@@ -146,12 +147,12 @@ static uint64_t weight(const struct item *i)
 	const struct sums *s = &i->sums;
 
 	if (opts.sort && !strcmp(opts.sort, "sent"))
-		return s->bytes[TX];
+		return s->io.bytes[TX];
 	if (opts.sort && !strcmp(opts.sort, "received"))
-		return s->bytes[RX];
+		return s->io.bytes[RX];
 	if (opts.sort && !strcmp(opts.sort, "wait"))
 		return s->wait_ns[TX] + s->wait_ns[RX];
-	return s->bytes[TX] + s->bytes[RX];
+	return s->io.bytes[TX] + s->io.bytes[RX];
 }
 
 static int by_weight(const void *a, const void *b)
@@ -162,14 +163,6 @@ static int by_weight(const void *a, const void *b)
 	if (v != w)
 		return v > w ? -1 : 1;
 	return by_compare(&x->group, &y->group);
-}
-
-static void cell_kb(struct out *o, uint64_t bytes)
-{
-	if (out_is_json(o) || out_is_csv(o))
-		out_u64(o, bytes);
-	else
-		out_fixed(o, (double)bytes / 1024, 1);
 }
 
 static void cell_wait(struct top *t, uint64_t ns)
@@ -188,16 +181,16 @@ static void print(struct top *t, const struct item *i)
 	cell_clock(o, t->run->in, t->interval.from_ns);
 	cell_seconds(o, t->run->in, t->interval.from_ns);
 	by_cells(o, &t->who, t->items.key, &i->group);
-	cell_kb(o, s->bytes[RX]);
-	cell_kb(o, s->bytes[TX]);
+	cell_kb(o, s->io.bytes[RX]);
+	cell_kb(o, s->io.bytes[TX]);
 	cell_kb(o, (uint64_t)estimate_error(&s->worth[RX]));
 	cell_kb(o, (uint64_t)estimate_error(&s->worth[TX]));
 	cell_wait(t, s->wait_ns[RX]);
 	cell_wait(t, s->wait_ns[TX]);
-	out_u64(o, s->calls[RX]);
-	out_u64(o, s->calls[TX]);
-	out_u64(o, s->again);
-	out_u64(o, s->errors);
+	out_u64(o, s->io.calls[RX]);
+	out_u64(o, s->io.calls[TX]);
+	out_u64(o, s->io.again);
+	out_u64(o, s->io.errors);
 	out_end_row(o);
 }
 
@@ -218,7 +211,7 @@ static void print_all(struct top *t)
 		const struct item *i = (const struct item *)t->items.list[k];
 		const struct sums *s = &i->sums;
 
-		if (!s->calls[TX] && !s->calls[RX] && !s->wait_ns[TX] && !s->wait_ns[RX])
+		if (!s->io.calls[TX] && !s->io.calls[RX] && !s->wait_ns[TX] && !s->wait_ns[RX])
 			continue;
 		if (n++ < max)
 			print(t, i);
@@ -290,12 +283,10 @@ static void see_thread(struct top *t, const struct task *task)
 		wake(t, th);
 }
 
-static bool is_wanted(const struct bind_row *row)
+static bool is_wanted(const struct sock *s, const struct task *task)
 {
-	const struct sock *s = row->sock;
-
 	return cells_filter_has(&opts.filter, s && s->has_flow ? &s->flow : NULL) &&
-	       (!opts.pid.given || (row->task && row->task->pid == opts.pid.v));
+	       (!opts.pid.given || (task && task->pid == opts.pid.v));
 }
 
 enum { W_SOCK, W_TASK, W_DIRECTION, W_EDGE, W_N };
@@ -306,7 +297,7 @@ enum { EDGE_BEGIN = 1 };
 static void fall_asleep(struct top *t, struct thread *th, const struct bind_row *row,
 			uint64_t since_ns)
 {
-	th->item = find(t, row);
+	th->item = find(t, row->sock, row->task);
 	if (!th->item)
 		return;
 	th->item->n_waiting++;
@@ -327,7 +318,7 @@ static int on_wait(void *ctx, const struct bind_row *row)
 	struct thread *th;
 
 	pass(t, row->ts_ns);
-	if (!row->task || !is_wanted(row))
+	if (!row->task || !is_wanted(row->sock, row->task))
 		return 0;
 	is_new = !map_get(&t->threads, row->task->tid);
 	th = thread(t, row->task);
@@ -346,62 +337,38 @@ static int on_wait(void *ctx, const struct bind_row *row)
 
 /* ---- calls ---- */
 
-enum { IO_SOCK, IO_TASK, IO_BYTES, IO_ERR, IO_SEQ, IO_FLAGS, IO_STATE, IO_N };
-static const struct bind_field send_fields[IO_FLAGS] = {{"sock", BIND_SOCK},
-							{"task", BIND_TASK},
-							{"bytes", BIND_INT},
-							{"err", BIND_INT},
-							{"write_seq", BIND_INT}};
-static const struct bind_field recv_fields[IO_N] = {
-	{"sock", BIND_SOCK},	  {"task", BIND_TASK}, {"bytes", BIND_INT}, {"err", BIND_INT},
-	{"copied_seq", BIND_INT}, {"flags", BIND_INT}, {"state", BIND_INT}};
-
-enum { FLAG_PEEK = 2, FLAG_ERRQUEUE = 0x2000 };
-enum { ERR_AGAIN = 11 };
-
-/* The bytes of all connections together are known this well. */
-static void add_to_all(struct top *t, const struct flow *f, unsigned direction, uint64_t bytes,
-		       uint64_t weight)
+/* Into a row; and the bytes of all connections together, which are known so well. */
+static void add_calls(struct top *t, struct item *i, const struct sock *sock,
+		      const struct call_sums *s, uint64_t weight)
 {
-	t->all.bytes[direction] += weight * bytes;
-	estimate_add(&t->estimates_all, &t->all.worth[direction], f, bytes, weight);
-}
+	const struct flow *f = sock && sock->has_flow ? &sock->flow : NULL;
+	uint64_t row_weight = t->is_weighted ? weight : 1;
 
-static void add_call(struct top *t, struct item *i, const struct bind_row *row, unsigned direction,
-		     uint64_t bytes)
-{
-	const struct flow *f = row->sock && row->sock->has_flow ? &row->sock->flow : NULL;
-	uint64_t err = bind_get(row, IO_ERR, 0), weight = weight_at(t->weights, row->ts_ns);
-	struct sums *s = &i->sums;
-
-	add_to_all(t, f, direction, bytes, weight);
-	if (!t->is_weighted)
-		weight = 1;
-	s->bytes[direction] += weight * bytes;
-	s->calls[direction] += weight;
-	s->again += err == ERR_AGAIN ? weight : 0;
-	s->errors += err && err != ERR_AGAIN ? weight : 0;
-	estimate_add(&t->estimates, &s->worth[direction], f, bytes, weight);
+	call_sums_add(&t->all.io, s, weight);
+	call_sums_add(&i->sums.io, s, row_weight);
+	for (int d = TX; d <= RX; d++) {
+		if (!s->calls[d])
+			continue;
+		estimate_add(&t->estimates_all, &t->all.worth[d], f, s->bytes[d], weight);
+		estimate_add(&t->estimates, &i->sums.worth[d], f, s->bytes[d], row_weight);
+	}
 }
 
 static int take(struct top *t, const struct bind_row *row, unsigned direction)
 {
-	uint64_t bytes = bind_get(row, IO_BYTES, 0), err = bind_get(row, IO_ERR, 0);
+	struct call_sums sums = {.again = 0};
+	struct call call;
 	struct item *i;
 
-	if (direction == RX && (bind_get(row, IO_FLAGS, 0) & (FLAG_PEEK | FLAG_ERRQUEUE)))
-		bytes = 0; /* looked at only; or not of the stream */
+	call_get(row->bind, row->k, direction, &call);
+	call_add(&sums, &call, direction);
 	pass(t, row->ts_ns);
-	/* in SYN_SENT the peer's numbers are not known yet */
-	if (bind_has(row, IO_SEQ) &&
-	    (direction == TX || bind_get(row, IO_STATE, 0) != TCP_S_SYN_SENT))
-		streams_call(&t->streams, row->sock, direction, (uint32_t)bind_get(row, IO_SEQ, 0),
-			     bytes, direction == RX && !bind_get(row, IO_BYTES, 1) && !err);
+	if (call.has_seq)
+		streams_call(&t->streams, row->sock, direction, call.seq, call.bytes, call.at_end);
 	see_thread(t, row->task);
-	i = is_wanted(row) ? find(t, row) : NULL;
-	if (!i)
-		return 0;
-	add_call(t, i, row, direction, bytes);
+	i = is_wanted(row->sock, row->task) ? find(t, row->sock, row->task) : NULL;
+	if (i)
+		add_calls(t, i, row->sock, &sums, weight_at(t->weights, row->ts_ns));
 	return 0;
 }
 
@@ -415,6 +382,8 @@ static int on_recv(void *ctx, const struct bind_row *row)
 	return take(ctx, row, RX);
 }
 
+static const struct bind_field destroy_fields[] = {{"sock", BIND_SOCK}};
+
 static int on_destroy(void *ctx, const struct bind_row *row)
 {
 	struct top *t = ctx;
@@ -423,6 +392,57 @@ static int on_destroy(void *ctx, const struct bind_row *row)
 		streams_end(&t->streams, row->sock);
 	conn_drop(&t->who.conns, conn_find(&t->who.conns, row->sock));
 	return 0;
+}
+
+/* ---- the calls of a chunk at once ---- */
+
+/* Of connections no more than their ends is asked for, but to tell who accepted them. */
+enum { BIND_SEND, BIND_RECV, BIND_WAIT, BIND_DESTROY, N_OWN };
+
+/* Not where threads sleep: when they do, the order of their calls matters. */
+static bool digest(const void *ctx, const struct input_chunk *chunk, void *calls)
+{
+	const struct calls_chunk c = {
+		.binds = {[TX] = &chunk->binds[BIND_SEND], [RX] = &chunk->binds[BIND_RECV]},
+		.destroy = &chunk->binds[BIND_DESTROY],
+		.tables = chunk->tables,
+		.types = chunk->types,
+		.n_events = chunk->n_events,
+	};
+
+	return !chunk->binds[BIND_WAIT].n_rows && calls_add_up(calls, &c);
+}
+
+static bool on_digest(void *ctx, const struct input_chunk *chunk, void *digest)
+{
+	const struct bind_tables *tables = chunk->tables;
+	const struct calls *c = digest;
+	struct top *t = ctx;
+
+	if (interval_is_over(&t->interval, chunk->to_ns))
+		return false;
+	calls_to_streams(c, tables, &t->streams);
+	for (uint32_t i = 0; i < c->n; i++) {
+		const struct calls_of *of = &c->list[i];
+		const struct sock *sock = bind_sock(tables, of->sock);
+		const struct task *task = bind_task(tables, of->task);
+		struct item *item;
+
+		see_thread(t, task);
+		if (!is_wanted(sock, task))
+			continue;
+		item = find(t, sock, task);
+		if (item)
+			add_calls(t, item, sock, &of->sums, 1);
+		else
+			t->items.n_left_out += of->sums.calls[TX] + of->sums.calls[RX] - 1;
+	}
+	return true;
+}
+
+static void digest_fini(void *digest)
+{
+	calls_fini(digest);
 }
 
 /* ---- the command ---- */
@@ -459,29 +479,6 @@ static void begin_table(struct top *t)
 	out_table(t->run->out, t->cols, N_COLUMNS);
 }
 
-static void note_probes(struct top *t)
-{
-	static const char *const records[] = {"io_send", "io_recv"};
-	struct out *o = t->run->out;
-	const char *why;
-
-	for (int d = TX; d <= RX; d++) {
-		if (input_has_probe(t->run->in, records[d], &why) == META_NO)
-			out_note(o, "%s calls are not in this trace: %s",
-				 d == RX ? "receiving" : "sending", why ? why : "no hook");
-	}
-	why = input_lost_part(t->run->in, "io_recv");
-	if (why)
-		out_note(o,
-			 "what was received by splice and TCP_ZEROCOPY_RECEIVE is not in this "
-			 "trace: %s",
-			 why);
-	t->has_wait = input_has_probe(t->run->in, "io_wait", &why) != META_NO;
-	if (!t->has_wait)
-		out_note(o, "how long threads slept in calls is not in this trace: %s",
-			 why ? why : "no hook");
-}
-
 static void finish(struct top *t)
 {
 	uint64_t last = input_last(t->run->in), to = input_to(t->run->in);
@@ -505,8 +502,8 @@ static void finish(struct top *t)
 			 " bytes received, +-%.0f, and %" PRIu64
 			 " sent, +-%.0f (one standard error), estimated from %" PRIu64
 			 " connections%s",
-			 t->all.bytes[RX], estimate_error(&t->all.worth[RX]), t->all.bytes[TX],
-			 estimate_error(&t->all.worth[TX]),
+			 t->all.io.bytes[RX], estimate_error(&t->all.worth[RX]),
+			 t->all.io.bytes[TX], estimate_error(&t->all.worth[TX]),
 			 t->all.worth[RX].n_conns > t->all.worth[TX].n_conns
 				 ? t->all.worth[RX].n_conns
 				 : t->all.worth[TX].n_conns,
@@ -525,22 +522,42 @@ static int run(struct cmd_run *run)
 		.run = run,
 		.items = {.key = BY_CALLER, .size = sizeof(struct item), .max = MAX_ENTRIES},
 	};
-	struct bind binds[BY_N_BINDS + 3] = {
-		{.record = "io_send", .fields = send_fields, .n_fields = IO_FLAGS, .on = on_send},
-		{.record = "io_recv", .fields = recv_fields, .n_fields = IO_N, .on = on_recv},
-		{.record = "io_wait", .fields = wait_fields, .n_fields = W_N, .on = on_wait},
+	struct bind binds[N_OWN + BY_N_BINDS] = {
+		[BIND_SEND] = {.record = "io_send",
+			       .fields = calls_fields[TX],
+			       .n_fields = CALL_FLAGS,
+			       .on = on_send},
+		[BIND_RECV] = {.record = "io_recv",
+			       .fields = calls_fields[RX],
+			       .n_fields = CALL_N,
+			       .on = on_recv},
+		[BIND_WAIT] = {.record = "io_wait",
+			       .fields = wait_fields,
+			       .n_fields = W_N,
+			       .on = on_wait},
+		[BIND_DESTROY] = {.record = "tcp_destroy",
+				  .fields = destroy_fields,
+				  .n_fields = 1,
+				  .on = on_destroy},
 	};
-	struct input_job job = {
-		.binds = binds, .n_binds = BY_N_BINDS + 3, .on_chunk = on_chunk, .ctx = &t};
+	struct input_job job = {.binds = binds,
+				.digest_size = sizeof(struct calls),
+				.digest = digest,
+				.on_digest = on_digest,
+				.digest_fini = digest_fini,
+				.on_chunk = on_chunk,
+				.ctx = &t};
 	int rc;
 
 	if (input_needs(run->in, "io", NULL, run->fail) ||
 	    by_parse(opts.by, KEYS, &t.items.key, run->fail))
 		return -1;
-	by_bind(binds + 3);
-	binds[3 + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
+	job.n_digested = t.items.key == BY_LISTENER ? 0 : 2; /* which may be told on the way */
+	job.n_binds = N_OWN + (t.items.key == BY_LISTENER ? BY_BIND_CONN + CONN_TRACK_DESTROY
+							  : BY_BIND_CONN);
+	by_bind(binds + N_OWN);
 	interval_begin(&t.interval, &opts.interval, input_from(run->in));
-	note_probes(&t);
+	t.has_wait = calls_note_absent(run->in, run->out);
 	t.weights = input_weights(run->in, "io");
 	t.is_weighted = t.items.key != BY_CALLER && t.items.key != BY_CONN;
 	begin_table(&t);

@@ -287,6 +287,7 @@ int crosscheck_run(struct cmd_run *run)
 	struct check c = {.run = run};
 	struct bind binds[N_RULES + 2];
 	struct input_job job = {.binds = binds, .ctx = &c};
+	char words[512];
 	int rc;
 
 	if (input_needs(run->in, "counters", "counter", run->fail))
@@ -301,11 +302,11 @@ int crosscheck_run(struct cmd_run *run)
 		rc = fail_nomem(run->fail);
 	if (!rc)
 		print(&c);
-	if (!rc && input_meta(run->in, "option.filter"))
+	if (!rc && input_choice(run->in, words, sizeof(words)))
 		out_note(run->out,
-			 "recorded with -f '%s': the counters are of all connections, the "
-			 "events only of those",
-			 input_meta(run->in, "option.filter"));
+			 "recorded with %s: the counters are of all connections, the events only "
+			 "of those",
+			 words);
 	for (size_t i = 0; i < c.n; i++)
 		free(c.counters[i].name);
 	free(c.counters);

@@ -49,6 +49,7 @@ struct delay_dist {
 	struct delay_dist_opts opts;
 	struct out *out;
 	struct by_groups groups;
+	struct group *only; /* of this interval, if all is one group */
 	struct interval interval;
 	struct estimates estimates;
 	struct out_col cols[N_TIMES + BY_N_COLS + N_COLUMNS];
@@ -118,8 +119,12 @@ static struct group *group_of(struct delay_dist *d, const struct segment *s,
 	struct by_event e = {.sock = &sock,
 			     .task = s->task.pid ? &s->task : conn_task(owner, &room),
 			     .ifindex = s->ifindex};
-	struct group *g = by_groups_get(&d->groups, d->opts.who, &e);
+	struct group *g = d->only;
 
+	if (!g)
+		g = by_groups_get(&d->groups, d->opts.who, &e);
+	if (d->opts.by == BY_ALL)
+		d->only = g;
 	if (g && !g->n)
 		for (unsigned k = 0; k <= TOTAL; k++)
 			hist_init(&g->hists[k], 1000, !d->opts.picture);
@@ -144,18 +149,17 @@ static bool is_missed(const struct segment *s, uint32_t recorded, unsigned layer
 	return recorded & SEG_BIT(layer);
 }
 
-/* One connection's row stands for itself alone. */
 static void add_value(struct delay_dist *d, struct hist *hist, struct estimate *worth,
-		      const struct segment *s, uint64_t ns)
+		      const struct segment *s, uint64_t ns, uint64_t weight)
 {
-	uint64_t weight = d->opts.by == BY_CONN ? 1 : weight_at(d->opts.weights, s->start_ns);
-
 	hist_add_n(hist, ns, weight);
-	estimate_add(&d->estimates, worth, &s->wire, 1, weight);
+	if (weight > 1)
+		estimate_add(&d->estimates, worth, &s->wire, 1, weight);
 }
 
 /* Of those that were held by it. */
-static void add_held(struct delay_dist *d, struct group *g, const struct segment *s)
+static void add_held(struct delay_dist *d, struct group *g, const struct segment *s,
+		     uint64_t weight)
 {
 	if (!g->held) {
 		g->held = calloc(HOLD_WHYS, sizeof(*g->held));
@@ -165,26 +169,28 @@ static void add_held(struct delay_dist *d, struct group *g, const struct segment
 	d->failed |= !g->held;
 	for (unsigned i = 0; g->held && i < HOLD_WHYS; i++)
 		if (s->held_ns[i])
-			add_value(d, &g->held[i].hist, &g->held[i].worth, s, s->held_ns[i]);
+			add_value(d, &g->held[i].hist, &g->held[i].worth, s, s->held_ns[i], weight);
 }
 
 void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct conn *owner)
 {
 	struct group *g = group_of(d, s, owner);
+	uint64_t weight;
 
 	if (!g)
 		return;
 	g->n++;
-	add_value(d, &g->hists[TOTAL], &g->worth[TOTAL], s, s->end_ns - s->start_ns);
+	/* one connection's row stands for itself alone */
+	weight = d->opts.by == BY_CONN ? 1 : weight_at(d->opts.weights, s->start_ns);
+	add_value(d, &g->hists[TOTAL], &g->worth[TOTAL], s, s->end_ns - s->start_ns, weight);
 	if (s->has_held && delay_is_clean(s, d->opts.recorded, SEG_OUT_WRITE))
-		add_held(d, g, s);
+		add_held(d, g, s, weight);
 	for (const struct delay_layer *l = delay_layers(s->dir); l->title; l++) {
 		if (delay_is_clean(s, d->opts.recorded, l->layer))
 			add_value(d, &g->hists[l->layer], &g->worth[l->layer], s,
-				  s->spent_ns[l->layer]);
+				  s->spent_ns[l->layer], weight);
 		else if (is_missed(s, d->opts.recorded, l->layer))
-			g->n_unknown[l->layer] +=
-				d->opts.by == BY_CONN ? 1 : weight_at(d->opts.weights, s->start_ns);
+			g->n_unknown[l->layer] += weight;
 	}
 }
 
@@ -308,6 +314,7 @@ static void print_groups(struct delay_dist *d)
 			d->failed |= g->held[k].hist.failed;
 	}
 	by_groups_keep(&d->groups, is_kept);
+	d->only = NULL;
 	d->failed |= d->estimates.failed;
 	estimates_fini(&d->estimates);
 }

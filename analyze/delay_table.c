@@ -103,7 +103,8 @@ static const char *layer_name(enum seg_dir dir, unsigned layer)
 
 static void cell_us(struct out *o, uint64_t ns)
 {
-	out_fixed(o, (double)ns / 1000, 3);
+	if (!out_skips(o))
+		out_fixed(o, (double)ns / 1000, 3);
 }
 
 /* From the source's side: what is local is the destination of what was received. */
@@ -121,25 +122,19 @@ static void cells_front(struct delay_table *t, const struct segment *s)
 {
 	const struct flow *f = &s->wire;
 	bool in = s->dir == SEG_IN;
-	char flags[PACKET_FLAGS_LEN], text[2][FLOW_TEXT_LEN + 10], addr[FLOW_TEXT_LEN];
+	char flags[PACKET_FLAGS_LEN];
 
-	for (unsigned i = 0; i < 2; i++) {
-		bool local = (i == 0) != in;
-		const uint8_t *a = local ? f->laddr : f->raddr;
-
-		snprintf(text[i], sizeof(text[i]), flow_addr_is_v4(a) ? "%s:%u" : "[%s]:%u",
-			 flow_addr_text(a, addr), local ? f->lport : f->rport);
-	}
 	cell_clock(t->out, t->in, s->start_ns);
 	cell_seconds(t->out, t->in, s->start_ns);
-	out_const(t->out, text[0]);
-	out_const(t->out, text[1]);
+	cell_addr_port(t->out, in ? f->raddr : f->laddr, in ? f->rport : f->lport);
+	cell_addr_port(t->out, in ? f->laddr : f->raddr, in ? f->lport : f->rport);
 	cells_ends_of(t->out, f, in);
 	out_u64(t->out, s->seq);
 	out_u64(t->out, s->ack_seq);
 	out_u64(t->out, s->payload);
 	out_u64(t->out, s->segs);
-	out_str(t->out, packet_flags(s->tcp_flags, flags));
+	if (!out_skips(t->out))
+		out_str(t->out, packet_flags(s->tcp_flags, flags));
 	cell_us(t->out, s->end_ns - s->start_ns);
 }
 
@@ -189,6 +184,8 @@ static void cell_spans(struct delay_table *t, const struct segment *s)
 	char text[160] = "";
 	size_t used = 0;
 
+	if (out_skips(t->out))
+		return;
 	for (const struct delay_layer *l = delay_layers(s->dir); l->title; l++) {
 		if (!(s->spans & SEG_BIT(l->layer)))
 			continue;
@@ -266,6 +263,8 @@ static void cell_edge(struct out *o, const struct segment *s, bool last)
 {
 	unsigned at = SEG_LAYERS;
 
+	if (out_skips(o))
+		return;
 	for (unsigned l = 0; l < SEG_LAYERS; l++)
 		if (s->seen & SEG_BIT(l) && (last || at == SEG_LAYERS))
 			at = l;

@@ -22,6 +22,8 @@ struct export
 	struct cmd_run *run;
 	struct flat_run flat;
 	const char *output, *events;
+	double seconds;	     /* of metrics: between samples */
+	bool received, sent; /* of packets: which are wanted */
 	bool force;
 	struct export_file *files; /* one for each table */
 	struct export_file one;	   /* for all */
@@ -43,6 +45,8 @@ int export_close(struct export *x, struct export_file *f, bool keep);
 int export_csv(struct export *x);
 int export_jsonl(struct export *x);
 int export_clickhouse(struct export *x);
+int export_pcapng(struct export *x);
+int export_openmetrics(struct export *x);
 int export_sqlite(struct export *x);
 
 #endif

@@ -17,21 +17,52 @@ unsigned flow_version(const struct flow *f)
 	return flow_addr_is_v4(f->laddr) || flow_addr_is_v4(f->raddr) ? 4 : 6;
 }
 
+/* Both return the end, without a NUL. */
+static char *put_number(char *p, unsigned v)
+{
+	char digits[10];
+	unsigned n = 0;
+
+	do
+		digits[n++] = (char)('0' + v % 10);
+	while ((v /= 10));
+	while (n)
+		*p++ = digits[--n];
+	return p;
+}
+
+static char *put_v4(char *p, const uint8_t addr[4])
+{
+	for (unsigned i = 0; i < 4; i++) {
+		if (i)
+			*p++ = '.';
+		p = put_number(p, addr[i]);
+	}
+	return p;
+}
+
 const char *flow_addr_text(const uint8_t addr[FLOW_ADDR_LEN], char buf[FLOW_TEXT_LEN])
 {
-	bool v4 = flow_addr_is_v4(addr);
-
-	if (!inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? addr + 12 : addr, buf, FLOW_TEXT_LEN))
+	if (flow_addr_is_v4(addr))
+		*put_v4(buf, addr + 12) = '\0';
+	else if (!inet_ntop(AF_INET6, addr, buf, FLOW_TEXT_LEN))
 		snprintf(buf, FLOW_TEXT_LEN, "?");
 	return buf;
 }
 
 const char *flow_end_text(const uint8_t addr[FLOW_ADDR_LEN], uint16_t port, char buf[FLOW_END_LEN])
 {
-	char text[FLOW_TEXT_LEN];
+	bool v4 = flow_addr_is_v4(addr);
+	char *p = buf;
 
-	snprintf(buf, FLOW_END_LEN, flow_addr_is_v4(addr) ? "%s:%u" : "[%s]:%u",
-		 flow_addr_text(addr, text), port);
+	if (!v4)
+		*p++ = '[';
+	flow_addr_text(addr, p);
+	p += strlen(p);
+	if (!v4)
+		*p++ = ']';
+	*p++ = ':';
+	*put_number(p, port) = '\0';
 	return buf;
 }
 

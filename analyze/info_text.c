@@ -23,6 +23,7 @@ const char *info_loss_reason(uint8_t reason)
 		[TAPE_LOSS_DAMAGED] = "damaged, and not saved by repair",
 		[TAPE_LOSS_UNTOLD] = "the record of why was damaged",
 		[TAPE_LOSS_BUDGET] = "left out for the budget (--max-rate)",
+		[TAPE_LOSS_SELECT] = "connections not followed, as the selection was full",
 	};
 
 	return reason < sizeof(names) / sizeof(names[0]) && names[reason] ? names[reason] : "other";
@@ -134,7 +135,7 @@ static bool is_short(const char *key)
 	static const char *const prefixes[] = {
 		"host",	    "machine", "kernel.release", "note",     "command",	 "option.",
 		"groups",   "probe.",  "absent.",	 "identity", "derived.", "repair.",
-		"trigger.", "dump.",   "output.",	 "left_out"};
+		"trigger.", "dump.",   "output.",	 "left_out", "select."};
 
 	if (!strncmp(key, "host.", 5)) { /* of another host of a merged trace: host.1.KEY */
 		key += 5 + strspn(key + 5, "0123456789");

@@ -106,6 +106,11 @@ uint64_t input_wall(const struct input *in, uint64_t ts_ns)
 	return clock_wall(clocks, n, ts_ns);
 }
 
+struct clock_text *input_clock_text(struct input *in)
+{
+	return &in->clock_text;
+}
+
 enum meta_answer input_has_probe(struct input *in, const char *event, const char **why)
 {
 	size_t n;
@@ -347,7 +352,7 @@ static int prepare(struct input *in, const struct input_opts *opts, struct fail 
 }
 
 /* TCPTAPE_WORKERS in the environment, else one a processor; more than 8 have nothing to do. */
-static unsigned find_workers(void)
+unsigned input_all_workers(void)
 {
 	const char *s = getenv("TCPTAPE_WORKERS");
 	long n = s ? strtol(s, NULL, 10) : sysconf(_SC_NPROCESSORS_ONLN);
@@ -381,7 +386,9 @@ int input_open(struct input **ret, const char *path, const struct input_opts *op
 	in->path = path;
 	in->out = out;
 	in->to_ns = UINT64_MAX;
-	in->n_workers = find_workers();
+	in->n_workers = input_all_workers();
+	if (opts->n_workers && opts->n_workers < in->n_workers)
+		in->n_workers = opts->n_workers;
 	rc = tape_reader_open(&in->reader, path, &err);
 	if (rc)
 		rc = fail_tape(fail, path, &err);

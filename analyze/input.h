@@ -8,6 +8,7 @@
 #define ANA_INPUT_H
 
 #include "bind.h"
+#include "clock.h"
 #include "fail.h"
 #include "meta.h"
 #include "opt.h"
@@ -19,8 +20,9 @@
 struct input_opts {
 	const char *from, *to;
 	struct select_opts select;
-	bool whole;	  /* also what a cut trace holds outside its window */
-	bool local_ports; /* find the local ports of starting connects first (files only) */
+	bool whole;	    /* also what a cut trace holds outside its window */
+	bool local_ports;   /* find the local ports of starting connects first (files only) */
+	unsigned n_workers; /* at most; 0: as many as there are */
 };
 
 /*
@@ -44,6 +46,7 @@ void input_close(struct input *in); /* NULL allowed */
 struct tape_reader *input_reader(struct input *in);
 uint64_t input_conn(const struct input *in); /* --conn; 0: not given */
 /* Threads that a pass over the trace may use (pass.h): TCPTAPE_WORKERS, or the processors. */
+unsigned input_all_workers(void);
 unsigned input_workers(const struct input *in);
 const struct tape_schema *input_schema(const struct input *in);
 bool input_is_pipe(const struct input *in);
@@ -60,6 +63,7 @@ const char *input_state_name(const struct input *in, unsigned state);
 
 double input_seconds(const struct input *in, uint64_t ts_ns); /* since the start of the trace */
 uint64_t input_wall(const struct input *in, uint64_t ts_ns);  /* ns since 1970, 0 unknown */
+struct clock_text *input_clock_text(struct input *in);	      /* room for clock_text() */
 
 /*
  * 0 if the trace can have what the command needs; else -1, *fail filled with exit status 3 and what
@@ -82,6 +86,12 @@ const char *input_lost_part(struct input *in, const char *event);
 const char *input_meta(struct input *in, const char *key);
 
 /*
+ * The options by which the recorder chose connections, "-p 17 -f 'port 80'", into buf; cuts at len.
+ * false: it took all.
+ */
+bool input_choice(const struct input *in, char *buf, size_t len);
+
+/*
  * What an event of a group stands for; valid as long as in, and complete up to the chunk in hand.
  * NULL: no trace can tell so many groups.
  */
@@ -97,6 +107,15 @@ const struct weights *input_rates(const struct input *in);
 /* It is known already that not all connections of the group are there. */
 bool input_is_sampled(struct input *in, const char *group);
 
+struct input_chunk { /* decoded */
+	const struct bind *binds;
+	const struct bind_tables *tables;
+	const uint64_t *ts_ns; /* of all events, also those of no bind */
+	const uint16_t *types;
+	uint32_t n_events;
+	uint64_t to_ns; /* the latest event's time */
+};
+
 struct input_job {
 	struct bind *binds;
 	unsigned n_binds;
@@ -105,6 +124,17 @@ struct input_job {
 	 * over the columns. NULL: always row by row.
 	 */
 	int (*on_columns)(void *ctx, const struct bind *bind);
+	/*
+	 * The rows of the first n_digested binds at once, of chunks in which no row must be left
+	 * out and each stands for itself: digest (on any thread; it may only look at the rest)
+	 * makes of them what on_digest (in order, before the other rows) takes. Where one of them
+	 * says no, they come row by row. A digest is zeroed once, then used for chunk after chunk.
+	 */
+	unsigned n_digested;
+	size_t digest_size;
+	bool (*digest)(const void *ctx, const struct input_chunk *chunk, void *digest);
+	bool (*on_digest)(void *ctx, const struct input_chunk *chunk, void *digest);
+	void (*digest_fini)(void *digest);
 	/* Behind each chunk: nothing earlier than floor_ns follows. May be NULL. */
 	int (*on_chunk)(void *ctx, uint64_t floor_ns);
 	bool tcp_only; /* leave out MPTCP sockets: their subflows are the connections */

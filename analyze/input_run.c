@@ -31,7 +31,8 @@ struct work { /* of one chunk */
 	struct bind_tables tables;
 	struct common common;
 	uint64_t n_rows;
-	bool whole;	/* columns, not rows */
+	bool whole; /* columns, not rows */
+	bool digested;
 	int rc, raw_rc; /* of decoding */
 	struct tape_error err;
 	struct bind binds[];
@@ -65,13 +66,18 @@ static int load_common(struct tape_chunk *chunk, struct common *c, struct tape_e
 	return rc == TAPE_E_ABSENT || rc == TAPE_E_UNKNOWN ? 0 : rc;
 }
 
-static bool whole_chunk(const struct run *run, const struct tape_chunk *chunk)
+/* No row must be left out. */
+static bool is_all_wanted(const struct run *run, const struct tape_chunk *chunk)
 {
 	const struct tape_chunk_head *head = tape_chunk_head(chunk);
 
-	return run->job->on_columns && run->job->n_binds == 1 &&
-	       !select_is_active(&run->in->select) && head->ts_min >= run->in->from_ns &&
+	return !select_is_active(&run->in->select) && head->ts_min >= run->in->from_ns &&
 	       head->ts_max <= run->in->to_ns;
+}
+
+static bool whole_chunk(const struct run *run, const struct tape_chunk *chunk)
+{
+	return run->job->on_columns && run->job->n_binds == 1 && is_all_wanted(run, chunk);
 }
 
 static int load_tables(const struct run *run, struct work *w, struct tape_chunk *chunk)
@@ -93,6 +99,33 @@ static int decode_raw(const struct run *run, struct work *w, struct tape_chunk *
 	return rc;
 }
 
+static void *digest_of(const struct run *run, struct work *w)
+{
+	return w->binds + run->job->n_binds;
+}
+
+static struct input_chunk chunk_of(const struct work *w, const struct tape_chunk *chunk)
+{
+	return (struct input_chunk){.binds = w->binds,
+				    .tables = &w->tables,
+				    .ts_ns = w->common.ts,
+				    .types = w->common.type,
+				    .n_events = tape_chunk_rows(chunk, TAPE_COMMON),
+				    .to_ns = tape_chunk_head(chunk)->ts_max};
+}
+
+static void digest(const struct run *run, struct work *w, const struct tape_chunk *chunk)
+{
+	const struct input_job *job = run->job;
+	struct input_chunk c = chunk_of(w, chunk);
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < job->n_digested; i++)
+		n += w->binds[i].n_rows;
+	w->digested = n && is_all_wanted(run, chunk) && !tape_chunk_is_snapshot(chunk) &&
+		      job->digest(job->ctx, &c, digest_of(run, w));
+}
+
 static int decode(const struct run *run, struct work *w, struct tape_chunk *chunk)
 {
 	const struct input_job *job = run->job;
@@ -101,6 +134,7 @@ static int decode(const struct run *run, struct work *w, struct tape_chunk *chun
 	if (job->n_binds && !w->binds[0].record)
 		memcpy(w->binds, job->binds, job->n_binds * sizeof(*w->binds));
 	w->n_rows = 0;
+	w->digested = false;
 	w->whole = whole_chunk(run, chunk);
 	for (unsigned i = 0; !rc && i < job->n_binds; i++) {
 		rc = bind_chunk(&w->binds[i], chunk, &w->err);
@@ -109,7 +143,11 @@ static int decode(const struct run *run, struct work *w, struct tape_chunk *chun
 	if (rc || !w->n_rows || w->whole)
 		return rc;
 	rc = load_tables(run, w, chunk);
-	return rc ? rc : load_common(chunk, &w->common, &w->err);
+	if (!rc)
+		rc = load_common(chunk, &w->common, &w->err);
+	if (!rc)
+		digest(run, w, chunk);
+	return rc;
 }
 
 static void map_chunk(void *ctx, struct tape_chunk *chunk, void *work)
@@ -122,31 +160,14 @@ static void map_chunk(void *ctx, struct tape_chunk *chunk, void *work)
 
 static void fini_work(void *ctx, void *work)
 {
+	const struct run *run = ctx;
+
+	if (run->job && run->job->digest_fini)
+		run->job->digest_fini(digest_of(run, work));
 	bind_tables_fini(&((struct work *)work)->tables);
 }
 
 /* ---- rows ---- */
-
-static const struct sock *row_sock(const struct bind_tables *t, const struct bind *b, uint32_t k)
-{
-	if (b->sock_field < 0 || !b->have[b->sock_field])
-		return NULL;
-	return bind_sock(t, tape_column_get(&b->cols[b->sock_field], k));
-}
-
-static const struct wire *row_packet(const struct bind_tables *t, const struct bind *b, uint32_t k)
-{
-	if (b->packet_field < 0 || !b->have[b->packet_field])
-		return NULL;
-	return bind_packet(t, tape_column_get(&b->cols[b->packet_field], k));
-}
-
-static const struct task *row_task(const struct bind_tables *t, const struct bind *b, uint32_t k)
-{
-	if (b->task_field < 0 || !b->have[b->task_field])
-		return NULL;
-	return bind_task(t, tape_column_get(&b->cols[b->task_field], k));
-}
 
 /*
  * Snapshots come through the window whatever its limits: a connection that exists at --from is
@@ -182,9 +203,9 @@ static int deliver_row(struct input *in, const struct input_job *job, struct bin
 	const struct bind *b = row->bind;
 	struct sock asked;
 
-	row->sock = row_sock(row->tables, b, row->k);
-	row->task = row_task(row->tables, b, row->k);
-	row->packet = row_packet(row->tables, b, row->k);
+	row->sock = b->socks ? bind_sock(row->tables, b->socks[row->k]) : NULL;
+	row->task = b->tasks ? bind_task(row->tables, b->tasks[row->k]) : NULL;
+	row->packet = b->packets ? bind_packet(row->tables, b->packets[row->k]) : NULL;
 	if (b->daddr_field >= 0 && b->dport_field >= 0)
 		row->sock = input_asked(in, row->sock, bind_addr(row, (unsigned)b->daddr_field),
 					bind_get(row, (unsigned)b->dport_field, 0), &asked);
@@ -199,21 +220,32 @@ static int deliver_row(struct input *in, const struct input_job *job, struct bin
 	return 0;
 }
 
-static int deliver_rows(const struct run *run, struct work *w, const struct tape_chunk *chunk)
+/* Rows of the first `done` binds are told already. */
+static int deliver_rows(const struct run *run, struct work *w, const struct tape_chunk *chunk,
+			unsigned done)
 {
 	uint32_t n = tape_chunk_rows(chunk, TAPE_COMMON), next[NO_BIND] = {0};
 	struct bind_row row = {.snapshot = tape_chunk_is_snapshot(chunk), .tables = &w->tables};
 	const struct common *c = &w->common;
 	const uint8_t *by_type = run->in->by_type;
+	uint64_t left = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (unsigned i = done; i < run->job->n_binds; i++)
+		left += w->binds[i].n_rows;
+	for (uint32_t i = 0; left && i < n; i++) {
 		unsigned at = by_type[c->type[i]];
 
-		if (at == NO_BIND || next[at] >= w->binds[at].n_rows)
+		if (at == NO_BIND || at < done || next[at] >= w->binds[at].n_rows)
 			continue;
+		left--;
 		row.bind = &w->binds[at];
 		row.k = next[at]++;
 		row.ts_ns = c->ts[i];
+		if (row.bind->on_time) {
+			if (row.bind->on_time(run->job->ctx, row.ts_ns))
+				return -1;
+			continue;
+		}
 		row.cpu = c->cpu ? c->cpu[i] : 0;
 		if (deliver_row(run->in, run->job, &row))
 			return -1;
@@ -229,6 +261,18 @@ static int deliver_raw(const struct run *run, struct work *w, struct tape_chunk 
 		return -1;
 	select_tables(&run->in->select, &w->tables);
 	return run->job->on_raw(run->job->ctx, chunk, &w->tables);
+}
+
+/* How many of the binds are told that way. */
+static unsigned deliver_digest(const struct run *run, struct work *w,
+			       const struct tape_chunk *chunk)
+{
+	struct input_chunk c = chunk_of(w, chunk);
+
+	if (!w->digested || !weights_are_plain(&run->in->weights, c.to_ns) ||
+	    !run->job->on_digest(run->job->ctx, &c, digest_of(run, w)))
+		return 0;
+	return run->job->n_digested;
 }
 
 static int deliver(const struct run *run, struct work *w, struct tape_chunk *chunk)
@@ -250,7 +294,7 @@ static int deliver(const struct run *run, struct work *w, struct tape_chunk *chu
 			return input_chunk_damage(run->in, w->rc, &w->err, run->fail);
 	}
 	select_tables(&run->in->select, &w->tables);
-	return deliver_rows(run, w, chunk);
+	return deliver_rows(run, w, chunk, deliver_digest(run, w, chunk));
 }
 
 static bool wants_chunk(void *ctx, const struct tape_chunk *chunk)
@@ -346,7 +390,8 @@ int input_run(struct input *in, const struct input_job *job, struct fail *fail)
 		.wants = wants_chunk,
 		.map = map_chunk,
 		.reduce = reduce_chunk,
-		.work_size = sizeof(struct work) + job->n_binds * sizeof(struct bind),
+		.work_size =
+			sizeof(struct work) + job->n_binds * sizeof(struct bind) + job->digest_size,
 		.work_fini = fini_work,
 		.ctx = &run,
 	};

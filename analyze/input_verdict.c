@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What is to be said of a trace once it was read: loss, damage, sampling, how it ended. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "input_parts.h"
@@ -103,12 +104,46 @@ static void note_sampled(struct input *in, const char *group)
 			 group, min, max, changes);
 }
 
+/* What the recorder left out by name, in its own words. */
+static void note_chosen(struct input *in)
+{
+	char words[512];
+
+	if (input_choice(in, words, sizeof(words)))
+		out_note(in->out, "recorded with %s: other connections are not in the trace",
+			 words);
+}
+
+bool input_choice(const struct input *in, char *buf, size_t len)
+{
+	static const struct {
+		const char *key, *option, *quote;
+	} rows[] = {
+		{"option.filter", "-f ", "'"},	    {"option.netns", "--netns ", ""},
+		{"option.pid", "-p ", ""},	    {"option.comm", "--comm ", ""},
+		{"option.cgroup", "--cgroup ", ""},
+	};
+	size_t used = 0, n;
+	const struct tape_meta *meta = tape_reader_meta(in->reader, &n);
+
+	*buf = '\0';
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+		for (size_t i = 0; i < n && used < len; i++) {
+			if (!strcmp(meta[i].key, rows[k].key))
+				used += (size_t)snprintf(buf + used, len - used, "%s%s%s%s%s",
+							 used ? " " : "", rows[k].option,
+							 rows[k].quote, meta[i].value,
+							 rows[k].quote);
+		}
+	}
+	return used;
+}
+
 int input_finish(struct input *in, const char *group, struct fail *fail)
 {
 	struct tape_end end;
 	size_t n;
 	const struct tape_meta *meta = tape_reader_meta(in->reader, &n);
-	const char *filter = meta_get(meta, n, "option.filter");
 	const char *lacks = meta_get(meta, n, "repair.lacks");
 	const char *derived_lacks = meta_get(meta, n, "derived.lacks");
 
@@ -120,9 +155,8 @@ int input_finish(struct input *in, const char *group, struct fail *fail)
 			 "behind their time",
 			 in->n_stragglers);
 	note_sampled(in, group);
-	if (filter && group && strcmp(group, "nic"))
-		out_note(in->out, "recorded with -f '%s': other connections are not in the trace",
-			 filter);
+	if (group && strcmp(group, "nic") && strcmp(group, "counters"))
+		note_chosen(in);
 	if (in->has_mptcp)
 		out_note(in->out, "MPTCP: its subflows are shown as the TCP connections that they "
 				  "are; tcptape states shows the MPTCP sockets above them too");

@@ -49,7 +49,7 @@ void json_i64(struct json *j, const char *key, int64_t v)
 void json_fixed(struct json *j, const char *key, double v, unsigned decimals)
 {
 	json_key(j, key);
-	text_fmt(j->t, "%.*f", (int)decimals, v);
+	text_fixed(j->t, v, decimals);
 }
 
 void json_number(struct json *j, const char *key, const char *s)

@@ -14,32 +14,47 @@ static uint64_t mix(uint64_t x) /* finalizer of MurmurHash3 */
 
 static uint64_t seed(void)
 {
-	static uint64_t value;
+	static uint64_t value; /* the same for all threads: the first one that needs it sets it */
+	uint64_t is = __atomic_load_n(&value, __ATOMIC_RELAXED), want;
 	struct timespec now = {0};
 
-	if (!value) {
-		clock_gettime(CLOCK_REALTIME, &now);
-		value = mix((uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^
-			    (uint64_t)(uintptr_t)&now) |
-			1;
-	}
-	return value;
+	if (is)
+		return is;
+	clock_gettime(CLOCK_REALTIME, &now);
+	want = mix((uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^ (uint64_t)(uintptr_t)&now) |
+	       1;
+	__atomic_compare_exchange_n(&value, &is, want, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return is ? is : want;
+}
+
+static uint64_t word_at(const unsigned char *b, size_t len)
+{
+	uint64_t word = 0;
+
+	memcpy(&word, b, len < 8 ? len : 8);
+	return word;
+}
+
+/* Both halves of a product, one into the other (as wyhash does). */
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	__uint128_t v = (__uint128_t)a * b;
+
+	return (uint64_t)v ^ (uint64_t)(v >> 64);
 }
 
 uint64_t map_hash(const void *p, size_t len)
 {
 	const unsigned char *b = p;
-	uint64_t h = seed();
+	uint64_t secret = seed(), h = secret * 0x9e3779b97f4a7c15ULL;
 
-	while (len) {
-		uint64_t word = 0;
-		size_t n = len < 8 ? len : 8;
-
-		memcpy(&word, b, n);
-		h = mix(h ^ word) + 0x9e3779b97f4a7c15ULL;
-		b += n;
-		len -= n;
-	}
+	for (; len >= 16; len -= 16, b += 16)
+		h = fold(word_at(b, 8) ^ secret, word_at(b + 8, 8) ^ h);
+	if (len > 8)
+		h = fold(word_at(b, 8) ^ secret, word_at(b + 8, len - 8) ^ h);
+	else if (len)
+		h = fold(word_at(b, len) ^ secret, h);
+	h = mix(h);
 	return h ? h : 1;
 }
 

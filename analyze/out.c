@@ -13,11 +13,17 @@
 #define NOTE_LEN 512
 #define COOKIE_WIDTH 10 /* where the text table has no column for it */
 
+struct shown {
+	bool on;   /* part of the chosen format */
+	int width; /* as in struct out_col */
+};
+
 struct out {
 	struct out_opts opts;
 	struct text text;
 	struct json json;
 	const struct out_col *cols;
+	struct shown *shown; /* the same columns */
 	unsigned n_cols, at; /* columns of the table, and the next to fill */
 	bool started;	     /* this row has a cell */
 	const char *before, *behind;
@@ -54,6 +60,7 @@ void out_free(struct out *o)
 	for (unsigned i = 0; i < o->n_notes; i++)
 		free(o->notes[i]);
 	text_fini(&o->text);
+	free(o->shown);
 	free(o);
 }
 
@@ -131,20 +138,30 @@ static void trim_line(struct text *t)
 		t->len--;
 }
 
+static void choose_columns(struct out *o, const struct out_col *cols, unsigned n)
+{
+	free(o->shown);
+	o->shown = calloc(n, sizeof(*o->shown));
+	o->text.failed |= !o->shown;
+	o->cols = cols;
+	o->n_cols = o->shown ? n : 0;
+	for (unsigned i = 0; i < o->n_cols; i++)
+		o->shown[i] = (struct shown){col_is_on(o, &cols[i]), width_of(o, &cols[i])};
+}
+
 void out_table(struct out *o, const struct out_col *cols, unsigned n)
 {
-	o->cols = cols;
-	o->n_cols = n;
+	choose_columns(o, cols, n);
 	o->at = 0;
 	o->started = false;
 	if (o->sink)
 		o->sink->columns(o->sink->ctx, cols, n);
 	if (o->opts.json || o->opts.no_header)
 		return;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < o->n_cols; i++) {
 		size_t start;
 
-		if (!col_is_on(o, &cols[i]))
+		if (!o->shown[i].on)
 			continue;
 		if (o->started)
 			text_putc(&o->text, o->opts.csv ? ',' : ' ');
@@ -154,7 +171,7 @@ void out_table(struct out *o, const struct out_col *cols, unsigned n)
 				    : cols[i].title ? cols[i].title
 						    : "COOKIE");
 		if (!o->opts.csv)
-			text_pad(&o->text, start, width_of(o, &cols[i]));
+			text_pad(&o->text, start, o->shown[i].width);
 	}
 	if (!o->opts.csv)
 		trim_line(&o->text);
@@ -181,8 +198,8 @@ static const struct out_col *cell_begin(struct out *o, size_t *start)
 
 	if (o->at >= o->n_cols)
 		return NULL;
-	col = &o->cols[o->at++];
-	if (!col_is_on(o, col))
+	col = &o->cols[o->at];
+	if (!o->shown[o->at++].on)
 		return NULL;
 	if (o->opts.json) {
 		if (!o->started) {
@@ -204,9 +221,18 @@ static void cell_end(struct out *o, const struct out_col *col, size_t start)
 	if (col && !o->opts.json && !o->opts.csv) {
 		if (o->behind)
 			text_puts(&o->text, o->behind);
-		text_pad(&o->text, start, width_of(o, col));
+		text_pad(&o->text, start, o->shown[o->at - 1].width);
 	}
 	o->before = o->behind = NULL;
+}
+
+bool out_skips(struct out *o)
+{
+	if (o->at < o->n_cols && o->shown[o->at].on)
+		return false;
+	o->at += o->at < o->n_cols;
+	o->before = o->behind = NULL;
+	return true;
 }
 
 void out_none(struct out *o)
@@ -251,7 +277,7 @@ void out_fixed(struct out *o, double v, unsigned decimals)
 	if (col && o->opts.json)
 		json_fixed(&o->json, col->key, v, decimals);
 	else if (col)
-		text_fmt(&o->text, "%.*f", (int)decimals, v);
+		text_fixed(&o->text, v, decimals);
 	cell_end(o, col, start);
 }
 
@@ -444,6 +470,15 @@ void out_note(struct out *o, const char *fmt, ...)
 			return;
 	if (o->n_notes < MAX_NOTES && (o->notes[o->n_notes] = strdup(note)))
 		o->n_notes++;
+}
+
+void out_take_notes(struct out *o, struct out *from)
+{
+	for (unsigned i = 0; i < from->n_notes; i++) {
+		out_note(o, "%s", from->notes[i]);
+		free(from->notes[i]);
+	}
+	from->n_notes = 0;
 }
 
 int out_finish(struct out *o)

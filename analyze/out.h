@@ -78,6 +78,12 @@ void out_bool(struct out *o, bool v);
 /* Text table only: put this before or behind the next cell, to qualify it. */
 void out_mark(struct out *o, const char *before, const char *behind);
 
+/*
+ * Whether the next cell is left out of this table: it is passed over then. For cells that take time
+ * to make.
+ */
+bool out_skips(struct out *o);
+
 void out_end_row(struct out *o);
 
 /* Anything that is no table. The caller fills *out_line or *out_json, then ends it. */
@@ -91,6 +97,9 @@ void out_end_object(struct out *o);
  * however often it is said, on standard error and in JSON as {"note": ...}.
  */
 void out_note(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The notes of another output, which then has none. */
+void out_take_notes(struct out *o, struct out *from);
 
 /* Hand over what is buffered. 0, or errno of standard output; EPIPE: nobody reads any more. */
 int out_flush(struct out *o);

@@ -34,4 +34,7 @@ int recording_read(struct recording *r, const struct input_opts *opts, struct cm
 		   enum by_key key);
 void recording_fini(struct recording *r);
 
+/* Several of them, as many at a time as there are processors. 0, or -1 and run->fail. */
+int recordings_read(struct recording *v, size_t n, struct cmd_run *run, enum by_key key);
+
 #endif

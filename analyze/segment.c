@@ -167,8 +167,11 @@ static void open_unit(struct segments *s, struct lane *lane, const struct seg_ev
 	s->stats.n_open++;
 	if (unit_is_unqueued(u))
 		lane->n_unqueued++;
-	if (e->dir == SEG_OUT)
+	if (e->dir == SEG_OUT) {
 		begin_out(s, lane, u, e);
+		if (p->payload && !(u->flags & SEG_AGAIN))
+			lane_forget_writes(s, lane, p->seq + p->payload);
+	}
 	take(s, u, e);
 }
 
@@ -286,8 +289,7 @@ int segments_packet(struct segments *s, const struct seg_event *e)
 		s->stats.n_headless++;
 		return result(s);
 	}
-	lane = lane_of(s, e->dir, e->sock, packet_has_ends(ev.packet) ? &ev.packet->flow : NULL,
-		       e->netns);
+	lane = lane_of_packet(s, &ev);
 	if (!lane)
 		s->stats.n_headless++;
 	else if (e->dir == SEG_IN)
@@ -402,6 +404,10 @@ struct segments *segments_new(const struct segments_opts *opts)
 
 	if (!s)
 		return NULL;
+	if (ids_init(s)) {
+		free(s);
+		return NULL;
+	}
 	s->opts = *opts;
 	if (!s->opts.max_open)
 		s->opts.max_open = SEGMENTS_OPEN;
@@ -421,7 +427,8 @@ void segments_free(struct segments *s)
 		map_fini(&s->cookies[d]);
 		map_fini(&s->flows[d]);
 	}
-	map_fini(&s->ids);
+	free(s->ids);
+	free(s->found);
 	for (unsigned i = 0; i < MAX_CPUS; i++)
 		free(s->cpus[i]);
 	free(s);

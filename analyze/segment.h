@@ -125,6 +125,12 @@ struct segments;
 struct segments *segments_new(const struct segments_opts *opts);
 void segments_free(struct segments *s); /* NULL allowed; hands nothing over */
 
+/*
+ * The events that follow share the tables that their sockets and packets stand in, up to the next
+ * call. Not needed, but it makes them faster; then it is needed whenever the tables change.
+ */
+void segments_batch(struct segments *s);
+
 /* Events in the order of time; what is complete by then is handed over. 0, or what `on` returned,
  * or -1: no memory. */
 int segments_packet(struct segments *s, const struct seg_event *e);

@@ -60,7 +60,7 @@ void cpu_sent(struct segments *s, const struct seg_event *e)
 		return;
 	}
 	/* of a device above the one that has it: its driver has returned later */
-	if (!unit_mark(u, SEG_OUT_SENT, e->ifindex) && (unit_seen(u) & SEG_BIT(SEG_OUT_SENT)))
+	if (!unit_mark(u, SEG_OUT_SENT, e->ifindex) && (u->seen & SEG_BIT(SEG_OUT_SENT)))
 		return;
 	for (at = 0; at < u->n_marks && u->marks[at].layer != SEG_OUT_COMPLETE;)
 		at++;
@@ -94,7 +94,7 @@ static struct unit *done_unit(struct segments *s, struct lane *lane, const struc
 	/* a thread that works off its backlog is interrupted by packets of other connections */
 	u = lane->tail;
 	for (unsigned i = 0; u && i < MAX_NESTED; i++, u = u->prev)
-		if (!u->done_ns && (unit_seen(u) & SEG_BIT(SEG_IN_ESTABLISHED)) &&
+		if (!u->done_ns && (u->seen & SEG_BIT(SEG_IN_ESTABLISHED)) &&
 		    (!packet_has_bytes(p) || (u->seq == p->seq && u->payload == p->payload)))
 			return u;
 	return NULL;

@@ -12,6 +12,7 @@
 #define IDLE_NS (60 * NS_PER_S)
 #define MAX_IDLE 65536 /* lanes; above, the oldest without segments goes earlier */
 #define FEW 64
+#define MAX_FOUND 16384 /* a power of two */
 /* A trace from an enemy may have its segments in any order: no search goes further than that. */
 #define MAX_STEPS 4096
 
@@ -30,6 +31,8 @@ static void key_add(struct segments *s, struct lane *lane, unsigned at, const st
 	k->flow = *flow;
 	k->lane = lane;
 	k->next = map_get(&s->flows[lane->dir], hash);
+	for (struct lane_key *old = k->next; old; old = old->next)
+		old->lane->turn = ++s->turn; /* it may stand behind this one now */
 	if (map_put(&s->flows[lane->dir], hash, k))
 		s->failed = true;
 }
@@ -42,6 +45,7 @@ static void key_remove(struct segments *s, struct lane *lane, unsigned at)
 
 	if (!k->lane)
 		return;
+	lane->turn = ++s->turn;
 	k->lane = NULL;
 	if (first == k) {
 		if (!k->next)
@@ -96,6 +100,7 @@ static void lane_free(struct segments *s, struct lane *l)
 	if (l->cookie && map_get(&s->cookies[l->dir], l->cookie) == l)
 		map_del(&s->cookies[l->dir], l->cookie);
 	unlink_lane(s, l);
+	s->n_freed++;
 	s->n_lanes--;
 	s->n_writes -= l->n_writes;
 	free(l->writes);
@@ -132,6 +137,7 @@ static struct lane *lane_new(struct segments *s, enum seg_dir dir, uint64_t cook
 		return NULL;
 	}
 	s->n_lanes++;
+	l->turn = ++s->turn;
 	l->dir = (uint8_t)dir;
 	l->netns = netns;
 	use(s, l);
@@ -162,6 +168,16 @@ struct lane *lane_find(const struct segments *s, enum seg_dir dir, uint64_t cook
 	return cookie ? map_get(&s->cookies[dir], cookie) : NULL;
 }
 
+/* An event of this socket, or NULL, is the lane's. */
+static void take_sock(struct lane *l, const struct sock *sock)
+{
+	if (!sock)
+		return;
+	l->sock_netns = sock->netns;
+	l->has_sock_flow = true;
+	l->sock_flow = sock->flow;
+}
+
 struct lane *lane_of(struct segments *s, enum seg_dir dir, const struct sock *sock,
 		     const struct flow *flow, uint32_t netns)
 {
@@ -186,11 +202,65 @@ struct lane *lane_of(struct segments *s, enum seg_dir dir, const struct sock *so
 	use(s, l);
 	if (!l->netns)
 		l->netns = netns;
-	if (cookie) {
-		l->sock_netns = sock->netns;
-		l->has_sock_flow = true;
-		l->sock_flow = sock->flow;
+	take_sock(l, cookie ? sock : NULL);
+	return l;
+}
+
+void segments_batch(struct segments *s)
+{
+	s->batch++;
+}
+
+/* Where what was found for these ends stands; NULL: not remembered. */
+static struct found *found_at(struct segments *s, enum seg_dir dir, uint32_t ends)
+{
+	size_t n = s->n_found ? s->n_found : 64;
+	struct found *more;
+
+	if (!s->batch || !ends || ends >= MAX_FOUND)
+		return NULL;
+	while (n <= ends)
+		n *= 2;
+	if (n > s->n_found) {
+		more = realloc(s->found, n * SEG_DIRS * sizeof(*more));
+		if (!more)
+			return NULL;
+		memset(more + s->n_found * SEG_DIRS, 0,
+		       (n - s->n_found) * SEG_DIRS * sizeof(*more));
+		s->found = more;
+		s->n_found = n;
 	}
+	return &s->found[(size_t)ends * SEG_DIRS + dir];
+}
+
+/* Whether lane_of would find it again, and change no more of the lane than its use. */
+static bool is_still(const struct segments *s, const struct found *f, const struct seg_event *e)
+{
+	return f->batch == s->batch && f->n_freed == s->n_freed && f->sock == e->sock &&
+	       f->netns == e->netns && f->turn == f->lane->turn;
+}
+
+struct lane *lane_of_packet(struct segments *s, const struct seg_event *e)
+{
+	const struct wire *p = e->packet;
+	const struct flow *flow = packet_has_ends(p) ? &p->flow : NULL;
+	struct found *f = flow ? found_at(s, e->dir, p->ends) : NULL;
+	struct lane *l;
+
+	if (f && is_still(s, f, e)) {
+		use(s, f->lane);
+		take_sock(f->lane, f->cookie ? e->sock : NULL);
+		return f->lane;
+	}
+	l = lane_of(s, e->dir, e->sock, flow, e->netns);
+	if (f && l)
+		*f = (struct found){.sock = e->sock,
+				    .lane = l,
+				    .batch = s->batch,
+				    .n_freed = s->n_freed,
+				    .turn = l->turn,
+				    .cookie = sock_cookie(e->sock, flow),
+				    .netns = e->netns};
 	return l;
 }
 
@@ -203,12 +273,34 @@ void lane_alias(struct segments *s, struct lane *lane, const struct flow *flow)
 	key_add(s, lane, 1, flow);
 }
 
+uint64_t lanes_sweep_after(const struct segments *s)
+{
+	return s->swept_ns + NS_PER_S - 1;
+}
+
+/* Room for writes, of lanes that have rested for a second. */
+static void free_writes(struct segments *s, uint64_t since_last_ns)
+{
+	struct lane *l = s->newest;
+
+	while (l && s->now_ns - l->used_ns < NS_PER_S)
+		l = l->prev;
+	for (; l && s->now_ns - l->used_ns <= NS_PER_S + since_last_ns; l = l->prev) {
+		if (l->n_writes)
+			continue;
+		free(l->writes);
+		l->writes = NULL;
+		l->w_first = l->cap_writes = 0;
+	}
+}
+
 void lanes_sweep(struct segments *s)
 {
 	struct lane *next;
 
 	if (s->now_ns - s->swept_ns < NS_PER_S)
 		return;
+	free_writes(s, s->now_ns - s->swept_ns);
 	s->swept_ns = s->now_ns;
 	for (struct lane *l = s->oldest; l && s->now_ns - l->used_ns > IDLE_NS; l = next) {
 		next = l->next;
@@ -282,7 +374,7 @@ struct write *lane_write_at(const struct lane *l, uint32_t i)
 
 static int grow_writes(struct lane *l)
 {
-	uint32_t cap = l->cap_writes ? l->cap_writes * 2 : 8;
+	uint32_t cap = l->cap_writes ? l->cap_writes * 2 : 2;
 	struct write *more = calloc(cap, sizeof(*more));
 
 	if (!more)
@@ -332,11 +424,16 @@ int lane_write(struct segments *s, struct lane *l, const struct seg_bytes *w)
 	return 0;
 }
 
+void lane_forget_writes(struct segments *s, struct lane *l, uint32_t before)
+{
+	while (l->n_writes && !seq_before(before, lane_write_at(l, 0)->end))
+		forget_write(s, l);
+}
+
 const struct write *lane_written(struct segments *s, struct lane *l, uint32_t seq, uint32_t end,
 				 uint64_t *ret_last_ns)
 {
-	while (l->n_writes && !seq_before(seq, lane_write_at(l, 0)->end))
-		forget_write(s, l);
+	lane_forget_writes(s, l, seq);
 	if (!l->n_writes || seq_before(seq, lane_write_at(l, 0)->seq))
 		return NULL;
 	for (uint32_t i = 0; i < l->n_writes && seq_before(lane_write_at(l, i)->seq, end); i++)

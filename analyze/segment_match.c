@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Which segment a packet belongs to: by its headers, by what it holds, through a NAT. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "segment_parts.h"
@@ -24,35 +25,67 @@ static uint64_t id_of(enum seg_dir dir, uint32_t seq, uint32_t ack, uint32_t pay
 	return map_hash(id, sizeof(id));
 }
 
+static struct unit **id_slot(struct segments *s, uint64_t id)
+{
+	return &s->ids[id & (s->n_ids - 1)];
+}
+
+int ids_init(struct segments *s)
+{
+	s->n_ids = ID_SLOTS;
+	s->ids = calloc(s->n_ids, sizeof(*s->ids));
+	return s->ids ? 0 : -1;
+}
+
+/* Twice the slots: each one's units go to it or to its new sister, in their order. */
+static void grow_ids(struct segments *s)
+{
+	struct unit **more = realloc(s->ids, 2 * s->n_ids * sizeof(struct unit *));
+
+	if (!more)
+		return; /* it goes on with longer ways */
+	s->ids = more;
+	for (size_t i = 0; i < s->n_ids; i++) {
+		struct unit **ends[2] = {&more[i], &more[i + s->n_ids]}, *next;
+
+		for (struct unit *u = more[i]; u; u = next) {
+			unsigned sister = (u->id & s->n_ids) != 0;
+
+			next = u->same_slot;
+			*ends[sister] = u;
+			ends[sister] = &u->same_slot;
+		}
+		*ends[0] = *ends[1] = NULL;
+	}
+	s->n_ids *= 2;
+}
+
 void unit_id_add(struct segments *s, struct unit *u)
 {
+	struct unit **slot;
+
+	if (s->stats.n_open > s->n_ids)
+		grow_ids(s);
 	u->id = id_of(u->lane->dir, u->seq, u->ack_seq, u->payload, u->tcp_flags);
-	u->same_id = map_get(&s->ids, u->id);
-	if (map_put(&s->ids, u->id, u))
-		s->failed = true;
+	slot = id_slot(s, u->id);
+	u->same_slot = *slot;
+	*slot = u;
 }
 
 static void id_remove(struct segments *s, struct unit *u)
 {
-	struct unit *p = map_get(&s->ids, u->id);
+	struct unit **p = id_slot(s, u->id);
 
-	if (p == u) {
-		if (!u->same_id)
-			map_del(&s->ids, u->id);
-		else if (map_put(&s->ids, u->id, u->same_id))
-			s->failed = true;
-		return;
-	}
-	while (p && p->same_id != u)
-		p = p->same_id;
-	if (p)
-		p->same_id = u->same_id;
+	while (*p && *p != u)
+		p = &(*p)->same_slot;
+	if (*p)
+		*p = u->same_slot;
 }
 
 bool unit_is_unqueued(const struct unit *u)
 {
 	return u->lane->dir == SEG_IN && u->payload && !(u->flags & SEG_OLD) &&
-	       !(unit_seen(u) & (SEG_BIT(SEG_IN_QUEUE) | SEG_BIT(SEG_IN_COPY)));
+	       !(u->seen & (SEG_BIT(SEG_IN_QUEUE) | SEG_BIT(SEG_IN_COPY)));
 }
 
 void unit_drop(struct segments *s, struct unit *u)
@@ -207,12 +240,13 @@ struct unit *fuse_units(struct segments *s, struct lane *lane, const struct seg_
 struct unit *find_translated(struct segments *s, struct lane *lane, const struct seg_event *e)
 {
 	const struct wire *p = e->packet;
-	struct unit *u =
-		map_get(&s->ids, id_of(e->dir, p->seq, p->ack_seq, p->payload, p->tcp_flags));
+	uint64_t id = id_of(e->dir, p->seq, p->ack_seq, p->payload, p->tcp_flags);
+	struct unit *u = *id_slot(s, id);
 
-	for (unsigned i = 0; u && i < MAX_TRIES; i++, u = u->same_id)
-		if (u->lane != lane && u->seq == p->seq && u->payload == p->payload &&
-		    u->lane->dir == e->dir && (!u->owned || !lane->cookie) && e->layer > u->rank &&
+	for (unsigned i = 0; u && i < MAX_TRIES; i += u->id == id, u = u->same_slot)
+		if (u->id == id && u->lane != lane && u->seq == p->seq &&
+		    u->payload == p->payload && u->lane->dir == e->dir &&
+		    (!u->owned || !lane->cookie) && e->layer > u->rank &&
 		    e->ts_ns < u->touched_ns + ALIKE_NS && unit_accepts(u, e))
 			break;
 	if (!u)

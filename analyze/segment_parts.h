@@ -6,6 +6,7 @@
 #include "segment.h"
 
 #define UNIT_MARKS 16
+#define ID_SLOTS 1024u /* at first; a power of two */
 #define LANE_KEYS 2
 #define CPU_STACK 8
 #define MAX_CPUS 4096u
@@ -57,13 +58,14 @@ enum wait { WAIT_SHORT, WAIT_MID, WAIT_LONG, WAIT_READER, N_WAITS };
 struct unit {				    /* a segment in the making */
 	struct unit *prev, *next;	    /* of its lane, by seq, then age */
 	struct unit *wait_prev, *wait_next; /* of those that wait alike, by touched_ns */
-	struct unit *same_id;		    /* older one with the same hash */
+	struct unit *same_slot;		    /* older one in the same slot of segments.ids */
 	struct lane *lane;		    /* NULL: free */
 	uint64_t id, touched_ns, departure_ns, done_ns;
 	uint32_t gen, seq, payload, ack_seq, netns, flags; /* flags: enum seg_mark */
 	uint32_t copied;
 	uint16_t tcp_flags, segs;
 	uint8_t wait, rank, n_marks; /* rank: highest layer that saw it */
+	uint32_t seen;		     /* layers of its marks, as bits */
 	bool tcp_by_departure;
 	bool read_on; /* the reader is past it */
 	bool owned;   /* an event told its socket */
@@ -98,6 +100,7 @@ struct lane {				 /* one direction of a connection */
 	struct lane *prev, *next;	 /* by used_ns */
 	struct lane_key keys[LANE_KEYS]; /* as first seen; as seen beyond a NAT */
 	uint64_t cookie, used_ns;
+	uint64_t turn; /* another one when packets may no longer be its own: segments.turn */
 	uint32_t netns, sock_netns;
 	uint8_t dir;
 	bool has_sent, has_sock_flow;
@@ -109,6 +112,14 @@ struct lane {				 /* one direction of a connection */
 	struct write *writes; /* ring */
 	uint32_t w_first, n_writes, cap_writes;
 	struct lane_hold *hold; /* NULL: nothing is known of it */
+};
+
+/* What lane_of found last for packets of these ends, in one chunk. */
+struct found {
+	const struct sock *sock;
+	struct lane *lane; /* may be gone, if n_freed is another */
+	uint64_t batch, n_freed, turn, cookie;
+	uint32_t netns;
 };
 
 struct on_cpu { /* the last units of a processor, newest on top: what has no packet belongs to */
@@ -125,7 +136,8 @@ struct segments {
 	struct segments_opts opts;
 	struct map cookies[SEG_DIRS]; /* -> struct lane */
 	struct map flows[SEG_DIRS];   /* hash -> struct lane_key */
-	struct map ids;		      /* hash of identity -> newest struct unit */
+	struct unit **ids;	      /* by hash of identity, the newest first */
+	size_t n_ids;		      /* slots */
 	struct lane *oldest, *newest;
 	struct unit *wait_head[N_WAITS], *wait_tail[N_WAITS];
 	struct unit *free, **slabs;
@@ -133,6 +145,10 @@ struct segments {
 	struct on_cpu *cpus[MAX_CPUS];
 	struct segments_stats stats;
 	uint64_t now_ns, swept_ns, n_writes, n_lanes;
+	struct found *found;	       /* by wire.ends */
+	size_t n_found;		       /* ends for which it has room, in each direction */
+	uint64_t batch, n_freed, turn; /* of events; lanes; counter */
+	uint64_t calm_ns;	       /* up to then nothing has waited long enough */
 	unsigned at_tcp; /* the last layer up to TCP that is recorded of what is received */
 	bool failed;
 	int stopped; /* what `on` returned */
@@ -155,7 +171,16 @@ void segments_finish(struct segments *s, struct unit *u); /* hand it over as it 
 /* Something was added to it: it waits on, or is handed over. */
 void segments_settle(struct segments *s, struct unit *u);
 /* Time goes on: hand over those that have waited long enough. */
-void segments_expire(struct segments *s, uint64_t now_ns);
+void segments_hand_over_late(struct segments *s);
+static inline void segments_expire(struct segments *s, uint64_t now_ns)
+{
+	if (now_ns > s->now_ns)
+		s->now_ns = now_ns;
+	if (s->now_ns > s->calm_ns)
+		segments_hand_over_late(s);
+}
+/* How long a segment waits for its next layer: see enum wait. A reader may take any time. */
+extern const uint64_t segments_patience_ns[N_WAITS];
 /* For one more: above the bound the one that has waited longest goes. */
 void segments_make_room(struct segments *s);
 
@@ -184,12 +209,12 @@ struct mark *unit_mark(struct unit *u, unsigned layer, uint32_t ifindex); /* NUL
 void unit_add(struct unit *u, unsigned layer, uint32_t ifindex, uint64_t ts_ns, uint32_t bytes);
 /* The same, standing in front of the last mark or of mark `at`. */
 void unit_insert(struct unit *u, unsigned at, unsigned layer, uint64_t ts_ns);
-uint32_t unit_seen(const struct unit *u); /* layers as bits */
 /* What is known by now, as the caller gets it. */
 void unit_tell(const struct segments *s, const struct unit *u, struct segment *ret);
 
 /* ---- segment_match.c ---- */
 
+int ids_init(struct segments *s); /* -1: no memory */
 void unit_id_add(struct segments *s, struct unit *u);
 void unit_drop(struct segments *s, struct unit *u); /* without handing it over */
 bool unit_is_unqueued(const struct unit *u);	    /* received payload that is not readable yet */
@@ -204,6 +229,8 @@ struct unit *fuse_units(struct segments *s, struct lane *lane, const struct seg_
 
 /* ---- segment_lane.c ---- */
 
+/* As lane_of, for a packet: what was found for its ends in this batch is not looked for again. */
+struct lane *lane_of_packet(struct segments *s, const struct seg_event *e);
 /* The lane of an event, made if need be; NULL: no memory, or nothing tells whose it is. */
 struct lane *lane_of(struct segments *s, enum seg_dir dir, const struct sock *sock,
 		     const struct flow *flow, uint32_t netns);
@@ -222,7 +249,10 @@ struct write *lane_write_at(const struct lane *l, uint32_t i); /* the oldest is 
  */
 const struct write *lane_written(struct segments *s, struct lane *lane, uint32_t seq, uint32_t end,
 				 uint64_t *ret_last_ns);
+/* Writes that lie wholly before that are sent: nothing will ask for them again. */
+void lane_forget_writes(struct segments *s, struct lane *lane, uint32_t before);
 void lanes_sweep(struct segments *s);
+uint64_t lanes_sweep_after(const struct segments *s); /* it has nothing to do up to then */
 void lanes_fini(struct segments *s);
 
 /* The cookie, if it is that of a connection, and not of the other end of this host. 0: none. */

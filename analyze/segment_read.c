@@ -133,6 +133,22 @@ static int on_copy(void *ctx, const struct bind_row *row)
 	return segments_copy(r->segments, &bytes);
 }
 
+/* Of the other direction: who it was, and that time went on. */
+static int on_other_bytes(void *ctx, const struct bind_row *row)
+{
+	struct segment_read *r = ctx;
+
+	learn_owner(r, row);
+	return segments_pass(r->segments, row->ts_ns);
+}
+
+static int on_other(void *ctx, uint64_t ts_ns)
+{
+	struct segment_read *r = ctx;
+
+	return segments_pass(r->segments, ts_ns);
+}
+
 static uint32_t get32(const struct bind_row *row, unsigned field)
 {
 	return (uint32_t)bind_get(row, field, 0);
@@ -209,6 +225,7 @@ static int on_chunk(void *ctx, uint64_t floor_ns)
 {
 	struct segment_read *r = ctx;
 
+	segments_batch(r->segments); /* another chunk has other tables */
 	return segments_pass(r->segments, floor_ns);
 }
 
@@ -361,6 +378,23 @@ static void note_limits(const struct segment_read *r)
 			 (unsigned long long)stats.n_headless);
 }
 
+/* Columns of a direction that is not wanted are not decoded. */
+static void choose_binds(const struct segment_read *r, struct bind binds[N_OWN])
+{
+	static const unsigned packets[SEG_DIRS] = {[SEG_IN] = RX, [SEG_OUT] = TX};
+	static const unsigned bytes[SEG_DIRS] = {[SEG_IN] = RX_COPY, [SEG_OUT] = TX_WRITE};
+
+	for (unsigned d = 0; d < SEG_DIRS; d++) {
+		if (r->dirs[d])
+			continue;
+		binds[packets[d]].on = NULL;
+		binds[packets[d]].on_time = on_other;
+		binds[packets[d]].n_fields = 0;
+		binds[bytes[d]].on = on_other_bytes;
+		binds[bytes[d]].n_fields = BYTES_SEQ;
+	}
+}
+
 int segment_read_run(struct segment_read *r)
 {
 	struct segments_opts opts = {.on = on_segment, .ctx = r};
@@ -397,6 +431,7 @@ int segment_read_run(struct segment_read *r)
 		memcpy(binds + N_OWN + BY_N_BINDS, hold_binds, sizeof(hold_binds));
 		job.n_binds += N_HOLDS;
 	}
+	choose_binds(r, binds);
 	opts.holds = r->holds;
 	memcpy(opts.layers, r->layers, sizeof(opts.layers));
 	memcpy(opts.dirs, r->dirs, sizeof(opts.dirs));

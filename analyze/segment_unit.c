@@ -74,25 +74,19 @@ void unit_wait(struct segments *s, struct unit *u, enum wait wait)
 	u->wait_next = NULL;
 	*(u->wait_prev ? &u->wait_prev->wait_next : &s->wait_head[wait]) = u;
 	s->wait_tail[wait] = u;
+	if (!u->wait_prev && wait != WAIT_READER &&
+	    s->calm_ns > s->now_ns + segments_patience_ns[wait])
+		s->calm_ns = s->now_ns + segments_patience_ns[wait];
 }
 
 /* ---- marks ---- */
 
 struct mark *unit_mark(struct unit *u, unsigned layer, uint32_t ifindex)
 {
-	for (unsigned i = 0; i < u->n_marks; i++)
+	for (unsigned i = 0; u->seen & SEG_BIT(layer) && i < u->n_marks; i++)
 		if (u->marks[i].layer == layer && u->marks[i].ifindex == ifindex)
 			return &u->marks[i];
 	return NULL;
-}
-
-uint32_t unit_seen(const struct unit *u)
-{
-	uint32_t seen = 0;
-
-	for (unsigned i = 0; i < u->n_marks; i++)
-		seen |= SEG_BIT(u->marks[i].layer);
-	return seen;
 }
 
 void unit_insert(struct unit *u, unsigned at, unsigned layer, uint64_t ts_ns)
@@ -106,6 +100,7 @@ void unit_insert(struct unit *u, unsigned at, unsigned layer, uint64_t ts_ns)
 				     .n = 1,
 				     .layer = (uint8_t)layer};
 	u->n_marks++;
+	u->seen |= SEG_BIT(layer);
 }
 
 void unit_add(struct unit *u, unsigned layer, uint32_t ifindex, uint64_t ts_ns, uint32_t bytes)
@@ -122,6 +117,7 @@ void unit_add(struct unit *u, unsigned layer, uint32_t ifindex, uint64_t ts_ns, 
 	}
 	if (u->n_marks == UNIT_MARKS)
 		return; /* more devices on top of each other than anybody has */
+	u->seen |= SEG_BIT(layer);
 	u->marks[u->n_marks++] = (struct mark){.first_ns = ts_ns,
 					       .last_ns = ts_ns,
 					       .ifindex = ifindex,

@@ -2,8 +2,7 @@
 /* What a segment still waits for, for how long, and when it is handed over. */
 #include "segment_parts.h"
 
-/* How long a segment waits for its next layer: see enum wait. A reader may take any time. */
-static const uint64_t patience_ns[N_WAITS] = {
+const uint64_t segments_patience_ns[N_WAITS] = {
 	[WAIT_SHORT] = 50 * NS_PER_MS,
 	[WAIT_MID] = NS_PER_S,
 	[WAIT_LONG] = 30 * NS_PER_S,
@@ -23,15 +22,38 @@ void segments_finish(struct segments *s, struct unit *u)
 		s->stopped = s->opts.on(s->opts.ctx, &seg);
 }
 
-void segments_expire(struct segments *s, uint64_t now_ns)
+/* Those that have waited long are in no cache any more: the next ones are asked for ahead. */
+static void expect(const struct segments *s, enum wait wait)
 {
-	if (now_ns > s->now_ns)
-		s->now_ns = now_ns;
+	const struct unit *u = s->wait_head[wait], *after = u ? u->wait_next : NULL;
+
+	if (!u || wait == WAIT_SHORT)
+		return;
+	__builtin_prefetch(u->lane);
+	__builtin_prefetch(u->lane->hint);
+	__builtin_prefetch(&u->lane->head);
+	__builtin_prefetch(u->prev);
+	__builtin_prefetch(u->next);
+	for (unsigned i = 0; after && i < 8; i++)
+		__builtin_prefetch((const char *)after + i * 64);
+}
+
+void segments_hand_over_late(struct segments *s)
+{
 	for (unsigned i = 0; i < N_WAITS; i++)
 		while (s->wait_head[i] && !s->stopped &&
-		       s->now_ns - s->wait_head[i]->touched_ns > patience_ns[i])
+		       s->now_ns - s->wait_head[i]->touched_ns > segments_patience_ns[i]) {
 			segments_finish(s, s->wait_head[i]);
+			expect(s, i);
+		}
 	lanes_sweep(s);
+	s->calm_ns = lanes_sweep_after(s);
+	for (unsigned i = 0; i < WAIT_READER; i++) {
+		const struct unit *u = s->wait_head[i];
+
+		if (u && u->touched_ns + segments_patience_ns[i] < s->calm_ns)
+			s->calm_ns = u->touched_ns + segments_patience_ns[i];
+	}
 }
 
 void segments_make_room(struct segments *s)
@@ -59,7 +81,7 @@ static bool has_whole(const struct unit *u, unsigned layer)
 
 static enum wait waits_for_in(const struct segments *s, const struct unit *u)
 {
-	uint32_t seen = unit_seen(u);
+	uint32_t seen = u->seen;
 	bool done = u->done_ns || !segments_has_layer(s, SEG_IN, SEG_IN_DONE);
 
 	if (!(seen & ~(SEG_BIT(SEG_IN_TCP) - 1)))

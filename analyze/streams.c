@@ -32,8 +32,7 @@ static struct stream *get(struct streams *s, uint64_t cookie)
  * Two threads at once make it go back and forth; it adds up. A socket that connects again begins
  * anew. An MPTCP socket has no numbers of its own.
  */
-void streams_call(struct streams *s, const struct sock *sock, unsigned direction, uint32_t seq,
-		  uint64_t bytes, bool at_end)
+void streams_add(struct streams *s, const struct sock *sock, const struct stream_part *p)
 {
 	struct stream *st;
 
@@ -44,11 +43,25 @@ void streams_call(struct streams *s, const struct sock *sock, unsigned direction
 		return;
 	if (memcmp(&st->flow, &sock->flow, sizeof(st->flow)))
 		*st = (struct stream){.flow = sock->flow};
-	if (st->known[direction])
-		st->past[direction] += (int32_t)(seq - st->seq[direction] - (uint32_t)bytes);
-	st->known[direction] = true;
-	st->at_end |= at_end;
-	st->seq[direction] = seq;
+	for (int d = STREAM_TX; d <= STREAM_RX; d++) {
+		if (!p->any[d])
+			continue;
+		if (st->known[d])
+			st->past[d] += (int32_t)(p->begin[d] - st->seq[d]);
+		st->past[d] += p->past[d];
+		st->known[d] = true;
+		st->seq[d] = p->end[d];
+	}
+	st->at_end |= p->at_end;
+}
+
+void streams_call(struct streams *s, const struct sock *sock, unsigned direction, uint32_t seq,
+		  uint64_t bytes, bool at_end)
+{
+	struct stream_part p = {.at_end = false};
+
+	stream_part_call(&p, direction, seq, bytes, at_end);
+	streams_add(s, sock, &p);
 }
 
 /* One may be a FIN that was read together with data, its end of file never. */

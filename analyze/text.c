@@ -2,6 +2,7 @@
 #include "text.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,12 @@ void text_puts(struct text *t, const char *s)
 
 void text_putc(struct text *t, char c)
 {
-	text_add(t, &c, 1);
+	char *p = text_room(t, 1);
+
+	if (!p)
+		return;
+	*p = c;
+	t->len++;
 }
 
 void text_u64(struct text *t, uint64_t v)
@@ -59,6 +65,37 @@ void text_u64(struct text *t, uint64_t v)
 	do
 		digits[--at] = (char)('0' + v % 10);
 	while ((v /= 10));
+	text_add(t, digits + at, sizeof(digits) - at);
+}
+
+/*
+ * printf rounds the exact value of v. v * 10^decimals is off by at most 2^-10 below 2^44, so where
+ * its fraction is not that near to a half both round the same way; the rest is left to printf.
+ */
+#define FIXED_BELOW 17592186044416.0
+#define FIXED_NEAR (1.0 / 512)
+
+void text_fixed(struct text *t, double v, unsigned decimals)
+{
+	static const double scales[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
+	char digits[32];
+	unsigned at = sizeof(digits), done = 0;
+	double scaled = decimals < sizeof(scales) / sizeof(scales[0]) ? v * scales[decimals] : -1;
+	double part;
+	uint64_t n;
+
+	if (signbit(v) || !(scaled >= 0 && scaled < FIXED_BELOW) ||
+	    fabs((part = scaled - (double)(uint64_t)scaled) - 0.5) <= FIXED_NEAR) {
+		text_fmt(t, "%.*f", (int)decimals, v);
+		return;
+	}
+	n = (uint64_t)scaled + (part > 0.5);
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+		if (++done == decimals)
+			digits[--at] = '.';
+	} while (n || done <= decimals);
 	text_add(t, digits + at, sizeof(digits) - at);
 }
 
@@ -115,7 +152,7 @@ void text_pad(struct text *t, size_t start, int width)
 	size_t want = (size_t)abs(width), have, fill;
 	char *p;
 
-	if (t->failed || start > t->len)
+	if (!width || t->failed || start > t->len)
 		return;
 	have = count_chars(t->s + start, t->len - start);
 	if (have >= want)
@@ -273,12 +310,19 @@ void text_csv_quote(struct text *t, size_t start)
 
 const char *cookie_text(uint64_t cookie, char ret[COOKIE_TEXT_LEN])
 {
-	unsigned host = (unsigned)(cookie >> 56);
+	unsigned host = (unsigned)(cookie >> 56), digits = 1;
+	char *p = ret;
 
 	if (host)
-		snprintf(ret, COOKIE_TEXT_LEN, "%u:0x%" PRIx64, host, cookie << 8 >> 8);
-	else
-		snprintf(ret, COOKIE_TEXT_LEN, "0x%" PRIx64, cookie);
+		p += snprintf(ret, COOKIE_TEXT_LEN, "%u:", host);
+	cookie = cookie << 8 >> 8;
+	*p++ = '0';
+	*p++ = 'x';
+	while (digits < 16 && cookie >> 4 * digits)
+		digits++;
+	p[digits] = '\0';
+	for (; digits; cookie >>= 4)
+		p[--digits] = "0123456789abcdef"[cookie & 15];
 	return ret;
 }
 

@@ -32,7 +32,8 @@ void text_add(struct text *t, const char *s, size_t len);
 void text_puts(struct text *t, const char *s);
 void text_putc(struct text *t, char c);
 void text_u64(struct text *t, uint64_t v);
-void text_seconds(struct text *t, int64_t ns); /* with 9 decimals */
+void text_fixed(struct text *t, double v, unsigned decimals); /* as printf("%.*f") */
+void text_seconds(struct text *t, int64_t ns);		      /* with 9 decimals */
 void text_fmt(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*

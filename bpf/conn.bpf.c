@@ -40,7 +40,7 @@ static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, i
 	uint8_t one = 1;
 	bool wanted;
 
-	if (!in_netns(sk))
+	if (!in_netns(sk) || !is_chosen(sk))
 		return false;
 	if (born)
 		return wants_birth();
@@ -60,6 +60,30 @@ static __always_inline bool wants_change(struct sock *sk, struct tcp_sock *tp, i
 }
 
 /*
+ * -p and the like: a socket is its owner's from connect() and listen() on, which run there; a child
+ * is its listener's, whose end it still has. Addresses come again, so each begin decides anew.
+ */
+static __always_inline void follow_change(struct sock *sk, struct tcp_sock *tp, int old_state,
+					  int new_state, bool born)
+{
+	struct select_flow key;
+	bool mine;
+
+	if (born || new_state == TCP_SYN_SENT || new_state == TCP_LISTEN) {
+		listener_of(&key, sk, tp);
+		mine = born ? listener_is_chosen(&key) : sk->sk_lock.owned && task_is_chosen();
+		if (!mine || !choose(sk))
+			unchoose(sk);
+	}
+	if (!is_chosen(sk))
+		return;
+	if (new_state == TCP_LISTEN || new_state == TCP_ESTABLISHED)
+		enter(sk, tp, new_state);
+	else if (new_state == TCP_CLOSE)
+		leave(sk, tp, old_state);
+}
+
+/*
  * Every change of sk_state. A child is born as LISTEN -> SYN_RECV in inet_csk_clone_lock, while its
  * tuple is still the listener's and its cookie is not yet set: asking for the cookie would make one
  * that the kernel then overwrites. It is left 0, and the recorder completes it (record/identity.c).
@@ -74,7 +98,9 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	if (!is_tcp(sk))
 		return 0;
 	tp = tcp_of(sk);
-	if (!wants_change(sk, tp, new_state, born))
+	if (selecting)
+		follow_change(sk, tp, old_state, new_state, born);
+	if (!conn_is_recorded || !wants_change(sk, tp, new_state, born))
 		return 0;
 	e = RESERVE(control, conn, tcp_state);
 	if (!e)
@@ -169,21 +195,38 @@ int BPF_PROG(connect_error__v6, struct sock *sk, void *uaddr, int len, int ret)
 	return connect_error(sk, &addr, bpf_ntohs(to.sin6_port), ret);
 }
 
-/* Runs in the thread that called accept(). child: NULL if accept failed. */
-static __always_inline int accepted(struct sock *listener, struct sock *child)
+static __always_inline void record_accept(struct sock *listener, struct sock *child)
 {
 	struct ev_tcp_accept *e;
 
-	if (!child || !is_tcp(child) || !wants_sk(TAPE_GROUP_conn, child))
-		return 0;
+	if (!conn_is_recorded || !wants_sk(TAPE_GROUP_conn, child))
+		return;
 	e = RESERVE(control, conn, tcp_accept);
 	if (!e)
-		return 0;
+		return;
 	fill_sock(&e->sock, child, tcp_of(child), cookie_of(child));
 	fill_task(&e->task);
 	e->backlog = listener->sk_ack_backlog;
 	e->max_backlog = listener->sk_max_ack_backlog;
 	SUBMIT(control, e);
+}
+
+/*
+ * Runs in the thread that called accept(). child: NULL if accept failed. Of a listener that several
+ * processes share, a child is that one's that accepts it: the event that says so is its last one.
+ */
+static __always_inline int accepted(struct sock *listener, struct sock *child)
+{
+	bool mine;
+
+	if (!child || !is_tcp(child))
+		return 0;
+	mine = !selecting || task_is_chosen();
+	if (selecting && mine)
+		take_in(child, tcp_of(child));
+	record_accept(listener, child);
+	if (!mine)
+		let_go(child, tcp_of(child));
 	return 0;
 }
 
@@ -202,18 +245,15 @@ int BPF_PROG(tcp_accept__4, struct sock *sk, int flags, int *err, bool kern, str
 
 #define SHUTDOWN_FIN_RECEIVED 4 /* not of sk_shutdown: our bit, see events.def */
 
-/* tcp_v4_destroy_sock (IPv6 too): the socket's last moment, whoever ends it. */
-SEC("?tp_btf/tcp_destroy_sock")
-int BPF_PROG(tcp_destroy, struct sock *sk)
+static __always_inline void record_destroy(struct sock *sk, struct tcp_sock *tp)
 {
-	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_tcp_destroy *e;
 
-	if (!tp || !wants_sock(TAPE_GROUP_conn, sk, tp))
-		return 0;
+	if (!tp || !conn_is_recorded || !wants_sock(TAPE_GROUP_conn, sk, tp))
+		return;
 	e = RESERVE(control, conn, tcp_destroy);
 	if (!e)
-		return 0;
+		return;
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_owner(&e->task, sk);
 	e->bytes_sent = tp->bytes_sent;
@@ -243,6 +283,13 @@ int BPF_PROG(tcp_destroy, struct sock *sk)
 	e->rcv_mss = tp->inet_conn.icsk_ack.rcv_mss;
 	e->ecn = tp->ecn_flags;
 	SUBMIT(control, e);
+}
+
+/* tcp_v4_destroy_sock (IPv6 too): the socket's last moment, whoever ends it. */
+SEC("?tp_btf/tcp_destroy_sock")
+int BPF_PROG(tcp_destroy, struct sock *sk)
+{
+	record_destroy(sk, tcp_of(sk));
 	forget(sk);
 	return 0;
 }

@@ -83,7 +83,7 @@ static __always_inline int dropped(void *ctx, struct sk_buff *skb, void *locatio
 	if (found == NO_HEADERS && !sk)
 		return 0;
 	at = place_of(skb, sk);
-	if (!wants_packet(TAPE_GROUP_drop, &p.ev.flow, at.netns, sk))
+	if (!wants_packet(TAPE_GROUP_drop, &p.ev.flow, p.ev.tcp_flags, at.netns, sk))
 		return 0;
 	e = RESERVE_STACK(control, drop, drop);
 	if (!e)
@@ -132,7 +132,7 @@ int BPF_PROG(bad_csum, struct sk_buff *skb)
 	if (sk && !is_full_tcp(sk))
 		sk = NULL;
 	at = place_of(skb, sk);
-	if (!wants_packet(TAPE_GROUP_drop, &p.ev.flow, at.netns, sk))
+	if (!wants_packet(TAPE_GROUP_drop, &p.ev.flow, p.ev.tcp_flags, at.netns, sk))
 		return 0;
 	e = RESERVE(control, drop, bad_csum);
 	if (!e)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Whether an event is recorded at all (-f, --netns, --sample, --max-rate): the one place that each
- * program asks, before it reserves. What is not asked for costs nothing: the verifier leaves its
- * code out. Included by probe.h.
+ * Whether an event is recorded at all (-f, --netns, -p, --comm, --cgroup, --sample, --max-rate):
+ * the one place that each program asks, before it reserves. What is not asked for costs nothing:
+ * the verifier leaves its code out. Included by probe.h.
  */
 #ifndef TAPE_GATE_H
 #define TAPE_GATE_H
 
 #include "gate_limits.h"
+#include "select.h"
 #include "thin.h"
 
 /* Set by the recorder. */
@@ -52,6 +53,8 @@ static __always_inline void forget(struct sock *sk)
 
 	if (filter_flows)
 		bpf_map_delete_elem(&closed, &key);
+	if (selecting)
+		unchoose(sk);
 }
 
 /* flow: of a socket, whose local port may be unknown: at the start of a connect. */
@@ -62,128 +65,27 @@ static __always_inline bool matches(const struct ev_flow *flow, struct sock *sk)
 
 static __always_inline bool no_filter(void)
 {
-	return !filter_flows && !filter_netns;
+	return !filter_flows && !filter_netns && !selecting;
 }
 
-static __always_inline bool in_netns(struct sock *sk)
-{
-	return !filter_netns || sk->__sk_common.skc_net.net->ns.inum == filter_netns;
-}
+#define GATE(name) name
+#define FILL(name) fill_##name
+#define GET(p, member) ((p)->member)
+#define GET2(p, a, b) ((p)->a->b)
+#define COOKIE(group, sk) ((group) == TAPE_GROUP_conn ? cookie_of(sk) : 0)
+#include "wants.h"
 
-static __always_inline bool in_netns_probed(struct sock *sk)
-{
-	return !filter_netns || BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum) == filter_netns;
-}
-
-/* cookie: an expression that is evaluated only where it matters. */
-#define PASSES_SOCK(group, sk, flow, cookie)                                                       \
-	((!filter_flows || matches(flow, sk)) && (!thins(group) || keeps_sock(group, flow, cookie)))
-
-/* An event of a socket, full or short; tp may be NULL. */
-static __always_inline bool wants_sock(enum tape_group group, struct sock *sk, struct tcp_sock *tp)
-{
-	struct ev_flow flow __attribute__((aligned(8)));
-
-	if (!in_netns(sk))
-		return false;
-	if (!filter_flows && !thins(group))
-		return true;
-	fill_flow(&flow, sk, tp);
-	return PASSES_SOCK(group, sk, &flow, group == TAPE_GROUP_conn ? cookie_of(sk) : 0);
-}
+#define GATE(name) name##_probed
+#define FILL(name) fill_##name##_probed
+#define GET(p, member) BPF_CORE_READ(p, member)
+#define GET2(p, a, b) BPF_CORE_READ(p, a, b)
+#define COOKIE(group, sk) BPF_CORE_READ(sk, __sk_common.skc_cookie.counter)
+#include "wants.h"
 
 /* The same where tp is not at hand. */
 static __always_inline bool wants_sk(enum tape_group group, struct sock *sk)
 {
 	return (no_filter() && !thins(group)) || wants_sock(group, sk, tcp_of(sk));
-}
-
-/* In kprobes. */
-static __always_inline bool wants_sock_probed(enum tape_group group, struct sock *sk,
-					      struct tcp_sock *tp)
-{
-	struct ev_flow flow __attribute__((aligned(8)));
-
-	if (!in_netns_probed(sk))
-		return false;
-	if (!filter_flows && !thins(group))
-		return true;
-	fill_flow_probed(&flow, sk, tp);
-	return PASSES_SOCK(group, sk, &flow, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
-}
-
-/*
- * An event of a packet, by its headers; for a filter, or of its socket, which may be NULL. flow:
- * 8-byte aligned.
- */
-static __always_inline bool wants_packet(enum tape_group group, const struct ev_flow *flow,
-					 uint32_t netns, struct sock *sk)
-{
-	bool here = !filter_netns || netns == filter_netns;
-	struct ev_flow ends __attribute__((aligned(8)));
-
-	if (!no_filter() && !(here && (!filter_flows || flow_matches(flow)))) {
-		if (!sk || !in_netns(sk))
-			return false;
-		if (filter_flows) {
-			fill_flow(&ends, sk, NULL);
-			if (!matches(&ends, sk))
-				return false;
-		}
-	}
-	return !thins(group) || keeps_flow(group, flow);
-}
-
-static __always_inline bool wants_packet_probed(enum tape_group group, const struct ev_flow *flow,
-						uint32_t netns, struct sock *sk)
-{
-	bool here = !filter_netns || netns == filter_netns;
-	struct ev_flow ends __attribute__((aligned(8)));
-
-	if (!no_filter() && !(here && (!filter_flows || flow_matches(flow)))) {
-		if (!sk || !in_netns_probed(sk))
-			return false;
-		if (filter_flows) {
-			fill_flow_probed(&ends, sk, NULL);
-			if (!matches(&ends, sk))
-				return false;
-		}
-	}
-	return !thins(group) || keeps_flow(group, flow);
-}
-
-/* An event that its local end and a remote one of its own describe, as a failed connect. */
-static __always_inline bool wants_asked(enum tape_group group, struct sock *sk, struct tcp_sock *tp,
-					const struct ev_addr *raddr, uint16_t rport)
-{
-	struct ev_flow flow __attribute__((aligned(8)));
-
-	if (!in_netns(sk))
-		return false;
-	if (!filter_flows && !thins(group))
-		return true;
-	fill_flow(&flow, sk, tp);
-	copy_addr(&flow.raddr, raddr);
-	flow.rport = rport;
-	return (!filter_flows || flow_matches(&flow)) &&
-	       (!thins(group) || keeps_sock(group, &flow, cookie_of(sk)));
-}
-
-static __always_inline bool wants_asked_probed(enum tape_group group, struct sock *sk,
-					       const struct ev_addr *raddr, uint16_t rport)
-{
-	struct ev_flow flow __attribute__((aligned(8)));
-
-	if (!in_netns_probed(sk))
-		return false;
-	if (!filter_flows && !thins(group))
-		return true;
-	fill_flow_probed(&flow, sk, (struct tcp_sock *)sk);
-	copy_addr(&flow.raddr, raddr);
-	flow.rport = rport;
-	return (!filter_flows || flow_matches(&flow)) &&
-	       (!thins(group) ||
-		keeps_sock(group, &flow, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter)));
 }
 
 /*

@@ -38,7 +38,8 @@ enum tape_group {
 
 /* One a CPU, in the memory-mapped map `lost`: by enum tape_group; whole cache lines. */
 struct tape_lost {
-	uint64_t n[16];	       /* records for which the ring had no room */
+	uint64_t n[15];	       /* records for which the ring had no room */
+	uint64_t unfollowed;   /* connections and processes that a selection had no room for */
 	uint64_t left_out[16]; /* events of connections that were left out (thin.h) */
 };
 

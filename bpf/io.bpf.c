@@ -26,7 +26,7 @@ static __always_inline int sent(struct sock *sk, int ret, uint16_t call)
 	if (!is_stream(sk))
 		return 0;
 	tp = tcp_of(sk);
-	if (!wants_sock(TAPE_GROUP_io, sk, tp))
+	if (!wants_call(TAPE_GROUP_io, sk, tp))
 		return 0;
 	e = RESERVE(bulk, io, io_send);
 	if (!e)
@@ -50,7 +50,7 @@ static __always_inline int received(struct sock *sk, int ret, uint32_t flags, ui
 	if (!is_stream(sk))
 		return 0;
 	tp = tcp_of(sk);
-	if (!wants_sock(TAPE_GROUP_io, sk, tp))
+	if (!wants_call(TAPE_GROUP_io, sk, tp))
 		return 0;
 	e = RESERVE(bulk, io, io_recv);
 	if (!e)
@@ -159,7 +159,7 @@ static __always_inline int waits(struct sock *sk, uint16_t direction, uint16_t e
 	if (!is_stream(sk))
 		return 0;
 	tp = tcp_of(sk);
-	if (!wants_sock(TAPE_GROUP_io, sk, tp))
+	if (!wants_call(TAPE_GROUP_io, sk, tp))
 		return 0;
 	e = RESERVE(bulk, io, io_wait);
 	if (!e)

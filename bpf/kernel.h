@@ -29,10 +29,13 @@ enum { false, true };
 #define BPF_MAP_TYPE_ARRAY 2
 #define BPF_MAP_TYPE_PERCPU_HASH 5
 #define BPF_MAP_TYPE_PERCPU_ARRAY 6
+#define BPF_MAP_TYPE_CGROUP_ARRAY 8
+#define BPF_MAP_TYPE_LRU_HASH 9
 #define BPF_MAP_TYPE_ARRAY_OF_MAPS 12
 #define BPF_ANY 0
 #define BPF_NOEXIST 1
 #define BPF_MAP_TYPE_RINGBUF 27
+#define BPF_F_NO_PREALLOC 1
 #define BPF_F_MMAPABLE (1u << 10)
 #define BPF_RB_NO_WAKEUP 1
 #define BPF_RB_FORCE_WAKEUP 2
@@ -315,11 +318,17 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+struct signal_struct {
+	atomic_t live; /* threads */
+};
+
 struct task_struct {
 	int pid, tgid;
 	char comm[16];
 	struct css_set *cgroups;
 	struct files_struct *files;
+	struct task_struct *group_leader;
+	struct signal_struct *signal;
 };
 
 struct inode {

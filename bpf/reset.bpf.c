@@ -77,7 +77,7 @@ static __always_inline bool wants_segment(const struct segment *s, struct sock *
 {
 	if (!skb)
 		return !sk || wants_sk(TAPE_GROUP_reset, sk);
-	return wants_packet(TAPE_GROUP_reset, &s->flow, s->netns, sk);
+	return wants_packet(TAPE_GROUP_reset, &s->flow, s->tcp_flags, s->netns, sk);
 }
 
 /* sk, skb: either may be NULL, not both. */

@@ -68,7 +68,7 @@ int BPF_PROG(synack_retransmit, struct sock *sk, struct request_sock *req)
 {
 	struct ev_synack_retransmit *e;
 
-	if (!wants_sock(TAPE_GROUP_retrans, (struct sock *)req, NULL))
+	if (!wants_sock_of(TAPE_GROUP_retrans, (struct sock *)req, NULL, sk))
 		return 0;
 	e = RESERVE(control, retrans, synack_retransmit);
 	if (!e)

@@ -29,7 +29,7 @@ static __always_inline int on_wire(struct packet *p, enum found found, uint32_t 
 	struct ev_rx *e;
 
 	if (found != FOUND || !(p->ev.headers & HAVE_TCP) ||
-	    !wants_packet(TAPE_GROUP_rx, &p->ev.flow, netns, NULL))
+	    !wants_packet(TAPE_GROUP_rx, &p->ev.flow, p->ev.tcp_flags, netns, NULL))
 		return 0;
 	finish_packet(p);
 	e = RESERVE(bulk, rx, rx);
@@ -326,7 +326,7 @@ int rx__tcp_cgroup(struct __sk_buff *ctx)
 	    !(p.ev.headers & HAVE_TCP))
 		return PASS;
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp || !wants_packet(TAPE_GROUP_rx, &p.ev.flow, 0, (struct sock *)tp))
+	if (!tp || !wants_packet(TAPE_GROUP_rx, &p.ev.flow, p.ev.tcp_flags, 0, (struct sock *)tp))
 		return PASS;
 	finish_packet(&p);
 	e = RESERVE(bulk, rx, rx);

@@ -18,6 +18,7 @@ int snap_sock(struct bpf_iter__tcp *ctx)
 	struct ev_snap_sock e = {};
 	struct tcp_sock *tp;
 	struct sock *sk;
+	uint64_t inode;
 
 	if (!skc || skc->skc_state == TCP_TIME_WAIT || skc->skc_state == TCP_NEW_SYN_RECV)
 		return 0; /* not full sockets */
@@ -25,6 +26,9 @@ int snap_sock(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 	sk = &tp->inet_conn.icsk_inet.sk;
+	inode = inode_of(sk);
+	if (selecting && *(volatile bool *)&select_seeding && bpf_map_lookup_elem(&old, &inode))
+		take_in(sk, tp);
 	if (!wants_sock(TAPE_GROUP_conn, sk, tp))
 		return 0;
 	e.head.ts_ns = bpf_ktime_get_ns();
@@ -32,7 +36,7 @@ int snap_sock(struct bpf_iter__tcp *ctx)
 	e.head.type = EV_snap_sock;
 	e.head.size = sizeof(e);
 	fill_sock(&e.sock, sk, tp, cookie_of(skc));
-	e.inode = inode_of(sk);
+	e.inode = inode;
 	e.bytes_acked = tp->bytes_acked;
 	e.bytes_received = tp->bytes_received;
 	e.total_retrans = tp->total_retrans;

@@ -5,10 +5,7 @@
  * registers, and the sockets behind its file descriptors. Of io_uring, which makes no such call,
  * nothing is seen. Nothing has a type here, so all is read by helper.
  */
-#include "probe.h"
-
-#define S_IFMT 0170000
-#define S_IFSOCK 0140000
+#include "files.h"
 
 enum {
 	EINTR = 4,
@@ -34,31 +31,6 @@ enum {
 	ERESTARTSYS = 512, /* and more of that kind: not seen by programs */
 };
 
-/* The TCP socket behind a file descriptor of this process, NULL if it is none. */
-static __always_inline struct sock *sock_of_fd(uint64_t fd)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file *file = NULL;
-	struct socket *socket;
-	struct sock *sk;
-	uint16_t family;
-
-	if (fd >= BPF_CORE_READ(table, max_fds))
-		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return NULL;
-	socket = BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(socket, sk);
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if ((family != AF_INET && family != AF_INET6) ||
-	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
-	    BPF_CORE_READ(sk, sk_type) != SOCK_STREAM)
-		return NULL;
-	return sk;
-}
-
 /* The system call's own registers, as the thread brought them into the kernel. */
 static __always_inline struct pt_regs *call_regs(void)
 {
@@ -72,27 +44,41 @@ static __always_inline void fill_sock_untyped(struct ev_sock *s, struct sock *sk
 			 BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
 }
 
-/* fd: what accept() has returned. */
-static __always_inline int accept_returned(int64_t fd)
+static __always_inline void record_accept(struct sock *listener, struct sock *child)
 {
-	struct sock *listener, *child;
 	struct ev_tcp_accept *e;
 
-	if (fd < 0)
-		return 0;
-	child = sock_of_fd(fd);
-	listener = sock_of_fd((uint32_t)PT_REGS_PARM1_CORE_SYSCALL(call_regs()));
-	if (!child || !listener ||
+	if (!conn_is_recorded ||
 	    !wants_sock_probed(TAPE_GROUP_conn, child, (struct tcp_sock *)child))
-		return 0;
+		return;
 	e = RESERVE(control, conn, tcp_accept);
 	if (!e)
-		return 0;
+		return;
 	fill_sock_untyped(&e->sock, child);
 	fill_task(&e->task);
 	e->backlog = BPF_CORE_READ(listener, sk_ack_backlog);
 	e->max_backlog = BPF_CORE_READ(listener, sk_max_ack_backlog);
 	SUBMIT(control, e);
+}
+
+/* fd: what accept() has returned. The rest is as in accepted(), of conn.bpf.c. */
+static __always_inline int accept_returned(int64_t fd)
+{
+	struct sock *listener, *child;
+	bool mine;
+
+	if (fd < 0)
+		return 0;
+	child = sock_of_fd(fd);
+	listener = sock_of_fd((uint32_t)PT_REGS_PARM1_CORE_SYSCALL(call_regs()));
+	if (!child || !listener)
+		return 0;
+	mine = !selecting || task_is_chosen();
+	if (selecting && mine)
+		take_in_probed(child, (struct tcp_sock *)child);
+	record_accept(listener, child);
+	if (!mine)
+		let_go_probed(child, (struct tcp_sock *)child);
 	return 0;
 }
 
@@ -149,7 +135,7 @@ static __always_inline int connect_returned(int64_t ret)
 	if (!sk || (may_come_by_icmp(-ret) && BPF_CORE_READ(tp, write_seq)))
 		return 0;
 	port = read_address(&to, (const void *)PT_REGS_PARM2_CORE_SYSCALL(regs));
-	if (!wants_asked_probed(TAPE_GROUP_conn, sk, &to, port))
+	if (!wants_asked_probed(TAPE_GROUP_conn, sk, tp, &to, port))
 		return 0;
 	e = RESERVE(control, conn, connect_error);
 	if (!e)

@@ -23,7 +23,7 @@ static __always_inline int wrote(struct sock *sk, uint64_t size)
 	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_tx_write *e;
 
-	if (!tp || !wants_sock(TAPE_GROUP_tx, sk, tp))
+	if (!tp || !wants_call(TAPE_GROUP_tx, sk, tp))
 		return 0;
 	e = RESERVE(bulk, tx, tx_write);
 	if (!e)
@@ -49,7 +49,7 @@ int BPF_KPROBE(tx_write__kprobe, struct sock *sk, struct msghdr *msg, unsigned l
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
 	struct ev_tx_write *e;
 
-	if (!wants_sock_probed(TAPE_GROUP_tx, sk, tp))
+	if (!wants_call_probed(TAPE_GROUP_tx, sk, tp))
 		return 0;
 	e = RESERVE(bulk, tx, tx_write);
 	if (!e)
@@ -335,7 +335,7 @@ static __always_inline int at(struct sk_buff *skb, struct net_device *dev, enum 
 	if (sk && !is_full_tcp(sk))
 		sk = NULL;
 	netns = dev->nd_net.net->ns.inum;
-	wanted = wants_packet(TAPE_GROUP_tx, &p.ev.flow, netns, sk);
+	wanted = wants_packet(TAPE_GROUP_tx, &p.ev.flow, p.ev.tcp_flags, netns, sk);
 	if (layer == LAYER_DRIVER)
 		note_to_driver(wanted);
 	if (!wanted)
@@ -376,7 +376,7 @@ static __always_inline int at_probed(struct sk_buff *skb, enum layer layer)
 	if (sk && !is_full_tcp_probed(sk))
 		sk = NULL;
 	netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
-	if (!wants_packet_probed(TAPE_GROUP_tx, &p.ev.flow, netns, sk))
+	if (!wants_packet_probed(TAPE_GROUP_tx, &p.ev.flow, p.ev.tcp_flags, netns, sk))
 		return 0;
 	finish_packet(&p);
 	e = RESERVE(bulk, tx, tx);

@@ -8,7 +8,8 @@
 
 /* ---- layout of the structs: no padding (events.h), so offsets are sums ---- */
 
-#define ROW_TIME 8 /* a row of an event begins with ts_ns */
+#define ROW_TIME 8 /* bytes of ts_ns, with which rows begin that have it */
+#define FIRST_ROWS 64
 
 static int8_t field_index(const struct rows *r, const char *name)
 {
@@ -46,11 +47,20 @@ static void plan_copy(struct rows *r, size_t from, size_t len)
 /* A table's pointer is no part of what its rows are told apart by, unless it is wanted. */
 static void plan_key(struct rows *r)
 {
-	assert(r->size <= MAX_KEY && r->n_pointers <= 1);
-	if (r->n_pointers) {
-		r->gap = r->pointer[0];
-		r->gap_end = r->gap + sizeof(uint64_t);
-	}
+	assert(r->size <= MAX_KEY && r->n_pointers <= 1 && !r->n_strings);
+	r->stride = MAX_KEY;
+	memset(&r->mask, 0xff, sizeof(r->mask));
+	if (r->n_pointers)
+		memset((uint8_t *)&r->mask + r->pointer[0], 0, sizeof(uint64_t));
+}
+
+/* A time is predicted from that of the event, so its rows have that too. */
+static bool has_time_of(const struct tape_record *rec)
+{
+	for (unsigned i = 0; i < rec->n_fields; i++)
+		if (rec->fields[i].hint == TAPE_LAST && rec->fields[i].guess.side == TAPE_NO_STREAM)
+			return true;
+	return false;
 }
 
 static void plan(struct tape_build *b, struct rows *r)
@@ -58,7 +68,8 @@ static void plan(struct tape_build *b, struct rows *r)
 	bool event = !r->rec->is_table;
 
 	r->size = tape_record_size(r->rec);
-	if (event)
+	r->timed = event && has_time_of(r->rec);
+	if (r->timed)
 		plan_copy(r, offsetof(struct ev_head, ts_ns), ROW_TIME);
 	for (unsigned i = 0; i < r->rec->n_fields; i++) {
 		const struct tape_field *f = &r->rec->fields[i];
@@ -81,6 +92,8 @@ static void plan(struct tape_build *b, struct rows *r)
 		if (!event || !f->table)
 			plan_copy(r, at, tape_field_size(f));
 	}
+	for (unsigned i = 0; i < r->n_spans; i++)
+		assert(r->spans[i].len % 4 == 0);
 	if (!event)
 		plan_key(r);
 }
@@ -165,32 +178,37 @@ static bool take_strings(struct tape_build *b, const struct rows *r, uint8_t *ro
 	return true;
 }
 
+bool tape_build_grow(struct rows *r)
+{
+	uint32_t room = r->room ? 2 * r->room : FIRST_ROWS;
+	bool ok = resize(&r->data, (size_t)room * r->stride);
+
+	for (unsigned i = 0; i < r->n_refs; i++)
+		ok = ok && resize(&r->refs[i].v, room * sizeof(uint32_t));
+	if (r->rec->is_table)
+		ok = ok && resize(&r->received, room);
+	r->room = ok ? room : r->room;
+	return ok;
+}
+
 /* What a row has of the record. */
 static bool add_row(struct tape_build *b, struct rows *r, const uint8_t *record)
 {
-	uint8_t *row;
+	uint8_t *row = r->data.p + (size_t)r->n * r->stride;
 
-	if (!reserve(&r->data, r->stride))
-		return false;
-	row = r->data.p + r->data.len;
 	for (unsigned i = 0; i < r->n_spans; i++)
 		copy_words(row + r->spans[i].to, record + r->spans[i].from, r->spans[i].len);
 	for (unsigned i = 0; i < r->n_pointers; i++)
 		memset(row + r->pointer[i], 0, sizeof(uint64_t));
-	if (r->n_strings && !take_strings(b, r, row))
-		return false;
-	r->data.len += r->stride;
-	r->n++;
-	return true;
+	return !r->n_strings || take_strings(b, r, row);
 }
 
 static bool grow_common(struct tape_build *b)
 {
 	uint32_t room = b->room ? 2 * b->room : 1024;
 
-	if (!reserve(&b->ts, (room - b->n) * sizeof(uint64_t)) ||
-	    !reserve(&b->type, (room - b->n) * sizeof(uint16_t)) ||
-	    !reserve(&b->cpu, (room - b->n) * sizeof(uint32_t)))
+	if (!resize(&b->ts, room * sizeof(uint64_t)) ||
+	    !resize(&b->type, room * sizeof(uint16_t)) || !resize(&b->cpu, room * sizeof(uint32_t)))
 		return false;
 	b->room = room;
 	return true;
@@ -200,12 +218,9 @@ static bool add_common(struct tape_build *b, const struct ev_head *e)
 {
 	if (b->n == b->room && !grow_common(b))
 		return false;
-	memcpy(b->ts.p + b->ts.len, &e->ts_ns, sizeof(e->ts_ns));
-	memcpy(b->type.p + b->type.len, &e->type, sizeof(e->type));
-	memcpy(b->cpu.p + b->cpu.len, &e->cpu, sizeof(e->cpu));
-	b->ts.len += sizeof(e->ts_ns);
-	b->type.len += sizeof(e->type);
-	b->cpu.len += sizeof(e->cpu);
+	memcpy(b->ts.p + b->n * sizeof(e->ts_ns), &e->ts_ns, sizeof(e->ts_ns));
+	memcpy(b->type.p + b->n * sizeof(e->type), &e->type, sizeof(e->type));
+	memcpy(b->cpu.p + b->n * sizeof(e->cpu), &e->cpu, sizeof(e->cpu));
 	b->n++;
 	return true;
 }
@@ -218,9 +233,12 @@ int tape_build_add(struct tape_build *b, const struct ev_head *e, struct tape_er
 		return tape_fail(err, TAPE_E_CORRUPT, 0,
 				 "a record of type %u and %u bytes is not one of this version",
 				 e->type, e->size);
-	if (!add_common(b, e) || !add_row(b, r, (const uint8_t *)e) ||
-	    !tape_build_refer(b, r, (const uint8_t *)e, e->cpu))
+	for (unsigned line = 0; line < 3; line++)
+		__builtin_prefetch((const uint8_t *)e + AHEAD + 64 * line);
+	if ((r->n == r->room && !tape_build_grow(r)) || !add_common(b, e) ||
+	    !add_row(b, r, (const uint8_t *)e) || !tape_build_refer(r, (const uint8_t *)e, e->cpu))
 		return no_memory(err);
+	r->n++;
 	b->bytes += r->size;
 	if (e->ts_ns < b->ts_min)
 		b->ts_min = e->ts_ns;
@@ -248,7 +266,7 @@ uint64_t tape_build_first_ts(const struct tape_build *b)
 {
 	uint64_t ts = 0;
 
-	if (b->ts.len)
+	if (b->n)
 		memcpy(&ts, b->ts.p, sizeof(ts));
 	return ts;
 }
@@ -264,15 +282,14 @@ void tape_build_forget(struct tape_build *b)
 		struct rows *r = &b->rows[i];
 
 		r->n = 0;
-		r->data.len = r->origins.len = r->received.len = 0;
-		for (unsigned k = 0; k < r->n_refs; k++) {
-			r->refs[k].v.len = 0;
+		r->origins.len = 0;
+		for (unsigned k = 0; k < r->n_refs; k++)
 			memset(r->refs[k].recent, 0, sizeof(r->refs[k].recent));
-		}
+		memset(r->near, 0, sizeof(r->near));
 		if (r->slots)
 			memset(r->slots, 0, r->n_slots * sizeof(*r->slots));
 	}
-	b->ts.len = b->type.len = b->cpu.len = b->strings.len = 0;
+	b->strings.len = 0;
 	b->ts_min = UINT64_MAX;
 	b->ts_max = 0;
 	b->bytes = b->n = 0;

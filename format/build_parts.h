@@ -16,19 +16,26 @@
 
 #define MAX_NESTED 4 /* pointer fields in one record, nested ones included; string fields */
 #define MAX_REFS 4   /* references in one record */
-#define MAX_KEY 64   /* bytes of a table's struct */
+#define MAX_KEY 64   /* bytes of a table's struct, and of a row of it: one cache line */
 #define N_RECENT 8   /* what a processor has at hand, it most often has at the next layer too */
-#define MAX_ID 255   /* of a record type */
+#define NEAR_BITS 8
+#define AHEAD 256  /* bytes; records stand one behind the other where they come from */
+#define MAX_ID 255 /* of a record type */
 
 struct buffer {
 	uint8_t *p;
 	size_t len, cap;
 };
 
+/* The struct of a table as words, zeros behind it: all are compared and hashed in the same way. */
+struct key {
+	uint64_t w[MAX_KEY / 8];
+};
+
 /*
- * The records of one type, or the rows of one table. Of a record its time and what is no reference
- * is kept, packed; structs that are references become rows of their table at once, while they are
- * in the cache. A table's rows are whole structs.
+ * The records of one type, or the rows of one table. Of a record what is no reference is kept,
+ * packed; structs that are references become rows of their table at once, while they are in the
+ * cache. A table's rows are whole structs, MAX_KEY bytes each.
  */
 struct rows {
 	const struct tape_record *rec;
@@ -45,7 +52,7 @@ struct rows {
 		uint16_t offset; /* in the struct */
 		struct rows *to;
 		struct recent { /* by processor: the struct before, and its reference */
-			uint64_t key[MAX_KEY / 8];
+			struct key key;
 			uint32_t ref;
 		} recent[N_RECENT];
 		struct buffer v; /* a reference a row */
@@ -55,10 +62,12 @@ struct rows {
 		int8_t of, plus, key; /* fields that each is predicted from; -1 none */
 	} guess[TAPE_MAX_FIELDS];
 	struct buffer data;
-	uint32_t n;
+	uint32_t n, room; /* rows; what data and refs have room for */
+	bool timed;	  /* rows begin with ts_ns */
 	/* tables only: open addressing, row + 1, 0 free */
 	uint32_t *slots, n_slots;
-	uint16_t gap, gap_end;	/* of the struct, left out of keys: its pointer, unless wanted */
+	uint32_t near[1 << NEAR_BITS];
+	struct key mask;	/* of what keys have: not the struct's pointer, unless wanted */
 	struct buffer received; /* u8 a row: who had it first receives packets (TAPE_EITHER) */
 	uint32_t turn;		/* rows before it are sent, once they were arranged */
 	struct rows *ends;	/* the table whose row says the stream: flow, for sock */
@@ -80,6 +89,7 @@ struct tape_build {
 	struct buffer values, body, head, payload;
 	struct buffer cuts;		    /* size_t: where blocks of zstd end in body */
 	struct buffer of, plus, keys, last; /* what a column is predicted from */
+	const struct tape_field *keys_of;   /* the reference whose streams stand in keys */
 	unsigned n_columns;
 	bool single;
 	struct tape_absent omit;
@@ -102,6 +112,18 @@ static inline bool reserve(struct buffer *b, size_t more)
 	return true;
 }
 
+/* For what is filled by index: len has no meaning. */
+static inline bool resize(struct buffer *b, size_t cap)
+{
+	uint8_t *p = cap > b->cap ? realloc(b->p, cap) : b->p;
+
+	if (!p)
+		return false;
+	b->cap = cap > b->cap ? cap : b->cap;
+	b->p = p;
+	return true;
+}
+
 static inline bool append(struct buffer *b, const void *src, size_t len)
 {
 	if (!reserve(b, len))
@@ -112,13 +134,22 @@ static inline bool append(struct buffer *b, const void *src, size_t len)
 	return true;
 }
 
-/* Structs are of whole words, and most spans short: no call for each. */
+/*
+ * Structs are of whole words, and most spans short: no call for each, and the end again instead of
+ * a loop for what is left.
+ */
 static inline void copy_words(uint8_t *to, const uint8_t *from, size_t len)
 {
-	for (; len >= 8; len -= 8, to += 8, from += 8)
+	if (len >= 16) {
+		for (size_t i = 0; i + 16 < len; i += 16)
+			memcpy(to + i, from + i, 16);
+		memcpy(to + len - 16, from + len - 16, 16);
+	} else if (len >= 8) {
 		memcpy(to, from, 8);
-	if (len)
+		memcpy(to + len - 8, from + len - 8, 8);
+	} else {
 		memcpy(to, from, 4);
+	}
 }
 
 static inline int no_memory(struct tape_error *err)
@@ -131,8 +162,14 @@ static inline struct rows *rows_of(const struct tape_build *b, unsigned id)
 	return id <= MAX_ID ? b->by_id[id] : NULL;
 }
 
-/* intern.c. The references of a record that was just added; new rows go into the tables. */
-bool tape_build_refer(struct tape_build *b, struct rows *r, const uint8_t *record, uint32_t cpu);
+/* build.c. Room for twice as many rows. */
+bool tape_build_grow(struct rows *r);
+
+/*
+ * intern.c. The references of a record that becomes row r->n; new rows go into the tables. false:
+ * no memory.
+ */
+bool tape_build_refer(struct rows *r, const uint8_t *record, uint32_t cpu);
 
 /* intern.c. In all tables rows that are sent come before those that are received. */
 bool tape_build_arrange(struct tape_build *b);

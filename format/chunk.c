@@ -465,22 +465,38 @@ static int check_refs(struct tape_chunk *c, const struct tape_field *f,
 	return 0;
 }
 
+#define TYPE_LANES 4
+
 /* Every event must be of a counted type, and as often as counted. */
 static int check_types(struct tape_chunk *c, const struct tape_column *types,
 		       struct tape_error *err)
 {
 	const uint16_t *v = types->values;
-	uint32_t *left = tape_arena_alloc(&c->arena, (UINT16_MAX + 1) * sizeof(*left));
+	uint32_t *seen, max = 0;
+	size_t n;
 
-	if (!left)
-		return no_memory(c, err);
-	memset(left, 0, (UINT16_MAX + 1) * sizeof(*left));
-	for (unsigned i = 0; i < c->head.n_records; i++)
-		if (!c->counts[i].rec || !c->counts[i].rec->is_table)
-			left[c->counts[i].id] = c->counts[i].n_rows;
 	for (uint32_t i = 0; i < types->n; i++)
-		if (!left[v[i]]--)
+		max = v[i] > max ? v[i] : max;
+	n = (size_t)max + 1;
+	seen = tape_arena_alloc(&c->arena, TYPE_LANES * n * sizeof(*seen));
+	if (!seen)
+		return no_memory(c, err);
+	memset(seen, 0, TYPE_LANES * n * sizeof(*seen));
+	/* side by side: neighbours are often of one type, and would wait for each other's count */
+	for (uint32_t i = 0; i < types->n; i++)
+		seen[i % TYPE_LANES * n + v[i]]++;
+	/* what the counts say adds up to the events, so no type may have another number */
+	for (unsigned i = 0; i < c->head.n_records; i++) {
+		const struct count *k = &c->counts[i];
+		uint64_t sum = 0;
+
+		if (k->rec && k->rec->is_table)
+			continue;
+		for (unsigned l = 0; l < TYPE_LANES && k->id <= max; l++)
+			sum += seen[l * n + k->id];
+		if (sum != k->n_rows)
 			return corrupt(c, err, "the types of the events contradict their counts");
+	}
 	return 0;
 }
 

@@ -12,19 +12,30 @@
 /* What an exception of PLANES costs, in bytes before zstd, besides its width - k high bytes. */
 #define EXCEPTION_COST 2
 #define COUNT_BLOCK 255 /* values: what a byte can count */
-#define EXCEPTIONS_AT_ONCE 1024
+#define FIND_BLOCK 32	/* values, most often all small, so that one question is enough */
+#define DELTA_BLOCK 256
+#define EQUAL_BLOCK 256
 
 /*
  * The typed inner loops, once for each width: T is the unsigned type. A switch on the width picks
  * the set once a column, never once a value.
  */
 #define DEFINE_TYPED(T, BITS)                                                                      \
+	/* Out of a copy, so that a compiler sees that it can take several at once. */             \
 	static void delta_##T(T *v, size_t n)                                                      \
 	{                                                                                          \
-		for (size_t i = n; i-- > 0;) {                                                     \
-			T d = (T)(v[i] - (i ? v[i - 1] : 0));                                      \
+		T old[DELTA_BLOCK + 1] = {0};                                                      \
                                                                                                    \
-			v[i] = (T)((T)(d << 1) ^ (T) - (T)(d >> (BITS - 1)));                      \
+		for (size_t from = 0; from < n; from += DELTA_BLOCK) {                             \
+			size_t len = n - from < DELTA_BLOCK ? n - from : DELTA_BLOCK;              \
+                                                                                                   \
+			memcpy(&old[1], &v[from], len * sizeof(T));                                \
+			for (size_t i = 0; i < len; i++) {                                         \
+				T d = (T)(old[i + 1] - old[i]);                                    \
+                                                                                                   \
+				v[from + i] = (T)((T)(d << 1) ^ (T) - (T)(d >> (BITS - 1)));       \
+			}                                                                          \
+			old[0] = old[len];                                                         \
 		}                                                                                  \
 	}                                                                                          \
 	static void undelta_##T(T *v, size_t n)                                                    \
@@ -54,21 +65,6 @@
 			v[i] = *l;                                                                 \
 		}                                                                                  \
 	}                                                                                          \
-	/* m[k] += the values that do not fit in k bytes; in blocks that a T can count */          \
-	static void n_above_##T(const T *v, size_t n, unsigned most, size_t *m)                    \
-	{                                                                                          \
-		for (size_t from = 0; from < n; from += COUNT_BLOCK) {                             \
-			size_t to = n - from < COUNT_BLOCK ? n : from + COUNT_BLOCK;               \
-                                                                                                   \
-			for (unsigned k = 0; k < most; k++) {                                      \
-				T limit = k ? (T)((T) ~(T)0 >> (BITS - 8 * k)) : 0, sum = 0;       \
-                                                                                                   \
-				for (size_t i = from; i < to; i++)                                 \
-					sum = (T)(sum + (v[i] > limit));                           \
-				m[k] += sum;                                                       \
-			}                                                                          \
-		}                                                                                  \
-	}                                                                                          \
 	static uint64_t or_all_##T(const T *v, size_t n)                                           \
 	{                                                                                          \
 		T all = 0;                                                                         \
@@ -77,14 +73,16 @@
 			all = (T)(all | v[i]);                                                     \
 		return all;                                                                        \
 	}                                                                                          \
-	/* Where values stand that do not fit in k bytes; returns how many. */                     \
-	static size_t find_above_##T(const T *v, size_t n, unsigned k, uint32_t *at)               \
+	/* Where values stand that do not fit in k bytes; returns how many. n <= FIND_BLOCK */     \
+	static size_t find_above_##T(const T *v, size_t n, unsigned k, uint8_t *at)                \
 	{                                                                                          \
 		T limit = k ? (T)((T) ~(T)0 >> (BITS - 8 * k)) : 0;                                \
 		size_t m = 0;                                                                      \
                                                                                                    \
+		if (or_all_##T(v, n) <= limit)                                                     \
+			return 0;                                                                  \
 		for (size_t i = 0; i < n; i++) {                                                   \
-			at[m] = (uint32_t)i;                                                       \
+			at[m] = (uint8_t)i;                                                        \
 			m += v[i] > limit;                                                         \
 		}                                                                                  \
 		return m;                                                                          \
@@ -104,11 +102,16 @@
 	}                                                                                          \
 	static bool all_equal_##T(const T *v, size_t n)                                            \
 	{                                                                                          \
-		T diff = 0;                                                                        \
+		for (size_t from = 0; from < n; from += EQUAL_BLOCK) {                             \
+			size_t to = n - from < EQUAL_BLOCK ? n : from + EQUAL_BLOCK;               \
+			T diff = 0;                                                                \
                                                                                                    \
-		for (size_t i = 1; i < n; i++)                                                     \
-			diff = (T)(diff | (v[i] ^ v[0]));                                          \
-		return !diff;                                                                      \
+			for (size_t i = from; i < to; i++)                                         \
+				diff = (T)(diff | (v[i] ^ v[0]));                                  \
+			if (diff)                                                                  \
+				return false;                                                      \
+		}                                                                                  \
+		return true;                                                                       \
 	}                                                                                          \
 	static void fill_##T(T *v, size_t n, T value)                                              \
 	{                                                                                          \
@@ -120,6 +123,39 @@ DEFINE_TYPED(uint8_t, 8)
 DEFINE_TYPED(uint16_t, 16)
 DEFINE_TYPED(uint32_t, 32)
 DEFINE_TYPED(uint64_t, 64)
+
+/* m[k] += the values that do not fit in k bytes; in blocks that a T can count. */
+#define DEFINE_N_ABOVE(T, BITS)                                                                    \
+	static void n_above_##T(const T *v, size_t n, unsigned most, size_t *m)                    \
+	{                                                                                          \
+		for (size_t from = 0; from < n; from += COUNT_BLOCK) {                             \
+			size_t to = n - from < COUNT_BLOCK ? n : from + COUNT_BLOCK;               \
+                                                                                                   \
+			for (unsigned k = 0; k < most; k++) {                                      \
+				T limit = k ? (T)((T) ~(T)0 >> (BITS - 8 * k)) : 0, sum = 0;       \
+                                                                                                   \
+				for (size_t i = from; i < to; i++)                                 \
+					sum = (T)(sum + (v[i] > limit));                           \
+				m[k] += sum;                                                       \
+			}                                                                          \
+		}                                                                                  \
+	}
+
+DEFINE_N_ABOVE(uint8_t, 8)
+DEFINE_N_ABOVE(uint16_t, 16)
+DEFINE_N_ABOVE(uint32_t, 32)
+
+/* The same by the length of each: a processor does not compare many of 64 bits at once. */
+static void n_above_uint64_t(const uint64_t *v, size_t n, unsigned most, size_t *m)
+{
+	size_t of_len[2][9] = {{0}}; /* two, as counting twice in one place takes long */
+
+	for (size_t i = 0; i < n; i++)
+		of_len[i & 1][(71 - __builtin_clzll(v[i] | 1)) / 8 - !v[i]]++;
+	for (unsigned k = 0; k < most; k++)
+		for (unsigned len = k + 1; len <= 8; len++)
+			m[k] += of_len[0][len] + of_len[1][len];
+}
 
 /* Call the typed variant of f for this width; its first argument is the array. */
 #define BY_WIDTH(width, f, v, ...)                                                                 \
@@ -188,26 +224,27 @@ static unsigned choose_k(const void *values, size_t n, unsigned width, size_t *m
 static void put_exceptions(const void *values, size_t n, unsigned width, unsigned k, size_t m,
 			   struct tape_out *out)
 {
-	uint32_t at[EXCEPTIONS_AT_ONCE];
-	size_t next = 0;
+	size_t next = 0, pos = 0;
+	uint8_t at[FIND_BLOCK];
+	struct tape_in gaps;
 
 	tape_out_varint(out, m);
-	for (unsigned pass = 0; m && pass < 2; pass++)
-		for (size_t from = 0; from < n; from += EXCEPTIONS_AT_ONCE - 1) {
-			size_t len = n - from < EXCEPTIONS_AT_ONCE - 1 ? n - from
-								       : EXCEPTIONS_AT_ONCE - 1;
-			const uint8_t *v = (const uint8_t *)values + from * width;
-			size_t found = BY_WIDTH(width, find_above, v, len, k, at);
+	gaps.p = out->p;
+	for (size_t from = 0; m && from < n; from += FIND_BLOCK) {
+		size_t len = n - from < FIND_BLOCK ? n - from : FIND_BLOCK;
+		const uint8_t *v = (const uint8_t *)values + from * width;
+		size_t found = BY_WIDTH(width, find_above, v, len, k, at);
 
-			for (size_t i = 0; i < found; i++) {
-				if (pass) {
-					tape_out_varint(out, value_at(v, width, at[i]) >> (8 * k));
-					continue;
-				}
-				tape_out_varint(out, from + at[i] - next);
-				next = from + at[i] + 1;
-			}
+		for (size_t i = 0; i < found; i++) {
+			tape_out_varint(out, from + at[i] - next);
+			next = from + at[i] + 1;
 		}
+	}
+	gaps = tape_in(gaps.p, (size_t)(out->p - gaps.p));
+	for (size_t i = 0; i < m; i++, pos++) {
+		pos += tape_in_varint(&gaps);
+		tape_out_varint(out, value_at(values, width, pos) >> (8 * k));
+	}
 }
 
 static void put_planes(const void *values, size_t n, unsigned width, struct tape_out *out)

@@ -63,6 +63,7 @@ enum tape_loss_reason {
 	TAPE_LOSS_DAMAGED = 5,	  /* it stood in a damaged part of the file (tcptape repair) */
 	TAPE_LOSS_UNTOLD = 6,	  /* lost when recorded; the record of why was damaged */
 	TAPE_LOSS_BUDGET = 7, /* of a connection left out, as there were too many events (rate) */
+	TAPE_LOSS_SELECT = 8, /* a connection that a selection had no room for; count is of these */
 };
 
 /*

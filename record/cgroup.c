@@ -64,25 +64,56 @@ void rec_cgroup_path(const struct rec_cgroup_mount *m, uint64_t id, char *buf, s
 	snprintf(buf, len, "%s", full[skip] ? full + skip : "/");
 }
 
-uint64_t rec_cgroup_of_pid(const struct rec_cgroup_mount *m, unsigned pid)
+#define PATH_LEN 4400
+
+/* The folder of a process's cgroup, into path[PATH_LEN]. false: not found. */
+static bool folder_of_pid(const struct rec_cgroup_mount *m, unsigned pid, char *path)
 {
-	char name[40], line[4096], path[4400];
-	struct stat st;
-	uint64_t id = 0;
+	char name[40], line[4096];
+	bool found = false;
 	FILE *f;
 
 	snprintf(name, sizeof(name), "/proc/%u/cgroup", pid);
 	f = m->fd < 0 ? NULL : fopen(name, "re");
 	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f)) {
+		return false;
+	while (!found && fgets(line, sizeof(line), f)) {
 		if (strncmp(line, "0::", 3)) /* the others are v1 hierarchies */
 			continue;
 		line[strcspn(line, "\n")] = '\0';
-		snprintf(path, sizeof(path), "%s%s", m->path, line + 3);
-		if (!stat(path, &st))
-			id = st.st_ino; /* kernfs: the inode number is the id */
+		snprintf(path, PATH_LEN, "%s%s", m->path, line + 3);
+		found = true;
 	}
 	fclose(f);
-	return id;
+	return found;
+}
+
+/* kernfs: the inode number is the id. 0: it is not there. */
+static uint64_t id_of(const char *folder)
+{
+	struct stat st;
+
+	return stat(folder, &st) ? 0 : st.st_ino;
+}
+
+uint64_t rec_cgroup_of_pid(const struct rec_cgroup_mount *m, unsigned pid)
+{
+	char folder[PATH_LEN];
+
+	return folder_of_pid(m, pid, folder) ? id_of(folder) : 0;
+}
+
+bool rec_cgroup_has_pid(const struct rec_cgroup_mount *m, uint64_t id, unsigned pid)
+{
+	char folder[PATH_LEN], *slash;
+
+	if (!folder_of_pid(m, pid, folder))
+		return false;
+	while (id_of(folder) != id) {
+		slash = strrchr(folder, '/');
+		if (!slash || (size_t)(slash - folder) < strlen(m->path))
+			return false;
+		*slash = '\0';
+	}
+	return true;
 }

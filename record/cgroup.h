@@ -3,6 +3,7 @@
 #ifndef REC_CGROUP_H
 #define REC_CGROUP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,5 +20,8 @@ void rec_cgroup_path(const struct rec_cgroup_mount *m, uint64_t id, char *buf, s
 
 /* The id of the cgroup that a process is in; 0 if it cannot be found. */
 uint64_t rec_cgroup_of_pid(const struct rec_cgroup_mount *m, unsigned pid);
+
+/* Whether a process is in the cgroup of that id, or below it. */
+bool rec_cgroup_has_pid(const struct rec_cgroup_mount *m, uint64_t id, unsigned pid);
 
 #endif

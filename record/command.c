@@ -2,6 +2,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#ifdef TCPTAPE_STATIC
+#include <nss.h>
+#endif
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,6 +25,11 @@ static int become_user(void)
 
 	if (!rec_sudo_user(&uid, &gid))
 		return 0;
+#ifdef TCPTAPE_STATIC /* other sources would be loaded as libraries, of some other libc */
+	__nss_configure_lookup("passwd", "files");
+	__nss_configure_lookup("group", "files");
+	__nss_configure_lookup("initgroups", "files");
+#endif
 	pw = getpwuid(uid);
 	if (pw ? initgroups(pw->pw_name, gid) : setgroups(1, &gid))
 		return -1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What -f and --netns let through, put into the BPF programs before they are loaded: instructions
- * in place of bpf/filter.bpf.c, constants for bpf/gate.h.
+ * What -f, --netns, -p, --comm and --cgroup let through, put into the BPF programs before they are
+ * loaded: instructions in place of bpf/filter.bpf.c, constants for bpf/gate.h.
  */
 #ifndef REC_GATE_H
 #define REC_GATE_H
@@ -12,10 +12,12 @@
 #include "fail.h"
 #include "filter.h"
 #include "gate_limits.h"
+#include "select.h"
 
 struct rec_gate {
 	bool flows;	/* -f is given */
 	uint32_t netns; /* --netns: inode; 0 all */
+	struct rec_select select;
 	struct filter_insn insns[TAPE_FILTER_INSNS];
 	int n_insns;
 	uint16_t ports[TAPE_FILTER_PORTS]; /* see filter_ports */

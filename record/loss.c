@@ -70,23 +70,24 @@ static int send_batch(struct batch *b)
 	return r;
 }
 
-static int add(struct batch *b, uint64_t count, uint32_t cpu, uint8_t reason, enum tape_group group)
+/* group: "" all. */
+static int add(struct batch *b, uint64_t count, uint32_t cpu, uint8_t reason, const char *group)
 {
 	struct tape_loss *loss = &b->losses[b->n++];
 
 	*loss = (struct tape_loss){b->from_ns, b->to_ns, count, cpu, reason, ""};
-	snprintf(loss->group, sizeof(loss->group), "%s", rec_group_name(group));
+	snprintf(loss->group, sizeof(loss->group), "%s", group);
 	return b->n == BATCH ? send_batch(b) : 0;
 }
 
 static int poll_counter(struct rec_loss *l, struct batch *b, const uint64_t *counter,
-			uint64_t *seen, unsigned cpu, uint8_t reason, enum tape_group g)
+			uint64_t *seen, unsigned cpu, uint8_t reason, const char *group)
 {
 	uint64_t now = __atomic_load_n(counter, __ATOMIC_RELAXED), count = now - *seen;
 
 	*seen = now;
 	l->total += count;
-	return count ? add(b, count, cpu, reason, g) : 0;
+	return count ? add(b, count, cpu, reason, group) : 0;
 }
 
 /* Of bulk groups, connections that are left out are no loss: the others stand for them (rate). */
@@ -96,14 +97,19 @@ static int poll_counters(struct rec_loss *l, struct batch *b)
 		const struct tape_lost *now = &l->object->lost[cpu];
 		struct tape_lost *seen = &l->seen[cpu];
 
+		if (poll_counter(l, b, &now->unfollowed, &seen->unfollowed, cpu, TAPE_LOSS_SELECT,
+				 "") < 0)
+			return -1;
 		for (int i = 0; i < TAPE_N_GROUPS; i++) {
 			enum tape_group g = (enum tape_group)i;
+			const char *name = rec_group_name(g);
 
-			if (poll_counter(l, b, &now->n[g], &seen->n[g], cpu, TAPE_LOSS_RING, g) < 0)
+			if (poll_counter(l, b, &now->n[g], &seen->n[g], cpu, TAPE_LOSS_RING, name) <
+			    0)
 				return -1;
 			if (!rec_group_is_bulk(g) &&
 			    poll_counter(l, b, &now->left_out[g], &seen->left_out[g], cpu,
-					 TAPE_LOSS_BUDGET, g) < 0)
+					 TAPE_LOSS_BUDGET, name) < 0)
 				return -1;
 		}
 	}
@@ -140,7 +146,7 @@ static int poll_programs(struct rec_loss *l, struct batch *b)
 		l->total += count;
 		if (add(b, count, TAPE_CPU_UNKNOWN,
 			p->method == REC_KPROBE ? TAPE_LOSS_MISSED : TAPE_LOSS_RECURSION,
-			group_of(p)) < 0)
+			rec_group_name(group_of(p))) < 0)
 			return -1;
 	}
 	return 0;

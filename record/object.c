@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,11 +47,20 @@ static struct bpf_program *program_of(const struct rec_object *o, size_t probe)
 		       : bpf_object__find_program_by_name(o->skel->obj, rec_probes[probe].program);
 }
 
-static bool wanted(const struct rec_choice *c, size_t probe, uint32_t groups)
+/* A selection by owner follows sockets by these, whether they are recorded or not. */
+static bool follows(const char *event)
+{
+	return !strcmp(event, "tcp_state") || !strcmp(event, "tcp_accept") ||
+	       !strcmp(event, "tcp_destroy");
+}
+
+static bool wanted(const struct rec_choice *c, size_t probe, uint32_t groups, bool selecting)
 {
 	for (size_t i = 0; i < rec_n_events; i++) {
 		if (!strcmp(rec_events[i].name, rec_probes[probe].event))
-			return (groups >> rec_events[i].group & 1) && rec_choice_is_best(c, probe);
+			return ((groups >> rec_events[i].group & 1) ||
+				(selecting && follows(rec_events[i].name))) &&
+			       rec_choice_is_best(c, probe);
 	}
 	return false;
 }
@@ -95,8 +105,26 @@ static void set_sizes(struct rec_object *o, const struct rec_choice *c, uint64_t
 	memcpy(o->skel->bss->thin_below, c->thin_below, sizeof(c->thin_below));
 }
 
+static void set_selection(struct rec_object *o, const struct rec_select *s)
+{
+	struct tape_bpf *skel = o->skel;
+
+	skel->rodata->selecting = true;
+	skel->rodata->select_pids = s->n_pids;
+	skel->rodata->select_n_comms = s->n_comms;
+	memcpy((void *)skel->rodata->select_comms, s->comms, sizeof(s->comms));
+	skel->rodata->select_n_cgroups = s->n_cgroups;
+	bpf_map__set_max_entries(skel->maps.chosen, TAPE_CHOSEN_SOCKS);
+	bpf_map__set_max_entries(skel->maps.chosen_flows, TAPE_CHOSEN_SOCKS);
+	bpf_map__set_max_entries(skel->maps.ended_flows, TAPE_ENDED_FLOWS);
+	bpf_map__set_max_entries(skel->maps.chosen_pids, TAPE_CHOSEN_PIDS);
+	bpf_map__set_max_entries(skel->maps.old, TAPE_CHOSEN_SOCKS);
+}
+
 static void set_gate(struct rec_object *o, const struct rec_gate *g)
 {
+	if (rec_select_is_on(&g->select))
+		set_selection(o, &g->select);
 	o->skel->rodata->filter_netns = g->netns;
 	if (!g->flows)
 		return;
@@ -136,6 +164,29 @@ static int read_programs(struct rec_object *o, const struct rec_gate *g, struct 
 	return 0;
 }
 
+/* NULL: there is none. */
+static struct bpf_program *start_program(const struct rec_object *o, const struct rec_choice *c)
+{
+	return c->start == rec_n_starts ? NULL
+					: bpf_object__find_program_by_name(
+						  o->skel->obj, rec_starts[c->start].program);
+}
+
+/* Which programs of the selection are needed. */
+static void load_selection(struct rec_object *o, const struct rec_choice *c,
+			   const struct rec_select *s, uint32_t groups)
+{
+	const uint32_t packets = 1u << TAPE_GROUP_rx | 1u << TAPE_GROUP_tx | 1u << TAPE_GROUP_drop |
+				 1u << TAPE_GROUP_reset;
+	struct bpf_program *start = start_program(o, c);
+
+	bpf_program__set_autoload(o->skel->progs.select_fork, s->n_pids);
+	bpf_program__set_autoload(o->skel->progs.select_exit, s->n_pids);
+	bpf_program__set_autoload(o->skel->progs.select_exec, s->n_comms || s->n_cgroups);
+	if (start)
+		bpf_program__set_autoload(start, rec_select_is_on(s) && (groups & packets));
+}
+
 /* Refuse the row whose program libbpf complained of. -1 if it is none of ours. */
 static int refuse_failed(struct rec_object *o, struct rec_choice *c, int e)
 {
@@ -144,6 +195,10 @@ static int refuse_failed(struct rec_object *o, struct rec_choice *c, int e)
 	if (!strcmp(failed_program, "snap_sock") && !*o->iter_why) {
 		snprintf(o->iter_why, sizeof(o->iter_why), "iter/tcp does not load: %s",
 			 strerror(e));
+		return 0;
+	}
+	if (c->start < rec_n_starts && !strcmp(failed_program, rec_starts[c->start].program)) {
+		c->start++;
 		return 0;
 	}
 	for (size_t i = 0; i < rec_n_probes; i++) {
@@ -205,15 +260,54 @@ static int attach(struct rec_object *o, size_t probe)
 	return e;
 }
 
+/* Into the kernel: who is asked for. */
+static int fill_selection(struct rec_object *o, const struct rec_select *s, struct rec_error *err)
+{
+	int cgroups = bpf_map__fd(o->skel->maps.chosen_cgroups), r = 0;
+	uint8_t one = 1;
+
+	for (unsigned i = 0; !r && i < s->n_pids; i++)
+		r = bpf_map_update_elem(o->pids_fd, &s->pids[i], &one, BPF_ANY);
+	for (unsigned i = 0; !r && i < s->n_cgroups; i++) {
+		int fd = open(s->cgroups[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		r = fd < 0 ? -1 : bpf_map_update_elem(cgroups, &i, &fd, BPF_ANY);
+		if (fd >= 0)
+			close(fd);
+	}
+	return r ? rec_fail(err, "setting up the selection: %s", strerror(errno)) : 0;
+}
+
+/*
+ * Beside the programs of group conn. Without the hook of rec_starts packets of a handshake are
+ * missing; without the others a process is not followed, so there is none of that kind.
+ */
+static int attach_selection(struct rec_object *o, const struct rec_choice *c, struct rec_error *err)
+{
+	struct bpf_program *programs[REC_MAX_SELECT_LINKS] = {
+		o->skel->progs.select_fork, o->skel->progs.select_exit, o->skel->progs.select_exec,
+		start_program(o, c)};
+
+	for (size_t i = 0; i < REC_MAX_SELECT_LINKS; i++) {
+		if (!programs[i] || !bpf_program__autoload(programs[i]))
+			continue;
+		o->select_links[i] = bpf_program__attach(programs[i]);
+		if (!o->select_links[i])
+			return rec_fail(err, "attaching %s: %s", bpf_program__name(programs[i]),
+					strerror(errno));
+	}
+	return 0;
+}
+
 /* As try_open. */
-static int attach_all(struct rec_object *o, struct rec_choice *c, uint32_t groups,
+static int attach_all(struct rec_object *o, struct rec_choice *c, uint32_t groups, bool selecting,
 		      struct rec_error *err)
 {
 	char why[112];
 	int r;
 
 	for (size_t i = 0; i < rec_n_probes; i++) {
-		if (!wanted(c, i, groups))
+		if (!wanted(c, i, groups, selecting))
 			continue;
 		if (!rec_probes[i].program) {
 			c->state[i] = REC_PROBE_ATTACHED;
@@ -311,6 +405,7 @@ static int enough_files(const struct rec_object *o, struct rec_error *err)
 static int try_open(struct rec_object *o, struct rec_choice *c, const struct rec_gate *gate,
 		    uint32_t groups, uint64_t bulk_bytes, struct rec_error *err)
 {
+	bool selecting = rec_select_is_on(&gate->select);
 	int r;
 
 	for (size_t i = 0; i < REC_MAX_PROBES; i++)
@@ -321,10 +416,11 @@ static int try_open(struct rec_object *o, struct rec_choice *c, const struct rec
 	set_sizes(o, c, bulk_bytes);
 	set_gate(o, gate);
 	o->skel->rodata->has_cookies = c->has_cookies;
+	o->skel->rodata->conn_is_recorded = groups >> TAPE_GROUP_conn & 1;
 	for (size_t i = 0; i < rec_n_probes; i++) {
 		if (!rec_probes[i].program)
 			continue;
-		bpf_program__set_autoload(program_of(o, i), wanted(c, i, groups));
+		bpf_program__set_autoload(program_of(o, i), wanted(c, i, groups, selecting));
 		if (rec_probes[i].method != REC_NETFILTER)
 			continue;
 		/* libbpf knows their section since 1.3 */
@@ -332,6 +428,7 @@ static int try_open(struct rec_object *o, struct rec_choice *c, const struct rec
 		bpf_program__set_expected_attach_type(program_of(o, i), ATTACH_NETFILTER);
 	}
 	bpf_program__set_autoload(o->skel->progs.snap_sock, !*o->iter_why);
+	load_selection(o, c, &gate->select, groups);
 	if (enough_files(o, err) < 0)
 		return -1;
 	*failed_program = '\0';
@@ -352,11 +449,15 @@ static int try_open(struct rec_object *o, struct rec_choice *c, const struct rec
 	if (r)
 		return rec_fail(err, "loading BPF programs (buffers of %llu KiB): %s",
 				(unsigned long long)bulk_bytes * 3 / 2048, strerror(-r));
-	if (make_rings(o, err) < 0)
+	o->pids_fd = bpf_map__fd(o->skel->maps.chosen_pids);
+	o->old_fd = bpf_map__fd(o->skel->maps.old);
+	if (make_rings(o, err) < 0 || fill_selection(o, &gate->select, err) < 0)
 		return -1;
-	r = attach_all(o, c, groups, err);
+	r = attach_all(o, c, groups, selecting, err);
 	if (r)
 		return r;
+	if (attach_selection(o, c, err) < 0)
+		return -1;
 	if (attach_iter(o, err) < 0)
 		return -1;
 	return map_lost(o, err);
@@ -411,8 +512,17 @@ int rec_object_open(struct rec_object *o, struct rec_choice *c, const struct rec
 	return r;
 }
 
+void rec_object_seeding(struct rec_object *o, bool on)
+{
+	__atomic_store_n(&o->skel->bss->select_seeding, on, __ATOMIC_SEQ_CST);
+}
+
 void rec_object_detach(struct rec_object *o)
 {
+	for (size_t i = 0; i < REC_MAX_SELECT_LINKS; i++) {
+		bpf_link__destroy(o->select_links[i]);
+		o->select_links[i] = NULL;
+	}
 	rec_netfilter_close(&o->netfilter);
 	for (size_t i = 0; i < rec_n_probes; i++) {
 		bpf_link__destroy(o->links[i]);

@@ -16,6 +16,7 @@
 struct bpf_link;
 struct tape_bpf;
 
+#define REC_MAX_SELECT_LINKS 4
 #define REC_MAX_RINGS (TAPE_N_RINGS * TAPE_RING_SLOTS)
 
 struct rec_object {
@@ -27,6 +28,9 @@ struct rec_object {
 	int ring_fd[REC_MAX_RINGS]; /* n_rings of them: `split` of each kind, in the kinds' order */
 	unsigned n_rings, split;    /* split: a power of two */
 	int nic_fd;		    /* of the map nic_counts */
+	/* of a selection by owner; the maps chosen_pids and old */
+	struct bpf_link *select_links[REC_MAX_SELECT_LINKS];
+	int pids_fd, old_fd;
 	uint64_t ring_bytes[TAPE_N_RINGS]; /* of one ring of the kind */
 	const struct tape_lost *lost;	   /* [n_cpus], in memory shared with the kernel */
 	unsigned n_cpus;		   /* possible ones */
@@ -38,6 +42,9 @@ void rec_object_thin(struct rec_object *o, enum tape_group group, uint32_t below
 
 /* Events of such connections since the programs were loaded, by group. */
 void rec_object_left_out(const struct rec_object *o, uint64_t ret[TAPE_N_GROUPS]);
+
+/* The programs take sockets in that are in the map `old`, as the iterator walks (bpf/select.h). */
+void rec_object_seeding(struct rec_object *o, bool on);
 
 /*
  * Load and attach the best probe of each event of the groups. Rows that fail are refused in c and

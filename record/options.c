@@ -124,6 +124,21 @@ static int set_netns(struct rec_options *o, const char *value, struct rec_error 
 	return rec_gate_netns(&o->gate, value, err);
 }
 
+static int set_pid(struct rec_options *o, const char *value, struct rec_error *err)
+{
+	return rec_select_pid(&o->gate.select, value, err);
+}
+
+static int set_comm(struct rec_options *o, const char *value, struct rec_error *err)
+{
+	return rec_select_comm(&o->gate.select, value, err);
+}
+
+static int set_cgroup(struct rec_options *o, const char *value, struct rec_error *err)
+{
+	return rec_select_cgroup(&o->gate.select, value, err);
+}
+
 static int set_duration(struct rec_options *o, const char *value, struct rec_error *err)
 {
 	char *end;
@@ -243,12 +258,26 @@ static const struct option_row rows[] = {
 		"default HOST-YYYYmmddTHHMMSSZ.tcptape", set_output, 0},
 	{'e', "events", "LIST", "event groups, as conn,rtt or all; +x and -x change the default\n"
 		"set", set_events, 0},
+#ifdef HAVE_PCAP
 	{'f', "filter", "EXPR", "only connections that match EXPR, in the language of tcpdump: host,\n"
 		"net, port, portrange, ip, ip6, src, dst, and, or, not, addresses in\n"
 		"numbers; tcptape's -f takes the same. Not counters and nic", set_filter, 0},
+#else
+	{'f', "filter", "EXPR", "not in this build, which has no libpcap; tcptape's -f chooses later", set_filter,
+		0},
+#endif
 	{0, "netns", "PID|PATH", "only sockets and packets of this network namespace: that of a\n"
 		"process, or of a file as /run/netns/NAME. Not counters and nic",
 		set_netns, 0},
+	{'p', "pid", "PID", "only connections of this process, and of those that it forks while it\n"
+		"is recorded: that they have at the start, open, listen for, accept, or\n"
+		"(with io or tx) read or write. May be given again, and with --comm and\n"
+		"--cgroup: any of them takes it; -f and --netns must, too. 131072\n"
+		"connections at a time. Not counters and nic", set_pid, 0},
+	{0, "comm", "NAME", "the same of processes, or threads, of this name: that they have when\n"
+		"they do so, or when they begin (exec) with what they inherit", set_comm, 0},
+	{0, "cgroup", "PATH", "the same of processes in this cgroup of version 2, or below it, as\n"
+		"/system.slice/nginx.service; when they do so, as --comm", set_cgroup, 0},
 	{'d', "duration", "SECONDS", "record only so long; fractions are allowed; COMMAND is then\n"
 		"waited for, and may be ended by a signal, which is passed on", set_duration, 0},
 	{0, "buffer", "SIZE", "kernel memory for rtt, rx, tx and io, as 64M; half as much more for\n"

@@ -177,6 +177,13 @@ static const struct {
 };
 /* clang-format on */
 
+const struct rec_start rec_starts[] = {
+	{REC_FENTRY, "tcp_connect", "select_start__fentry"},
+	{REC_KPROBE, "tcp_connect", "select_start__kprobe"},
+	{REC_TP_BTF, "net_dev_queue", "select_start__queue"},
+};
+const unsigned rec_n_starts = sizeof(rec_starts) / sizeof(*rec_starts);
+
 const size_t rec_n_events = sizeof(rec_events) / sizeof(*rec_events);
 const size_t rec_n_probes = sizeof(rec_probes) / sizeof(*rec_probes);
 _Static_assert(sizeof(rec_probes) / sizeof(*rec_probes) <= REC_MAX_PROBES, "raise REC_MAX_PROBES");
@@ -223,6 +230,10 @@ void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k, bool sysc
 	c->has_cookies = k->has_cookies;
 	for (size_t i = 0; i < rec_n_probes; i++)
 		check(c, i, k);
+	while (c->start < rec_n_starts &&
+	       (*k->refused[rec_starts[c->start].method] ||
+		rec_kernel_n_args(k, rec_starts[c->start].method, rec_starts[c->start].target) < 0))
+		c->start++;
 }
 
 void rec_choice_refuse(struct rec_choice *c, size_t probe, const char *why)

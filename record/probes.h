@@ -50,7 +50,19 @@ struct rec_choice { /* what is known of each row of rec_probes */
 	bool has_cookies;		    /* the kernel tells programs the cookies of sockets */
 	bool may_thin;			    /* set by the caller: connections may be left out */
 	uint32_t thin_below[TAPE_N_GROUPS]; /* set by the caller: which, at first (bpf/thin.h) */
+	unsigned start; /* index of rec_starts; rec_n_starts: this kernel has none of them */
 };
+
+/*
+ * How a selection by owner (bpf/select.bpf.c) meets a connect whose port is chosen: best first.
+ */
+struct rec_start {
+	enum rec_method method;
+	const char *target, *program;
+};
+
+extern const struct rec_start rec_starts[];
+extern const unsigned rec_n_starts;
 
 /* Sort out what this kernel cannot have. */
 void rec_choice_init(struct rec_choice *c, const struct rec_kernel *k, bool syscalls, bool stacks);

@@ -22,6 +22,18 @@
 
 /* ---- the begin ---- */
 
+/* What of the selection (-p, --comm, --cgroup) was there, and what this kernel cannot tell. */
+static void add_selection(const struct rec_session *s, struct rec_meta *m)
+{
+	rec_meta_add(m, "select.sockets", "%zu", s->n_chosen);
+	if (*s->select_trouble)
+		rec_meta_add(m, "select.trouble", "%s", s->select_trouble);
+	if (!rec_choice_attached(&s->choice, "tcp_accept"))
+		rec_meta_add(m, "select.accept",
+			     "no hook: of a listener that several processes share, connections "
+			     "that others accept are here too");
+}
+
 int rec_file_prepare(struct rec_session *s, struct rec_error *err)
 {
 	struct rec_meta *m = &s->head;
@@ -35,6 +47,8 @@ int rec_file_prepare(struct rec_session *s, struct rec_error *err)
 	rec_meta_add(m, "identity", "%s",
 		     s->choice.has_cookies ? "socket cookies"
 					   : "numbers given by the recorder (Linux before 5.12)");
+	if (rec_select_is_on(&s->options->gate.select))
+		add_selection(s, m);
 	if (rec_gate_guesses(&s->options->gate))
 		rec_meta_add(m, "filter.starts", "guessed");
 	rec_meta_sysctls(m);
@@ -117,6 +131,7 @@ int rec_file_rows(struct rec_session *s, struct tape_writer *w, bool first)
 	struct rec_snapshot_job job = {
 		.object = &s->object,
 		.places = &s->places,
+		.select = &s->options->gate.select,
 		.generation = s->choice.has_cookies ? NULL : &s->generation,
 		.writer = w,
 		.breathe = rec_file_breathe,

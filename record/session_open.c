@@ -148,6 +148,14 @@ static void block_signals(sigset_t *set, bool parts)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+static void seed(struct rec_session *s)
+{
+	const struct rec_chooser chooser = {&s->options->gate.select, s->object.pids_fd,
+					    &s->places.mount};
+
+	rec_snapshot_seed(&s->object, &chooser, &s->n_chosen, s->select_trouble);
+}
+
 static int attach(struct rec_session *s, struct rec_error *err)
 {
 	const struct rec_options *o = s->options;
@@ -159,7 +167,7 @@ static int attach(struct rec_session *s, struct rec_error *err)
 	for (int g = 0; g < TAPE_N_GROUPS; g++)
 		s->choice.thin_below[g] = rec_budget_floor(&s->budget, (enum tape_group)g);
 	if (rec_object_open(&s->object, &s->choice, &o->gate, o->groups, o->bulk_bytes,
-			    !o->no_snapshot, err) < 0)
+			    !o->no_snapshot || rec_select_is_on(&o->gate.select), err) < 0)
 		return -1;
 	for (size_t i = 0; i < rec_n_probes; i++)
 		any |= s->choice.state[i] == REC_PROBE_ATTACHED;
@@ -171,6 +179,8 @@ static int attach(struct rec_session *s, struct rec_error *err)
 	    rec_sampler_init(&s->sampler, &s->object, &s->choice, o->groups, o->interval_ns, err) <
 		    0)
 		return -1;
+	if (rec_select_is_on(&o->gate.select))
+		seed(s);
 	rec_sampler_take(&s->sampler, false);
 	return 0;
 }
@@ -178,7 +188,8 @@ static int attach(struct rec_session *s, struct rec_error *err)
 /* Without cookies sockets are told apart by what happens to them. */
 static int open_generation(struct rec_session *s, struct rec_error *err)
 {
-	bool blind = !rec_choice_attached(&s->choice, "tcp_state") ||
+	bool blind = !(s->options->groups >> TAPE_GROUP_conn & 1) ||
+		     !rec_choice_attached(&s->choice, "tcp_state") ||
 		     !rec_choice_attached(&s->choice, "tcp_destroy");
 
 	if (!s->choice.has_cookies && rec_generation_init(&s->generation, blind, 0) < 0)

@@ -47,6 +47,8 @@ struct rec_session {
 	char *names; /* lines of the schema that this kernel gives; NULL none */
 	struct rec_snapshot_result snapshot;
 	size_t n_socks;		    /* in the first one */
+	size_t n_chosen;	    /* sockets that a selection found at the start */
+	char select_trouble[256];   /* which it may have missed, "" none */
 	struct tape_writer *writer; /* NULL: between files, since the disk is full */
 	struct tape_error werr;
 	struct tape_clock clock; /* the last one written */

@@ -38,7 +38,7 @@ void rec_session_purposes(struct rec_privilege *p, const struct rec_options *o,
 
 	if (o->groups & SAMPLED)
 		p->purposes |= REC_DOES_SAMPLE;
-	if (!o->no_snapshot)
+	if (!o->no_snapshot || rec_select_is_on(&o->gate.select))
 		p->purposes |= REC_DOES_SNAPSHOT;
 	if (chooses_path_hooks(c, o->groups))
 		p->purposes |= REC_DOES_PATH;

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "owners.h"
 #include "snapshot.h"
 
 #define MAX_BYTES (256u << 20) /* about 1.4 million sockets; the rest is left out, and said */
@@ -115,7 +114,8 @@ static int write_rows(const struct rec_snapshot_job *job, struct rows *rows,
 {
 	struct ev_snap_sock *socks = (struct ev_snap_sock *)rows->bytes;
 	size_t n = rows->len / sizeof(*socks);
-	int r = rec_owners_find(socks, n, &job->places->mount, job->breathe, job->ctx);
+	const struct rec_chooser chooser = {job->select, job->object->pids_fd, &job->places->mount};
+	int r = rec_owners_find(socks, n, &chooser, job->breathe, job->ctx);
 
 	if (r == REC_OWNERS_NO_MEMORY)
 		snprintf(ret->trouble, sizeof(ret->trouble), "no memory to find socket owners");
@@ -134,6 +134,41 @@ static int write_rows(const struct rec_snapshot_job *job, struct rows *rows,
 	}
 	ret->n_socks = n;
 	return 0;
+}
+
+void rec_snapshot_seed(struct rec_object *o, const struct rec_chooser *c, size_t *ret_n,
+		       char trouble[256])
+{
+	const struct rec_snapshot_job job = {.object = o};
+	struct rec_snapshot_result result = {0};
+	struct rec_netns_list l;
+	struct rows rows = {0};
+	struct rec_seed seed;
+
+	*trouble = '\0';
+	rec_netns_find(&l);
+	rec_object_seeding(o, true);
+	for (int i = 0; o->iter && i < 2; i++) {
+		rec_owners_seed(c, o->old_fd, &seed);
+		rows.len = 0;
+		walk_all(&job, &l, &rows, &result);
+	}
+	rec_object_seeding(o, false);
+	*ret_n = rows.len / sizeof(struct ev_snap_sock);
+	if (!o->iter)
+		snprintf(trouble, 256, "connections older than the recording are missing: %s",
+			 o->iter_why);
+	else if (seed.error)
+		snprintf(trouble, 256, "some connections older than the recording are missing: %s",
+			 strerror(seed.error));
+	else if (seed.n_closed)
+		snprintf(trouble, 256,
+			 "of %u of %u processes we may not see which sockets they have",
+			 seed.n_closed, seed.n_processes);
+	else
+		snprintf(trouble, 256, "%s", result.trouble);
+	free(rows.bytes);
+	rec_netns_free(&l);
 }
 
 int rec_snapshot_take(const struct rec_snapshot_job *job, struct rec_snapshot_result *ret,

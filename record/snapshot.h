@@ -9,6 +9,7 @@
 
 #include "generation.h"
 #include "object.h"
+#include "owners.h"
 #include "places.h"
 #include "writer.h"
 
@@ -20,11 +21,20 @@ struct rec_snapshot_result {
 struct rec_snapshot_job {
 	const struct rec_object *object;
 	struct rec_places *places;
+	const struct rec_select *select;
 	struct rec_generation *generation; /* numbers the sockets; NULL: they have cookies */
 	struct tape_writer *writer;
 	int (*breathe)(void *ctx); /* called every now and then; NULL: no need. -1 stops */
 	void *ctx;
 };
+
+/*
+ * Once, before the first snapshot: let the kernel choose, of the sockets that exist, those of the
+ * processes that are chosen. Twice over: a connection that a listener takes meanwhile is found by
+ * the second look. *ret: sockets chosen; trouble: what may be missing, "" nothing.
+ */
+void rec_snapshot_seed(struct rec_object *o, const struct rec_chooser *c, size_t *ret_n,
+		       char trouble[256]);
 
 /* Write the rows. 0, or an error of the writer or of breathe; what cannot be read goes into
  * ret->trouble. */

@@ -379,6 +379,15 @@ of_conns() { # FILE
 	awk 'NR == FNR { is_ours[$1] = 1; next } $1 in is_ours { sub(/^[^ ]* /, ""); print }' "$1" -
 }
 
+# Events without what two recorders cannot have in common: the time at which each looked; before Linux
+# 5.12 numbers of sockets, which each gives itself.
+comparable() { # FILE ARG...: of dump
+	compared=$1
+	shift
+	"$TCPTAPE" dump --json "$@" "$compared" 2>"$tmp/dump.err" | grep '"event"' |
+		sed 's/"time_s":[0-9.]*,//; s/"ts_ns":[0-9]*,//; s/"location":[^,}]*,*//; s/"cpu":[0-9]*,*//; s/"cookie":"[^"]*",//'
+}
+
 median() { # of the numbers on standard input
 	sort -n | awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'
 }

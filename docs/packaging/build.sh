@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # build.sh DIRECTORY: the Debian packages tcptape-record and tcptape, of what is committed, into DIRECTORY.
-# Needs dpkg-dev, debhelper, and what debian/control names.
+# Needs dpkg-dev, debhelper, git, and what debian/control names.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$1"
@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 version=$(sed -n "s/^ *version: '\([^']*\)'.*/\1/p" "$top/meson.build" | head -1)
 mkdir "$work/tcptape"
-git -C "$top" archive HEAD | tar -x -C "$work/tcptape"
+git -c safe.directory="$top" -C "$top" archive HEAD | tar -x -C "$work/tcptape"
 cd "$work/tcptape"
 cp -r docs/packaging/debian debian
 cat >debian/changelog <<EOF_CHANGES
@@ -19,7 +19,7 @@ tcptape ($version) unstable; urgency=medium
 
   * Built from commit $(git -C "$top" rev-parse --short HEAD).
 
- -- tcptape maintainers <tcptape@localhost>  $(git -C "$top" log -1 --format=%cD)
+ -- tcptape maintainers <tcptape@example.org>  $(git -C "$top" log -1 --format=%cD)
 EOF_CHANGES
 dpkg-buildpackage -b -us -uc "${TCPTAPE_JOBS:--j2}"
 mv "$work"/*.deb "$out"

@@ -59,6 +59,45 @@ if command -v sqlite3 >/dev/null; then
 	is "it is sound" "$(sqlite3 "$tmp/nat.db" 'PRAGMA integrity_check')" ok
 fi
 
+# packets, as tshark reads them: the segments that delay shows, each once
+if command -v tshark >/dev/null; then
+	for trace in late-reader nat; do
+		file=$traces/$trace.tcptape
+		"$TCPTAPE" export --to pcapng -Q out -o "$tmp/out.pcapng" --force "$file" 2>/dev/null
+		tshark -r "$tmp/out.pcapng" -T fields -e ip.src -e ipv6.src -e tcp.srcport -e tcp.dstport -e tcp.seq_raw -e tcp.ack_raw -e tcp.len \
+			2>"$tmp/err" | tr -s '\t' ' ' | sed 's/^ //' | sort >"$tmp/own"
+		"$TCPTAPE" delay --out --csv "$file" 2>/dev/null | columns saddr sport dport seq ack payload | sort >"$tmp/want"
+		check "$trace: the segments that were sent" cmp "$tmp/own" "$tmp/want"
+		check "that is some: $(wc -l <"$tmp/own")" [ "$(wc -l <"$tmp/own")" -gt 10 ]
+		"$TCPTAPE" export --to pcapng -o "$tmp/both.pcapng" --force "$file" 2>/dev/null
+		is "$trace: with what was received each is still one packet" "$(tshark -r "$tmp/both.pcapng" 2>/dev/null | wc -l)" "$(wc -l <"$tmp/own")"
+		is "$trace: tshark finds no fault" "$(tshark -r "$tmp/both.pcapng" -q -z expert,warn 2>/dev/null | grep -c .)" 0
+		tshark -r "$tmp/both.pcapng" -T fields -e frame.time_relative 2>/dev/null >"$tmp/times"
+		check "$trace: in the order of time" sort -c -n "$tmp/times"
+	done
+	tshark -r "$tmp/both.pcapng" -V 2>/dev/null >"$tmp/text"
+	contains "a comment has layers, both ends, the process" "$tmp/text" 'load.[0-9]+., .* us: .*qdisc [0-9.]+ .*; received: .*driver [0-9.]+ mac'
+	is "IP checksums are right" "$(tshark -o ip.check_checksum:TRUE -r "$tmp/both.pcapng" -T fields -e ip.checksum.status 2>/dev/null | sort -u)" 1
+	"$TCPTAPE" export --to pcapng -o "$tmp/none.pcapng" "$traces/loss.tcptape" 2>"$tmp/err"
+	is "a recording without packets: status" $? 3
+fi
+
+# metrics: the last sample of each is what the commands count
+"$TCPTAPE" export --to openmetrics -i 0.5 -o "$tmp/metrics" "$traces/loss.tcptape" 2>/dev/null
+sample() { # METRIC{LABEL of the last sample: its value
+	grep -F "$1" "$tmp/metrics" | tail -1 | awk '{ print $2 }'
+}
+is "connects" "$(sample 'tcptape_connects_total' | tail -1)" "$("$TCPTAPE" connlat --csv "$traces/loss.tcptape" 2>/dev/null | columns outcome | grep -c '^ok$')"
+is "round trips" "$(sample tcptape_rtt_seconds_count)" "$("$TCPTAPE" rtt --percentiles --csv "$traces/loss.tcptape" 2>/dev/null | columns n)"
+is "samples of a counter" "$(grep -c tcptape_accepts_total "$tmp/metrics")" "$(grep -c tcptape_rtt_seconds_sum "$tmp/metrics")"
+is "the last line" "$(tail -1 "$tmp/metrics")" '# EOF'
+promtool=$(command -v promtool || :)
+if [ -n "$promtool" ]; then
+	"$promtool" tsdb create-blocks-from openmetrics "$tmp/metrics" "$tmp/blocks" >"$tmp/out" 2>&1
+	is "promtool takes them: status" $? 0
+	is "all of them" "$(awk 'NR == 2 { print $5 }' "$tmp/out")" "$(grep -vc '^#' "$tmp/metrics")"
+fi
+
 # which events
 "$TCPTAPE" export --to jsonl -e rtt,tcp_state -f 'port 8081' --from +0.5s -o - "$traces/loss.tcptape" >"$tmp/some" 2>/dev/null
 n=$("$TCPTAPE" dump -e rtt,tcp_state -f 'port 8081' --from +0.5s --csv --no-header "$traces/loss.tcptape" 2>/dev/null | wc -l)

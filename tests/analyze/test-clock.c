@@ -112,6 +112,25 @@ START_TEST(test_clock__time_of_day_is_local)
 }
 END_TEST
 
+/* As one by one, whatever was asked for before. */
+START_TEST(test_clock__text_is_remembered)
+{
+	struct clock_text t = {0};
+	char s[40];
+
+	for (uint64_t i = 0; i < 60; i++) {
+		uint64_t wall = WALL + i * 217 * S / 1000;
+
+		clock_date(wall, s);
+		ck_assert_str_eq(clock_text(&t, wall, true), s);
+		if (i % 3)
+			continue;
+		clock_time_of_day(wall, s);
+		ck_assert_str_eq(clock_text(&t, wall, false), s);
+	}
+}
+END_TEST
+
 START_TEST(test_clock__parse_spans)
 {
 	static const struct {
@@ -218,5 +237,6 @@ END_TEST
 
 SUITE("clock", test_clock__no_reading, test_clock__one_reading, test_clock__interpolates,
       test_clock__goes_on_outside, test_clock__a_step_is_no_pace, test_clock__hostile_readings,
-      test_clock__date, test_clock__time_of_day_is_local, test_clock__parse_spans,
-      test_clock__parse_wall, test_clock__parse_refuses, test_clock__on_day)
+      test_clock__date, test_clock__time_of_day_is_local, test_clock__text_is_remembered,
+      test_clock__parse_spans, test_clock__parse_wall, test_clock__parse_refuses,
+      test_clock__on_day)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// mends: pointer-reuse
 #include <string.h>
 
 #include "conn.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// mends: nat-breaks-the-key
 /* A segment over several devices, addresses and network namespaces: whose it is. */
 #include <string.h>
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// mends: merged-segments
 /* One segment over layers, where GRO, TCP and GSO make of several packets one, or of one several.
  */
 #include "segment-feed.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// mends: later-segment-hides-the-oldest-wait head-of-line-mixed-in
 /* The socket's end of a segment's way: what is read, and what was written. */
 #include "segment-feed.h"
 #include "suite.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// mends: missed-stage-wraps
 /* One segment over layers: what is known of it, what is not, and the bounds. */
 #include <string.h>
 

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "suite.h"
@@ -202,6 +205,70 @@ START_TEST(test_text__numbers)
 }
 END_TEST
 
+static void check_fixed(double v, unsigned decimals)
+{
+	struct text t = {0};
+	char want[400];
+
+	snprintf(want, sizeof(want), "%.*f", (int)decimals, v);
+	text_fixed(&t, v, decimals);
+	text_putc(&t, '\0');
+	ck_assert_msg(!strcmp(t.s, want), "%.17g with %u decimals became %s, not %s", v, decimals,
+		      t.s, want);
+	text_fini(&t);
+}
+
+/* What it says is what printf says: of ties, which doubles hold exactly or nearly, above all. */
+START_TEST(test_text__fixed_is_as_printf)
+{
+	static const double special[] = {0,
+					 -0.0,
+					 0.5,
+					 1.5,
+					 2.5,
+					 0.125,
+					 2e-9,
+					 999.9995,
+					 1e13,
+					 1.8e13,
+					 17592186044415.5,
+					 1e22,
+					 1e300,
+					 -1.5,
+					 -1e-9,
+					 INFINITY,
+					 NAN,
+					 0.05,
+					 1e9 - 0.05,
+					 1e-300};
+	uint64_t random = 88172645463325252; /* xorshift64 */
+
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		for (unsigned d = 0; d < 12; d++)
+			check_fixed(special[i], d);
+	for (unsigned i = 0; i < 30000; i++) {
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		check_fixed((double)(random >> (random & 63)) / 1e6, i % 10);
+		check_fixed((double)(random >> 44) / 2000, 3); /* half of them ties */
+		check_fixed((double)(random >> 40) / 64, 4);
+	}
+}
+END_TEST
+
+START_TEST(test_text__cookies)
+{
+	char s[COOKIE_TEXT_LEN];
+
+	ck_assert_str_eq(cookie_text(0, s), "0x0");
+	ck_assert_str_eq(cookie_text(42, s), "0x2a");
+	ck_assert_str_eq(cookie_text(0xfedcba98765432, s), "0xfedcba98765432");
+	ck_assert_str_eq(cookie_text(0x010000000000002a, s), "1:0x2a");
+	ck_assert_str_eq(cookie_text(UINT64_MAX, s), "255:0xffffffffffffff");
+}
+END_TEST
+
 START_TEST(test_text__fmt_of_any_length)
 {
 	struct text t = {0};
@@ -220,4 +287,5 @@ END_TEST
 SUITE("text", test_text__plain_stays, test_text__control_bytes, test_text__c1_controls,
       test_text__invalid_utf8, test_text__bidi_and_invisible, test_text__escapes_cannot_be_forged,
       test_text__safe_is_safe_for_all_pairs, test_text__json, test_text__csv,
-      test_text__pad_counts_characters, test_text__numbers, test_text__fmt_of_any_length)
+      test_text__pad_counts_characters, test_text__numbers, test_text__fixed_is_as_printf,
+      test_text__cookies, test_text__fmt_of_any_length)

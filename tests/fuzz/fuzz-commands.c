@@ -58,6 +58,8 @@ static const char *const lines[][2] = {
 	 "sql -c SELECT\t*\tFROM\tconnections;SELECT\tsum(us)\tFROM\tlayers"},
 #endif
 	{"export --to jsonl --force -o /dev/null", "export --to clickhouse -e rtt --force -o -"},
+	{"export --to pcapng --force -o /dev/null", "export --to csv -e rx --force -o -"},
+	{"export --to openmetrics -o -", "export --to openmetrics -i 0.01 -f port\t8080 -o -"},
 	{"merge --force -o /dev/null", "merge --force -o - /proc/self/fd/0"},
 };
 

@@ -67,14 +67,6 @@ for i in '' netns $(seq $n); do
 	contains "nothing was lost" "$tmp/record$i.err" ' 0 lost'
 done
 
-# What two recorders cannot have in common: the time at which each looked; before Linux 5.12 numbers
-# of sockets, which each gives itself.
-events() { # FILE ARG...: without that
-	file=$1
-	shift
-	"$TCPTAPE" dump --json "$@" "$file" 2>"$tmp/dump.err" | grep '"event"' |
-		sed 's/"time_s":[0-9.]*,//; s/"ts_ns":[0-9]*,//; s/"location":[^,}]*,*//; s/"cpu":[0-9]*,*//; s/"cookie":"[^"]*",//'
-}
 only() { grep "\"event\":\"$1\"" "$2" | sort; } # EVENT EVENTS
 
 numbered=$("$TCPTAPE" info -v "$tmp/all.tcptape" | grep '^identity .*numbers given' || :)
@@ -86,8 +78,8 @@ while read -r filter; do
 		echo "(by the local port: starts of other connections may be taken for it before Linux 5.12)"
 		continue
 	fi
-	events "$tmp/all.tcptape" -f "$filter" >"$tmp/whole.all"
-	events "$tmp/$n.tcptape" | grep -v '"layer":"sent"' >"$tmp/part.all" || :
+	comparable "$tmp/all.tcptape" -f "$filter" >"$tmp/whole.all"
+	comparable "$tmp/$n.tcptape" | grep -v '"layer":"sent"' >"$tmp/part.all" || :
 	for event in tcp_state tcp_facts tcp_destroy tcp_accept connect_error rtt drop reset rx rx_copy tx \
 		tx_write io_send io_recv; do
 		only $event "$tmp/whole.all" >"$tmp/whole"
@@ -101,8 +93,8 @@ between "events compared" "$total" 500 1000000
 
 # --netns: of sockets those of one namespace, whoever else has the same ports
 inode=$(stat -Lc %i "/run/netns/$A")
-events "$tmp/all.tcptape" -f "portrange $port-$last" | grep "\"netns\":$inode" >"$tmp/whole.all"
-events "$tmp/netns.tcptape" -f "portrange $port-$last" >"$tmp/part.all"
+comparable "$tmp/all.tcptape" -f "portrange $port-$last" | grep "\"netns\":$inode" >"$tmp/whole.all"
+comparable "$tmp/netns.tcptape" -f "portrange $port-$last" >"$tmp/part.all"
 for event in tcp_state tcp_destroy rtt io_send rx tx; do
 	only $event "$tmp/whole.all" >"$tmp/whole"
 	only $event "$tmp/part.all" >"$tmp/part"

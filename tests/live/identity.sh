@@ -6,6 +6,7 @@
 # recorder numbers sockets, and the cookies that ss makes up while it records must not disturb that.
 # A connection request has the number of the connection that it becomes.
 # proves: tcp_state tcp_destroy synack_retransmit
+# mends: pointer-reuse
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

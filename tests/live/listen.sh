@@ -4,6 +4,7 @@
 # A listener with a backlog of 5 that never accepts, and ten clients: the queue takes 6
 # (sk_acceptq_is_full: more than the backlog), what overflows is what the kernel counts.
 # proves: listen_queue listen_child
+# mends: overflow-is-no-event
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -4,6 +4,7 @@
 # What could not be recorded is counted: the recorder sleeps (SIGSTOP) while a flood of exchanges
 # runs, so its small buffer overflows. Recorded and lost together are what the load made, and the
 # low-volume events, in a ring of their own, are all there.
+# mends: loss-without-notice
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -4,6 +4,7 @@
 # NAT (nf_nat) on the way out: layer ip has the packet as its socket sends it, layer output as it
 # leaves, and what comes back is translated between layers ip and tcp (in PREROUTING, or in INPUT where
 # the destination was changed). All four ends are those that conntrack lists, for each connection.
+# mends: nat-breaks-the-key
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -4,6 +4,7 @@
 # Bytes and buffers of each queue of a veth pair and of loopback add up to what the interfaces
 # themselves counted. These count a buffer as one packet, as drivers of virtual devices do.
 # proves: nic_queue nic_stat
+# mends: queue-counters-are-no-wire-counts
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

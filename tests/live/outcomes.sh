@@ -4,6 +4,7 @@
 # What becomes of a connect: refused, timed out, unreachable by ICMP, given up by the program, and
 # failed before a SYN was sent. The client's errno and time are the truth.
 # proves: tcp_state connect_error
+# mends: refused-is-no-connect connect-without-an-answer local-errors-hidden
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

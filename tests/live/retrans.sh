@@ -8,6 +8,7 @@
 # each of the two namespaces in the same seconds: each of its counters belongs to one cause. What that
 # kernel does not tell BPF (watch_unheard) may be missing.
 # proves: retransmit synack_retransmit loss_probe
+# mends: retransmits-without-a-cause
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -5,6 +5,7 @@
 # them lies within three of its standard errors of the truth, which is the load's own count (bytes),
 # and that of a second recording, of everything (round-trip times, segments). Other groups are
 # complete. 450 connections of three sizes.
+# mends: sampling-differs-by-layer
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -3,6 +3,7 @@
 #
 # What was there before the recording began is in it: listeners and connections, with the processes
 # that have them open. ss and the shell's own knowledge of its children are the truth.
+# mends: long-lived-never-shown
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -15,6 +15,7 @@
 #   4. MS is measured by two programs at one tracepoint: at most 1 ms apart.
 # Order is compared per connection only: tcpstates reads one buffer a CPU.
 # proves: tcp_state
+# mends: first-change-has-no-port
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

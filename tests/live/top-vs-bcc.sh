@@ -9,6 +9,7 @@
 #   2. It counts what MSG_PEEK saw, and again when it is read.
 #   3. It counts what MSG_WAITALL has so far each time that it goes to sleep.
 #   4. It does not see sendfile and splice to a socket before Linux 6.5.
+# mends: bytes-asked-for
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

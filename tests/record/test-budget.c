@@ -213,8 +213,29 @@ START_TEST(test_budget__a_further_file_is_told)
 }
 END_TEST
 
-SUITE("budget", test_budget__a_sample_is_told_first, test_budget__nothing_happens_within_it,
-      test_budget__bulk_is_thinned_and_recovers, test_budget__recovers_to_the_sample,
-      test_budget__bulk_gives_way_to_control, test_budget__a_storm_harms_no_other_control_group,
-      test_budget__does_not_swing, test_budget__a_weight_has_an_end,
-      test_budget__a_further_file_is_told)
+/* Numbers of connections are even over 32 bits (test-flow-hash.c): of those, one in so many is
+ * kept. */
+START_TEST(test_budget__a_floor_leaves_one_in_so_many)
+{
+	uint32_t last = 0;
+
+	for (uint64_t weight = 1; weight <= REC_MAX_WEIGHT; weight += 1 + weight / 100) {
+		uint64_t kept, all;
+
+		b.thin[TAPE_GROUP_rx].weight = weight;
+		kept = (1ull << 32) - rec_budget_floor(&b, TAPE_GROUP_rx);
+		all = kept * weight;
+		ck_assert_uint_le(all, 1ull << 32);
+		ck_assert_uint_lt((1ull << 32) - all, weight);
+		/* whom a weight keeps, every smaller one does */
+		ck_assert_uint_ge(rec_budget_floor(&b, TAPE_GROUP_rx), last);
+		last = rec_budget_floor(&b, TAPE_GROUP_rx);
+	}
+}
+END_TEST
+
+SUITE("budget", test_budget__a_floor_leaves_one_in_so_many, test_budget__a_sample_is_told_first,
+      test_budget__nothing_happens_within_it, test_budget__bulk_is_thinned_and_recovers,
+      test_budget__recovers_to_the_sample, test_budget__bulk_gives_way_to_control,
+      test_budget__a_storm_harms_no_other_control_group, test_budget__does_not_swing,
+      test_budget__a_weight_has_an_end, test_budget__a_further_file_is_told)

@@ -10,6 +10,7 @@
 #   - a connection of N exchanges gives 2N + 4 samples: on either side the handshake, N, and the FIN
 # bcc's tcprtt (smoothed, one ACK late) and tcpconnlat of the same seconds are printed beside.
 # proves: rtt
+# mends: smoothed-before-the-ack
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

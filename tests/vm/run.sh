@@ -4,7 +4,7 @@
 # run.sh: run a command in a Debian kernel under QEMU (software emulation, no KVM needed).
 #
 #   run.sh -k KERNELDIR [-d] [-n] [-f PATH[:DEST]]... [-m MODULE]... [-e NAME=VALUE]... [-o DIR]
-#          [-r] [-t SECONDS] [-M MB] [-c CPUS] -- COMMAND [ARG...]
+#          [-r] [-b] [-t SECONDS] [-M MB] [-c CPUS] -- COMMAND [ARG...]
 #
 #   -k  an unpacked Debian kernel, as kernel.sh makes them
 #   -d  deterministic time: one CPU, guest time advances by executed instructions, idle time is
@@ -17,22 +17,24 @@
 #   -o  what the command leaves in /out comes back into DIR
 #   -r  this machine's root is /host there, read-only, through virtiofs: for programs whose libraries
 #       are too large to carry. Takes -M 1024 or more.
+#   -b  busybox alone, besides the files carried: no dash, ip, tc, ss, and no library unless one of the
+#       files has it
 #   -t  seconds of guest time for the command, 60 unless told
 #
 #   TCPTAPE_VM_PATIENCE   how many times that the machine may take for it, 1 unless told: more where
 #                         other work runs beside it
 #
-# The guest is an initramfs of busybox, dash, ip, tc, ss and the files carried; its host name is
+# Unless told -b, the guest is an initramfs of busybox, dash, ip, tc, ss and the files carried; its host name is
 # "vm". The command's standard output, standard error and exit status become ours.
 # Exit status: 125 the guest did not report (the console's tail is on standard error); 137 the
 # command ran out of time; 77 a program that this script needs is missing.
 set -euo pipefail
 
-kernel_dir='' out='' limit=60 mem=512 cpus=2 deterministic='' nic=none share=''
+kernel_dir='' out='' limit=60 mem=512 cpus=2 deterministic='' nic=none share='' bare=''
 virtiofsd=/usr/lib/qemu/virtiofsd
 modules=(virtio_pci virtio_blk veth sch_netem tcp_diag)
 files=() env=()
-while getopts k:dnf:m:e:o:rt:M:c: opt; do
+while getopts k:dnf:m:e:o:rbt:M:c: opt; do
 	case $opt in
 	k) kernel_dir=$OPTARG ;;
 	d) deterministic=1 ;;
@@ -48,6 +50,7 @@ while getopts k:dnf:m:e:o:rt:M:c: opt; do
 		share=1
 		modules+=(virtiofs)
 		;;
+	b) bare=1 ;;
 	t) limit=$OPTARG ;;
 	M) mem=$OPTARG ;;
 	c) cpus=$OPTARG ;;
@@ -98,8 +101,10 @@ carry() { # PATH[:DEST]
 # Applets of busybox prefer each other to programs in PATH: its shell would run its own ip and tc,
 # its env and timeout its own shell. Hence dash.
 carry "$(command -v busybox):/bin/busybox"
-carry "$(command -v dash):/bin/sh"
-for tool in ip tc ss; do carry "$(command -v $tool):/usr/sbin/$tool"; done
+if [ -z "$bare" ]; then
+	carry "$(command -v dash):/bin/sh"
+	for tool in ip tc ss; do carry "$(command -v $tool):/usr/sbin/$tool"; done
+fi
 for file in ${files[@]+"${files[@]}"}; do carry "$file"; done
 printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' >"$root/etc/passwd"
 printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
