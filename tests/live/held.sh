@@ -80,7 +80,7 @@ held() {
 	between "$1: longest time of $3, ms" "$(cut -d' ' -f1 "$tmp/held")" "$4" "$5"
 	between "$1: of other reasons, %" "$(cut -d' ' -f2 "$tmp/held")" 0 5
 }
-[ -n "${TCPTAPE_VM:-}" ] && slack=0 || slack=100 # of a machine that does other work too
+[ -n "${TCPTAPE_VM:-}" ] && slack=0 || slack=400 # of a machine that does other work too
 held "initial window of two segments" 17401 cwnd 80 $((100 + slack))
 held "late reader" 17402 rwnd 300 $((550 + slack))
 held "small writes" 17403 nagle 20 $((30 + slack))
@@ -106,7 +106,7 @@ is "segments whose parts of WRITE do not add up" "$(columns dport write_us write
 		for (i = 3; i <= 10; i++) $2 -= $i
 		if ($2 > 0.005 || $2 < -0.005) print }' | count)" 0
 "$TCPTAPE" delay --out --percentiles --data --dport 17403 "$tmp/t.tcptape" >"$tmp/percentiles"
-contains "percentiles: a row for what there was" "$tmp/percentiles" '^WRITE:nagle +1 +[23][0-9]{4}'
+contains "percentiles: a row for what there was" "$tmp/percentiles" '^WRITE:nagle +1 +[0-9]{5,}'
 check "and for nothing else" [ -z "$(grep -E 'WRITE:(rwnd|sndbuf|pacing)' "$tmp/percentiles")" ]
 [ -z "${KEEP:-}" ] || cp "$tmp/t.tcptape" "$KEEP"
 finish

@@ -55,7 +55,7 @@ seen() { # PORT
 		} END { printf "%d %.3f %.3f %.3f %d\n", n, min / 1000, max / 1000, queue / 1000, odd }' >"$tmp/seen"
 	read -r n_holes shortest longest queue odd <"$tmp/seen"
 }
-[ -n "${TCPTAPE_VM:-}" ] && slack=2 || slack=100 # of a machine that does other work too
+[ -n "${TCPTAPE_VM:-}" ] && slack=2 || slack=400 # of a machine that does other work too
 for port in 17421 17424; do
 	seen $port
 	between "loss, $port: segments sent again" "$(grep -c "^$port" "$tmp/retrans")" 1 40
