@@ -187,6 +187,44 @@ int anonymize_event(void *ctx, struct ev_head *e)
 	return a->failed;
 }
 
+/* ---- columns ---- */
+
+enum tape_patch_what anonymize_what(const void *ctx, const struct tape_record *rec, unsigned field)
+{
+	const struct anonymize *a = ctx;
+	const struct tape_record *known = tape_schema_record(tape_schema_builtin(), rec->id);
+	const struct tape_field *f;
+
+	if (!known || field >= known->n_fields)
+		return TAPE_PATCH_ROWS; /* they leave out what this build does not know */
+	f = &known->fields[field];
+	if (f->hint == TAPE_POINTER)
+		return TAPE_PATCH_DROP;
+	if (f->type == TAPE_STR)
+		return anonymize_keeps(known->name, f->name) ? TAPE_PATCH_KEEP : TAPE_PATCH_ROWS;
+	if (f->type == TAPE_ADDR || f->type == TAPE_COMM || (a->ports && !strcmp(f->unit, "port")))
+		return TAPE_PATCH_EDIT;
+	return TAPE_PATCH_KEEP;
+}
+
+int anonymize_column(void *ctx, const struct tape_record *rec, unsigned field, void *values,
+		     size_t n)
+{
+	struct anonymize *a = ctx;
+	const struct tape_field *f = &rec->fields[field];
+	uint8_t *at = values;
+
+	for (size_t i = 0; i < n; i++, at += f->width) {
+		if (f->type == TAPE_ADDR)
+			a->failed |= pan_addr(a->pan, at) != 0;
+		else if (f->type == TAPE_COMM)
+			edit_comm(a, f, (struct ev_comm *)at);
+		else
+			edit_port(a, at);
+	}
+	return 0;
+}
+
 /* ---- META, CLOCK, LOSS ---- */
 
 static bool begins(const char *s, const char *with)

@@ -8,6 +8,7 @@
 
 #include "events.h"
 #include "pan.h"
+#include "patch.h"
 #include "text.h"
 #include "writer.h" /* struct tape_meta, tape_clock, tape_loss */
 
@@ -28,7 +29,11 @@ struct anonymize {
 void anonymize_init(struct anonymize *a);
 void anonymize_fini(struct anonymize *a);
 
-int anonymize_event(void *a, struct ev_head *e);   /* 0, or 1: leave it out (no memory) */
+int anonymize_event(void *a, struct ev_head *e); /* 0, or 1: leave it out (no memory) */
+/* The same to a column, for tape_patch_rules. */
+enum tape_patch_what anonymize_what(const void *a, const struct tape_record *rec, unsigned field);
+int anonymize_column(void *a, const struct tape_record *rec, unsigned field, void *values,
+		     size_t n);
 bool anonymize_meta(void *a, struct tape_meta *m); /* false: leave it out */
 bool anonymize_clock(void *a, struct tape_clock *c);
 bool anonymize_loss(void *a, struct tape_loss *l);

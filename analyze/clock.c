@@ -10,11 +10,28 @@
 #define NS_PER_S 1000000000ULL
 #define MAX_YEAR 2500 /* 2^64 ns end in 2554 */
 
+/* By how much wall time went ahead of the other clock between two readings. */
+static int64_t ahead(const struct tape_clock *c)
+{
+	return (int64_t)(c[1].real_ns - c[0].real_ns - (c[1].mono_ns - c[0].mono_ns));
+}
+
 /*
- * y at x on the line through the two readings around x, or the nearest two. An interval in which
- * the clocks ran apart by more than 1 in 100 is no pace: one of them was set, so there y keeps x's
- * pace.
+ * An interval in which the clocks ran apart by more than 1 in 100 is no pace: one of them was set,
+ * or the machine slept. There each goes on at the other's pace, until the next reading.
  */
+bool clock_was_set(const struct tape_clock *c)
+{
+	int64_t dx = (int64_t)(c[1].mono_ns - c[0].mono_ns), by = ahead(c), slack = dx / 100;
+
+	if (dx <= 0)
+		return true;
+	for (int i = 0; i < 2; i++)
+		slack += (int64_t)(c[i].uncertainty_ns < NS_PER_S ? c[i].uncertainty_ns : NS_PER_S);
+	return by > slack || by < -slack;
+}
+
+/* y at x on the line through (x0, y0), of which (x1, y1) tells the pace, unless it is no line. */
 static uint64_t on_line(uint64_t x, uint64_t x0, uint64_t y0, uint64_t x1, uint64_t y1)
 {
 	int64_t dx = (int64_t)(x1 - x0), off = (int64_t)(x - x0);
@@ -25,44 +42,67 @@ static uint64_t on_line(uint64_t x, uint64_t x0, uint64_t y0, uint64_t x1, uint6
 	return y0 + (uint64_t)off + (uint64_t)(int64_t)((double)off * (double)apart / (double)dx);
 }
 
-static uint64_t side(const struct tape_clock *c, bool wall)
-{
-	return wall ? c->real_ns : c->mono_ns;
-}
-
-static uint64_t convert(const struct tape_clock *c, size_t n, uint64_t x, bool from_wall)
+uint64_t clock_wall(const struct tape_clock *c, size_t n, uint64_t mono_ns)
 {
 	size_t i = 0, beyond = n;
 
 	if (!n)
 		return 0;
 	if (n == 1)
-		return side(&c[0], !from_wall) + (x - side(&c[0], from_wall));
+		return c->real_ns + (mono_ns - c->mono_ns);
 	/* Once for each event: a trace may hold a million readings. They are sorted by mono_ns. */
-	while (!from_wall && beyond - i > 1) {
+	while (beyond - i > 1) {
 		size_t middle = i + (beyond - i) / 2;
 
-		if (c[middle].mono_ns <= x)
+		if (c[middle].mono_ns <= mono_ns)
 			i = middle;
 		else
 			beyond = middle;
 	}
-	while (from_wall && i + 2 < n && c[i + 1].real_ns <= x)
-		i++;
-	if (i > n - 2)
-		i = n - 2;
-	return on_line(x, side(&c[i], from_wall), side(&c[i], !from_wall),
-		       side(&c[i + 1], from_wall), side(&c[i + 1], !from_wall));
+	if (i == n - 1 && !clock_was_set(&c[i - 1]))
+		i--; /* its pace goes on */
+	if (i == n - 1)
+		return c[i].real_ns + (mono_ns - c[i].mono_ns);
+	return on_line(mono_ns, c[i].mono_ns, c[i].real_ns, c[i + 1].mono_ns, c[i + 1].real_ns);
 }
 
-uint64_t clock_wall(const struct tape_clock *clocks, size_t n, uint64_t mono_ns)
+/* What wall time would be at the next reading, had nobody set it. */
+static uint64_t runs_until(const struct tape_clock *c)
 {
-	return convert(clocks, n, mono_ns, false);
+	return clock_was_set(c) ? c->real_ns + (c[1].mono_ns - c->mono_ns) : c[1].real_ns;
 }
 
-uint64_t clock_mono(const struct tape_clock *clocks, size_t n, uint64_t wall_ns)
+/* The reading after which wall_ns was, n: none. What is behind the last one counts if no other
+ * does. */
+static size_t reading_of(const struct tape_clock *c, size_t n, uint64_t wall_ns, bool last)
 {
-	return convert(clocks, n, wall_ns, true);
+	size_t found = n;
+
+	for (size_t i = 0; i + 1 < n && (last || found == n); i++) {
+		if (c[i].real_ns <= wall_ns && wall_ns < runs_until(&c[i]))
+			found = i;
+	}
+	return n && found == n && c[n - 1].real_ns <= wall_ns ? n - 1 : found;
+}
+
+uint64_t clock_mono(const struct tape_clock *c, size_t n, uint64_t wall_ns, bool last)
+{
+	size_t i = reading_of(c, n, wall_ns, last);
+
+	if (!n)
+		return 0;
+	/* skipped, as somebody set the clock forward: the time at which it was */
+	for (size_t k = 0; i == n && k + 1 < n; k++) {
+		if (runs_until(&c[k]) <= wall_ns && wall_ns < c[k + 1].real_ns)
+			return c[k + 1].mono_ns;
+	}
+	if (i == n)
+		i = 0; /* before the first */
+	if (i == n - 1 && i && !clock_was_set(&c[i - 1]))
+		i--;
+	if (i == n - 1)
+		return c[i].mono_ns + (wall_ns - c[i].real_ns);
+	return on_line(wall_ns, c[i].real_ns, c[i].mono_ns, c[i + 1].real_ns, c[i + 1].mono_ns);
 }
 
 void clock_time_of_day(uint64_t wall_ns, char ret[16])

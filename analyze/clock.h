@@ -17,8 +17,15 @@
 /* Wall time at mono_ns; clocks by rising mono_ns. 0 if there is no reading. */
 uint64_t clock_wall(const struct tape_clock *clocks, size_t n, uint64_t mono_ns);
 
-/* The other way. */
-uint64_t clock_mono(const struct tape_clock *clocks, size_t n, uint64_t wall_ns);
+/*
+ * The other way. A time that wall time passed twice, as it was set back, is the first or the last
+ * of both; one that it skipped is the moment at which it was set. One before the first reading may
+ * wrap.
+ */
+uint64_t clock_mono(const struct tape_clock *clocks, size_t n, uint64_t wall_ns, bool last);
+
+/* True if between this reading and the next one wall time was set, or the machine slept. */
+bool clock_was_set(const struct tape_clock *reading);
 
 /* HH:MM:SS in local time, and the date, as ISO 8601 in UTC with milliseconds. */
 void clock_time_of_day(uint64_t wall_ns, char ret[16]);

@@ -49,6 +49,7 @@ struct job {
 	struct derive d;
 	struct derive_source source;
 	struct derive_rules rules;
+	struct tape_patch_rules patch;
 	struct anonymize *a;
 	/* --check */
 	struct tape_rows *rows;
@@ -203,21 +204,34 @@ static void list(struct job *j)
 static int decode(const void *ctx, struct tape_chunk *chunk, struct tape_error *err)
 {
 	const struct job *j = ctx;
+	int rc = opts.check ? 0 : tape_patch_decode(chunk, &j->patch, err);
 
+	if (rc)
+		return rc < 0 ? rc : 0;
 	return derive_decode(input_schema(j->run->in), chunk, err);
+}
+
+/* Most chunks have few addresses and names in them: the rest of such a one stays as it is. */
+static int anonymize_chunk(struct job *j, struct tape_chunk *chunk)
+{
+	int rc = derive_patch(&j->d, chunk, &j->patch);
+
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	if (derive_rows(&j->d, chunk, input_schema(j->run->in), NULL, anonymize_event, j->a))
+		return -1;
+	j->d.n_unknown += tape_rows_unknown(j->d.rows);
+	return 0;
 }
 
 static int on_chunk(void *ctx, struct tape_chunk *chunk, const struct bind_tables *tables)
 {
 	struct job *j = ctx;
-	const struct tape_schema *schema = input_schema(j->run->in);
 
 	if (opts.check)
 		return check_chunk(j, chunk);
-	if (derive_facts(&j->d, &j->source, &j->rules) ||
-	    derive_rows(&j->d, chunk, schema, NULL, anonymize_event, j->a))
+	if (derive_facts(&j->d, &j->source, &j->rules) || anonymize_chunk(j, chunk))
 		return -1;
-	j->d.n_unknown += tape_rows_unknown(j->d.rows);
 	return j->a->failed ? fail_nomem(j->run->fail) : 0;
 }
 
@@ -307,6 +321,7 @@ static int run(struct cmd_run *run)
 		anonymize_init(j.a);
 		j.rules =
 			(struct derive_rules){anonymize_meta, anonymize_clock, anonymize_loss, j.a};
+		j.patch = (struct tape_patch_rules){anonymize_what, anonymize_column, j.a};
 		rc = opts.check ? check_all(&j) : anonymize_all(&j);
 	}
 	if (j.a)

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * tcptape retrans: segments that were sent again, SYN-ACKs too, and tail loss probes, as bcc's
- * tcpretrans. The cause is named here, from what the kernel decided by: its congestion state, and
- * which timer was set. A timer's handler clears icsk_pending before it retransmits
- * (tcp_write_timer_handler, ICSK_TIME_RETRANS); that of the loss probe clears it afterwards
- * (tcp_send_loss_probe).
+ * tcpretrans. The cause is named here (resent.h).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +11,7 @@
 #include "cmd.h"
 #include "interval.h"
 #include "outcome.h"
+#include "resent.h"
 
 #define MAX_GROUPS (1 << 20) /* a hostile trace may have more */
 
@@ -78,10 +76,7 @@ static const struct out_col count_columns[] = {
 enum { N_TIMES = 2 };
 #define N_COUNT_COLUMNS (N_TIMES + BY_N_COLS + N_COUNTS)
 
-/* ca_state, timer and tcp_flags of a segment */
-enum { CA_RECOVERY = 3, CA_LOSS = 4 };
-enum { TIMER_NONE = 0, TIMER_TLP = 5 };
-enum { FLAG_FIN = 1, FLAG_SYN = 2 };
+enum { FLAG_FIN = 1, FLAG_SYN = 2 }; /* tcp_flags of a segment */
 
 enum { MARK_RTO = 1 }; /* in state Loss since a timeout that the trace has */
 
@@ -248,29 +243,20 @@ static const struct bind_field retransmit_fields[R_N] = {
 	[R_RTO] = {"rto_us", BIND_INT},	     [R_CWND] = {"cwnd", BIND_INT},
 };
 
-/*
- * Recovery and Loss are entered before the first segment is sent again, so they come first. Loss is
- * entered by a timeout, whose own retransmit runs while no timer is set; what ACKs let out
- * afterwards is its recovery. Loss without a timeout: tcp_simple_retransmit (the path MTU shrank),
- * data refused with Fast Open; or the timeout is older than the trace.
- */
 static enum cause cause_of(const struct bind_row *row, struct conn *c)
 {
-	uint64_t ca = bind_get(row, R_CA, UINT64_MAX), timer = bind_get(row, R_TIMER, UINT64_MAX);
-	unsigned was = c ? c->marks & MARK_RTO : 0;
+	static const enum cause causes[RESENT_N] = {
+		[RESENT_FAST] = C_FAST,	    [RESENT_RTO] = C_RTO,
+		[RESENT_TLP] = C_TLP,	    [RESENT_RTO_RECOVERY] = C_RTO_RECOVERY,
+		[RESENT_GIVEN_UP] = C_LOSS, [RESENT_UNKNOWN] = C_UNKNOWN,
+	};
+	bool after_rto = c && c->marks & MARK_RTO;
+	enum resent why = resent_why(bind_get(row, R_CA, UINT64_MAX),
+				     bind_get(row, R_TIMER, UINT64_MAX), &after_rto);
 
-	if (c && ca != CA_LOSS)
-		c->marks &= ~(unsigned)MARK_RTO;
-	if (ca == CA_RECOVERY)
-		return C_FAST;
-	if (ca == CA_LOSS && timer == TIMER_NONE) {
-		if (c)
-			c->marks |= MARK_RTO;
-		return C_RTO;
-	}
-	if (ca == CA_LOSS)
-		return was ? C_RTO_RECOVERY : C_LOSS;
-	return timer == TIMER_TLP ? C_TLP : C_UNKNOWN;
+	if (c)
+		c->marks = after_rto ? c->marks | MARK_RTO : c->marks & ~(unsigned)MARK_RTO;
+	return causes[why];
 }
 
 static int on_retransmit(void *ctx, const struct bind_row *row)

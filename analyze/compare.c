@@ -259,8 +259,10 @@ static int judge_all(struct compare *c)
 		p[n] = c->rows[i].shift.p_above;
 		p[c->n + n++] = c->rows[i].shift.p_below;
 	}
-	stats_holm(p, adjusted, n);
-	stats_holm(p + c->n, adjusted + c->n, n);
+	if (stats_holm(p, adjusted, n) || stats_holm(p + c->n, adjusted + c->n, n)) {
+		free(p);
+		return -1;
+	}
 	n = 0;
 	for (size_t i = 0; i < c->n; i++) {
 		struct compare_row *row = &c->rows[i];

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "layout.h"
+#include "patch.h"
 
 /* META has ceilings; our own lines come first, then those of the traces as far as there is room. */
 #define LINES_ROOM 64
@@ -51,7 +52,7 @@ int derive_begin(struct derive *d, const struct derive_how *how, struct fail *fa
 	struct tape_error err;
 	int rc;
 
-	*d = (struct derive){.fail = fail, .file = {.fd = -1}};
+	*d = (struct derive){.fail = fail, .file = {.fd = -1}, .level = wo.level};
 	if (getrandom(&wo.file_id, sizeof(wo.file_id), 0) != sizeof(wo.file_id))
 		return fail_set(fail, STATUS_FOUND, "no random number for a file id");
 	if (check_paths(how, fail) || outfile_open(&d->file, how->output, how->force, -1, fail))
@@ -71,6 +72,7 @@ int derive_end(struct derive *d, int rc)
 
 	tape_writer_free(d->w);
 	tape_rows_free(d->rows);
+	tape_patch_free(d->patch);
 	text_fini(&d->keys);
 	if (!rc && close_rc)
 		*d->fail = closing;
@@ -231,6 +233,20 @@ int derive_rows(struct derive *d, struct tape_chunk *c, const struct tape_schema
 		rc = tape_writer_event(d->w, e, &err);
 	}
 	return derive_written(d, rc, &err);
+}
+
+int derive_patch(struct derive *d, struct tape_chunk *c, const struct tape_patch_rules *rules)
+{
+	struct tape_chunk_made made;
+	struct tape_error err;
+	int rc = d->patch ? 0 : tape_patch_new(&d->patch, d->level, &err);
+
+	if (!rc)
+		rc = tape_patch_chunk(d->patch, c, rules, &made, &err);
+	if (rc <= 0)
+		return derive_written(d, rc, &err);
+	rc = tape_writer_made(d->w, c, &made, &err);
+	return derive_written(d, rc, &err) ? -1 : 1;
 }
 
 int derive_decode(const struct tape_schema *schema, struct tape_chunk *c, struct tape_error *err)

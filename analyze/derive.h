@@ -22,9 +22,11 @@ struct derive_how {
 
 struct derive {
 	struct fail *fail;
+	int level; /* of zstd */
 	struct outfile file;
 	struct tape_writer *w;
 	struct tape_rows *rows;
+	struct tape_patch *patch;
 	struct text keys; /* of lines that wait to be written: key NUL value NUL */
 	size_t n_lines, n_lines_all, lines_len;
 	uint64_t n_unknown, n_damaged; /* events of unknown types left out; columns, chunks */
@@ -69,6 +71,13 @@ int derive_copy(struct derive *d, struct tape_chunk *c);
  */
 int derive_rows(struct derive *d, struct tape_chunk *c, const struct tape_schema *schema,
 		const uint8_t *keep, int (*edit)(void *ctx, struct ev_head *e), void *ctx);
+
+/*
+ * A chunk with some of its columns written anew, as rules say (patch.h). 1; 0: it cannot be had so,
+ * derive_rows must write it; -1 and *fail.
+ */
+struct tape_patch_rules;
+int derive_patch(struct derive *d, struct tape_chunk *c, const struct tape_patch_rules *rules);
 
 /* All columns, on any thread, for raw_decode of input.h; what is damaged is met again. */
 int derive_decode(const struct tape_schema *schema, struct tape_chunk *c, struct tape_error *err);

@@ -96,7 +96,8 @@ static void print_clocks(struct info *i)
 {
 	size_t n;
 	const struct tape_clock *c = tape_reader_clocks(input_reader(i->run->in), &n);
-	double drift = 0;
+	double drift = 0, slept;
+	size_t n_set = 0;
 
 	if (!n) {
 		line(i->run->out, "clock", "no relation to wall-clock time");
@@ -109,6 +110,15 @@ static void print_clocks(struct info *i)
 	line(i->run->out, "clock",
 	     "%zu reading%s, +-%.3f us; wall time moved %+.3f us against monotonic", n,
 	     n == 1 ? "" : "s", (double)c[0].uncertainty_ns / 1e3, drift);
+	for (size_t k = 0; k + 1 < n; k++)
+		n_set += clock_was_set(&c[k]);
+	if (!n_set)
+		return;
+	slept = (double)(int64_t)((c[n - 1].boot_ns - c[0].boot_ns) -
+				  (c[n - 1].mono_ns - c[0].mono_ns)) /
+		1e9;
+	line(i->run->out, "clock.set", "wall time jumped %zu time%s; the machine slept for %.3f s",
+	     n_set, n_set == 1 ? "" : "s", slept);
 }
 
 static void print_size(struct info *i)

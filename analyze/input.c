@@ -98,10 +98,16 @@ double input_seconds(const struct input *in, uint64_t ts_ns)
 	return (double)(int64_t)(ts_ns - input_start(in)) / 1e9;
 }
 
+static const struct tape_clock *clocks_of(const struct input *in, size_t *n)
+{
+	*n = in->n_clocks;
+	return in->clocks ? in->clocks : tape_reader_clocks(in->reader, n);
+}
+
 uint64_t input_wall(const struct input *in, uint64_t ts_ns)
 {
 	size_t n;
-	const struct tape_clock *clocks = tape_reader_clocks(in->reader, &n);
+	const struct tape_clock *clocks = clocks_of(in, &n);
 
 	return clock_wall(clocks, n, ts_ns);
 }
@@ -224,22 +230,51 @@ static int find_end(struct input *in, uint64_t *ret_ns, struct fail *fail)
 	return rc ? fail_tape(fail, in->path, &err) : 0;
 }
 
-static int resolve_wall(struct input *in, const struct clock_point *p, uint64_t *ret_ns,
+/*
+ * All readings of the clocks, by walking over the headers. At first only those in front are known,
+ * and somebody may have set the clock since.
+ */
+static int read_clocks(struct input *in, struct fail *fail)
+{
+	const struct tape_clock *clocks;
+	struct tape_chunk *chunk;
+	struct tape_error err;
+	int rc;
+
+	if (input_is_pipe(in))
+		return 0;
+	while ((rc = tape_reader_next_header(in->reader, &chunk, &err)) == 1)
+		;
+	clocks = tape_reader_clocks(in->reader, &in->n_clocks);
+	if (!rc && in->n_clocks) {
+		in->clocks = malloc(in->n_clocks * sizeof(*clocks));
+		if (!in->clocks)
+			return fail_nomem(fail);
+		memcpy(in->clocks, clocks, in->n_clocks * sizeof(*clocks));
+	}
+	if (!rc)
+		rc = tape_reader_rewind(in->reader, &err);
+	return rc ? fail_tape(fail, in->path, &err) : 0;
+}
+
+static int resolve_wall(struct input *in, const struct clock_point *p, bool last, uint64_t *ret_ns,
 			struct fail *fail)
 {
 	size_t n;
-	const struct tape_clock *clocks = tape_reader_clocks(in->reader, &n);
-	uint64_t wall = p->ns, start_wall = clock_wall(clocks, n, input_start(in)), mono;
+	const struct tape_clock *clocks;
+	uint64_t wall = p->ns, start_wall, mono;
 
+	if (!in->clocks && read_clocks(in, fail))
+		return -1;
+	clocks = clocks_of(in, &n);
+	start_wall = clock_wall(clocks, n, input_start(in));
 	if (!n)
 		return fail_set(fail, STATUS_LACKS, "%s: the trace does not tell wall-clock time",
 				in->path);
 	if (p->of_day)
 		wall = clock_on_day(p, start_wall);
-	mono = clock_mono(clocks, n, wall);
-	if (wall < start_wall && mono > input_start(in))
-		mono = 0; /* before the machine started */
-	*ret_ns = mono;
+	mono = clock_mono(clocks, n, wall, last);
+	*ret_ns = mono > INT64_MAX ? 0 : mono; /* before the machine started */
 	return 0;
 }
 
@@ -257,7 +292,7 @@ static int resolve(struct input *in, const char *option, const char *s, uint64_t
 				"%s takes +1.5s, -10s, 13:05:00 or 2026-01-31T13:05:00Z, not '%s'",
 				option, s);
 	if (p.kind == CLOCK_WALL)
-		return resolve_wall(in, &p, ret_ns, fail);
+		return resolve_wall(in, &p, !strcmp(option, "--to"), ret_ns, fail);
 	if (p.kind == CLOCK_AFTER_START) {
 		*ret_ns = input_start(in) + p.ns;
 		return 0;
@@ -409,6 +444,7 @@ void input_close(struct input *in)
 	if (!in)
 		return;
 	tape_reader_close(in->reader);
+	free(in->clocks);
 	select_fini(&in->select);
 	weights_fini(&in->weights);
 	names_fini(&in->states);

@@ -24,7 +24,9 @@ struct input {
 	struct clock_text clock_text;
 	uint64_t from_ns, to_ns, last_ns, n_stragglers;
 	bool rows_are_late; /* sockets were listed when a ring was written, after its events */
-	bool windowed, has_mptcp; /* --from or --to; MPTCP sockets were left out */
+	bool windowed, has_mptcp;  /* --from or --to; MPTCP sockets were left out */
+	struct tape_clock *clocks; /* of the whole file; NULL: not read so far */
+	size_t n_clocks;
 	unsigned n_workers;
 	uint8_t by_type[UINT16_MAX + 1];	   /* record id -> index of the bind */
 	struct input_damage damage, damage_before; /* of this pass; of the worst before it */

@@ -77,7 +77,7 @@ static int find_shift(struct merge *m, struct merge_source *s)
 				"%s: it does not tell wall-clock time, so how its times relate to "
 				"those of another host is not known",
 				n ? m->sources[0].path : s->path);
-	s->shift_ns = (int64_t)(clock_mono(c0, n0, wall(s, s->start_ns)) - s->start_ns);
+	s->shift_ns = (int64_t)(clock_mono(c0, n0, wall(s, s->start_ns), false) - s->start_ns);
 	return 0;
 }
 

@@ -29,11 +29,12 @@ static const struct bind_field tx_fields[TX_N] = {
 	{"ifindex", BIND_INT}, {"departure_ns", BIND_INT}, {"result", BIND_INT},
 	{"again", BIND_INT},   {"layer", BIND_INT}};
 
-enum { BYTES_SOCK, BYTES_TASK, BYTES_SEQ, BYTES_SIZE, BYTES_N };
+/* In the order of turn_rows.h, which may look at the same rows. */
+enum { BYTES_SOCK, BYTES_TASK, BYTES_SIZE, BYTES_SEQ, BYTES_N };
 static const struct bind_field copy_fields[BYTES_N] = {
-	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"copied_seq", BIND_INT}, {"bytes", BIND_INT}};
+	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"bytes", BIND_INT}, {"copied_seq", BIND_INT}};
 static const struct bind_field write_fields[BYTES_N] = {
-	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"write_seq", BIND_INT}, {"size", BIND_INT}};
+	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"size", BIND_INT}, {"write_seq", BIND_INT}};
 
 /* struct hold_state: of tx_write, tx_state and rtt, as much as each has. */
 enum {
@@ -57,15 +58,21 @@ enum {
 	STATE_N
 };
 static const struct bind_field state_fields[STATE_N] = {
-	{"sock", BIND_SOCK},	 {"task", BIND_TASK},	  {"write_seq", BIND_INT},
-	{"size", BIND_INT},	 {"seq", BIND_INT},	  {"payload", BIND_INT},
+	{"sock", BIND_SOCK},	 {"task", BIND_TASK},	  {"size", BIND_INT},
+	{"write_seq", BIND_INT}, {"seq", BIND_INT},	  {"payload", BIND_INT},
 	{"snd_una", BIND_INT},	 {"snd_nxt", BIND_INT},	  {"snd_wnd", BIND_INT},
 	{"cwnd", BIND_INT},	 {"in_flight", BIND_INT}, {"mss", BIND_INT},
 	{"wmem", BIND_INT},	 {"truesize", BIND_INT},  {"paced_to_ns", BIND_INT},
 	{"tsq_limit", BIND_INT}, {"pacing", BIND_INT},	  {"nonagle", BIND_INT},
 	{"chrono", BIND_INT},	 {"full", BIND_INT},	  {"before", BIND_INT}};
 
-enum { RX, RX_COPY, TX, TX_WRITE, N_OWN };
+enum {
+	RX = SEGMENT_READ_RX,
+	RX_COPY = SEGMENT_READ_COPY,
+	TX = SEGMENT_READ_TX,
+	TX_WRITE = SEGMENT_READ_WRITE,
+	N_OWN = SEGMENT_READ_BY
+};
 enum { OF_STATE, OF_RTT, N_HOLDS }; /* behind all others: only where they are recorded */
 
 /* ---- rows ---- */
@@ -219,14 +226,6 @@ static int on_destroy(void *ctx, const struct bind_row *row)
 	if (c)
 		conn_drop(&r->who.conns, c);
 	return rc;
-}
-
-static int on_chunk(void *ctx, uint64_t floor_ns)
-{
-	struct segment_read *r = ctx;
-
-	segments_batch(r->segments); /* another chunk has other tables */
-	return segments_pass(r->segments, floor_ns);
 }
 
 /* ---- segments ---- */
@@ -391,24 +390,13 @@ static void choose_binds(const struct segment_read *r, struct bind binds[N_OWN])
 		binds[packets[d]].on_time = on_other;
 		binds[packets[d]].n_fields = 0;
 		binds[bytes[d]].on = on_other_bytes;
-		binds[bytes[d]].n_fields = BYTES_SEQ;
+		binds[bytes[d]].n_fields = BYTES_TASK + 1;
 	}
 }
 
-int segment_read_run(struct segment_read *r)
+int segment_read_open(struct segment_read *r, struct bind binds[SEGMENT_READ_N])
 {
-	struct segments_opts opts = {.on = on_segment, .ctx = r};
-	static const struct bind hold_binds[N_HOLDS] = {
-		[OF_STATE] = {.record = "tx_state",
-			      .fields = state_fields,
-			      .n_fields = STATE_N,
-			      .on = on_state},
-		[OF_RTT] = {.record = "rtt",
-			    .fields = state_fields,
-			    .n_fields = STATE_N,
-			    .on = on_rtt},
-	};
-	struct bind binds[N_OWN + BY_N_BINDS + N_HOLDS] = {
+	const struct bind own[N_OWN] = {
 		[RX] = {.record = "rx", .fields = rx_fields, .n_fields = RX_N, .on = on_rx},
 		[RX_COPY] = {.record = "rx_copy",
 			     .fields = copy_fields,
@@ -420,30 +408,66 @@ int segment_read_run(struct segment_read *r)
 			      .n_fields = r->holds ? STATE_N : BYTES_N,
 			      .on = on_write},
 	};
+	struct segments_opts opts = {.on = on_segment, .holds = r->holds, .ctx = r};
+
+	memcpy(opts.layers, r->layers, sizeof(opts.layers));
+	memcpy(opts.dirs, r->dirs, sizeof(opts.dirs));
+	memcpy(binds, own, sizeof(own));
+	choose_binds(r, binds);
+	by_bind(binds + SEGMENT_READ_BY);
+	binds[SEGMENT_READ_BY + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
+	r->segments = segments_new(&opts);
+	return r->segments ? 0 : fail_nomem(r->run->fail);
+}
+
+int segment_read_chunk(struct segment_read *r, uint64_t floor_ns)
+{
+	segments_batch(r->segments); /* another chunk has other tables */
+	return segments_pass(r->segments, floor_ns);
+}
+
+int segment_read_close(struct segment_read *r)
+{
+	if (segments_end(r->segments))
+		return r->run->fail->status ? -1 : fail_nomem(r->run->fail);
+	note_limits(r);
+	return by_who_failed(&r->who) ? fail_nomem(r->run->fail) : 0;
+}
+
+static int on_chunk(void *ctx, uint64_t floor_ns)
+{
+	return segment_read_chunk(ctx, floor_ns);
+}
+
+int segment_read_run(struct segment_read *r)
+{
+	static const struct bind hold_binds[N_HOLDS] = {
+		[OF_STATE] = {.record = "tx_state",
+			      .fields = state_fields,
+			      .n_fields = STATE_N,
+			      .on = on_state},
+		[OF_RTT] = {.record = "rtt",
+			    .fields = state_fields,
+			    .n_fields = STATE_N,
+			    .on = on_rtt},
+	};
+	struct bind binds[SEGMENT_READ_N + N_HOLDS];
 	struct input_job job = {.binds = binds,
-				.n_binds = N_OWN + BY_N_BINDS,
+				.n_binds = SEGMENT_READ_N,
 				.on_chunk = on_chunk,
 				.all_rows = true,
 				.margin_ns = INPUT_MARGIN_NS,
 				.ctx = r};
 
+	if (segment_read_open(r, binds))
+		return -1;
 	if (r->holds) {
-		memcpy(binds + N_OWN + BY_N_BINDS, hold_binds, sizeof(hold_binds));
+		memcpy(binds + SEGMENT_READ_N, hold_binds, sizeof(hold_binds));
 		job.n_binds += N_HOLDS;
 	}
-	choose_binds(r, binds);
-	opts.holds = r->holds;
-	memcpy(opts.layers, r->layers, sizeof(opts.layers));
-	memcpy(opts.dirs, r->dirs, sizeof(opts.dirs));
-	by_bind(binds + N_OWN);
-	binds[N_OWN + BY_BIND_CONN + CONN_TRACK_DESTROY].on = on_destroy;
-	r->segments = segments_new(&opts);
-	if (!r->segments)
-		return fail_nomem(r->run->fail);
-	if (input_run(r->run->in, &job, r->run->fail) || segments_end(r->segments))
+	if (input_run(r->run->in, &job, r->run->fail))
 		return r->run->fail->status ? -1 : fail_nomem(r->run->fail);
-	note_limits(r);
-	return by_who_failed(&r->who) ? fail_nomem(r->run->fail) : 0;
+	return segment_read_close(r);
 }
 
 void segment_read_fini(struct segment_read *r)

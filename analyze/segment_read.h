@@ -29,6 +29,23 @@ struct segment_read {
 /* The layers of this recording, into r->layers; -1 and fail: it has none of a wanted direction. */
 int segment_read_begin(struct segment_read *r, struct cmd_run *run);
 
+/*
+ * For a command that reads more than segments in one go: begin, then open, which fills the binds of
+ * a job with all_rows and margin_ns whose ctx begins with *r; segment_read_chunk behind each chunk,
+ * close behind the last. 0, or -1 and run->fail (segment_read_chunk: negative).
+ */
+enum {
+	SEGMENT_READ_RX,
+	SEGMENT_READ_COPY,
+	SEGMENT_READ_TX,
+	SEGMENT_READ_WRITE,
+	SEGMENT_READ_BY, /* those of by_bind() */
+	SEGMENT_READ_N = SEGMENT_READ_BY + BY_N_BINDS
+};
+int segment_read_open(struct segment_read *r, struct bind binds[SEGMENT_READ_N]);
+int segment_read_chunk(struct segment_read *r, uint64_t floor_ns);
+int segment_read_close(struct segment_read *r);
+
 /* All of it. 0, or -1 and run->fail. */
 int segment_read_run(struct segment_read *r);
 void segment_read_fini(struct segment_read *r);

@@ -4,6 +4,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
 #define SMALLEST 1e-300
 #define MAX_STEPS 500
@@ -114,17 +115,55 @@ struct stats_shift stats_welch(const struct stats_mean *a, const struct stats_me
 	return s;
 }
 
-void stats_holm(const double *p, double *ret, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		size_t before = 0;
+struct test {
+	double p;
+	size_t at;
+};
 
-		for (size_t k = 0; k < n; k++)
-			before += p[k] < p[i];
-		ret[i] = fmin(1, p[i] * (double)(n - before));
+static int by_p(const void *a, const void *b)
+{
+	const struct test *x = a, *y = b;
+
+	return (x->p > y->p) - (x->p < y->p);
+}
+
+static struct test *sorted_tests(const double *p, size_t n)
+{
+	struct test *sorted = malloc((n + 1) * sizeof(*sorted));
+
+	for (size_t i = 0; sorted && i < n; i++)
+		sorted[i] = (struct test){p[i], i};
+	if (sorted)
+		qsort(sorted, n, sizeof(*sorted), by_p);
+	return sorted;
+}
+
+int stats_holm(const double *p, double *ret, size_t n)
+{
+	struct test *sorted = sorted_tests(p, n);
+	double most = 0;
+
+	for (size_t i = 0; sorted && i < n; i++) {
+		most = fmax(most, fmin(1, sorted[i].p * (double)(n - i)));
+		ret[sorted[i].at] = most;
 	}
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < n; k++)
-			if (p[k] < p[i])
-				ret[i] = fmax(ret[i], ret[k]);
+	if (!sorted)
+		return -1;
+	free(sorted);
+	return 0;
+}
+
+int stats_fdr(const double *p, double *ret, size_t n)
+{
+	struct test *sorted = sorted_tests(p, n);
+	double least = 1;
+
+	for (size_t i = n; sorted && i-- > 0;) {
+		least = fmin(least, sorted[i].p * (double)n / (double)(i + 1));
+		ret[sorted[i].at] = least;
+	}
+	if (!sorted)
+		return -1;
+	free(sorted);
+	return 0;
 }

@@ -46,6 +46,14 @@ struct stats_shift stats_welch(const struct stats_mean *a, const struct stats_me
  * Holm's step-down (1979): p adjusted so that among all that are below alpha, there is a false one
  * with probability alpha at most, whatever their dependence.
  */
-void stats_holm(const double *p, double *ret, size_t n);
+int stats_holm(const double *p, double *ret, size_t n); /* -1: no memory */
+
+/*
+ * Benjamini and Hochberg's step-up (Journal of the Royal Statistical Society B 57, 1995): p
+ * adjusted so that of those below alpha a part of alpha is false, on average; and if none is true,
+ * there is any with probability alpha at most. For tests that are independent, or positively
+ * dependent.
+ */
+int stats_fdr(const double *p, double *ret, size_t n); /* -1: no memory */
 
 #endif

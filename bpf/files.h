@@ -6,9 +6,6 @@
 
 #include "probe.h"
 
-#define S_IFMT 0170000
-#define S_IFSOCK 0140000
-
 /* The TCP socket behind a file descriptor of this process, NULL if it is none. */
 static __always_inline struct sock *sock_of_fd(uint64_t fd)
 {

@@ -54,6 +54,7 @@ enum {
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { ETH_P_IP = 0x0800, ETH_P_8021Q = 0x8100, ETH_P_IPV6 = 0x86dd, ETH_P_8021AD = 0x88a8 };
 enum { SOCK_STREAM = 1 };
+enum { S_IFMT = 0170000, S_IFSOCK = 0140000 };			/* include/uapi/linux/stat.h */
 enum { PACKET_OUTGOING = 4 };					/* include/uapi/linux/if_packet.h */
 enum { TCP_FLAG_FIN = 1, TCP_FLAG_SYN = 2, TCP_FLAG_ACK = 16 }; /* TCPHDR_*, include/net/tcp.h */
 enum { TCPCB_EVER_RETRANS = 0x80 };				/* sacked, include/net/tcp.h */
@@ -363,6 +364,12 @@ struct bpf_iter_meta {
 struct bpf_iter__tcp {
 	struct bpf_iter_meta *meta;
 	struct sock_common *sk_common;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct file *file;
 };
 
 #pragma clang attribute pop

@@ -16,6 +16,7 @@ const volatile bool select_pids SEC(".rodata") __weak = false;
 const volatile uint32_t select_n_cgroups SEC(".rodata") __weak = 0;
 const volatile uint32_t select_n_comms SEC(".rodata") __weak = 0;
 const volatile uint64_t select_comms[TAPE_CHOSEN_NAMES][2] SEC(".rodata") __weak = {};
+const volatile uint64_t select_comm_masks[TAPE_CHOSEN_NAMES][2] SEC(".rodata") __weak = {};
 
 /* Group conn: false: its programs run for the selection only. */
 const volatile bool conn_is_recorded SEC(".rodata") __weak = true;
@@ -122,26 +123,39 @@ static __always_inline void choose_pid(uint32_t pid)
 		count_unfollowed();
 }
 
+/* Up to its zero: what stands behind that is anything before Linux 5.17. */
 static __always_inline bool is_chosen_comm(const uint64_t name[2])
 {
 	for (uint32_t i = 0; i < TAPE_CHOSEN_NAMES; i++) {
 		if (i >= select_n_comms)
 			break;
-		if (name[0] == select_comms[i][0] && name[1] == select_comms[i][1])
+		if ((name[0] & select_comm_masks[i][0]) == select_comms[i][0] &&
+		    (name[1] & select_comm_masks[i][1]) == select_comms[i][1])
 			return true;
 	}
 	return false;
 }
 
-/* The thread's name, or that of its process. What stands behind the zero is anything in 5.10. */
+/* The thread's name, or that of its process. Typed tasks came with Linux 5.11. */
 static __noinline bool is_chosen_by_comm(void)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	uint64_t name[2] = {}, leader[2] = {};
+	struct task_struct *task;
+	uint64_t name[2];
 
-	BPF_CORE_READ_STR_INTO(&name, task, comm);
-	BPF_CORE_READ_STR_INTO(&leader, task, group_leader, comm);
-	return is_chosen_comm(name) || is_chosen_comm(leader);
+	if (has_cookies) {
+		task = bpf_get_current_task_btf();
+		copy_comm((struct ev_comm *)name, task->comm);
+		if (is_chosen_comm(name))
+			return true;
+		copy_comm((struct ev_comm *)name, task->group_leader->comm);
+		return is_chosen_comm(name);
+	}
+	task = (struct task_struct *)bpf_get_current_task();
+	BPF_CORE_READ_INTO(&name, task, comm);
+	if (is_chosen_comm(name))
+		return true;
+	BPF_CORE_READ_INTO(&name, task, group_leader, comm);
+	return is_chosen_comm(name);
 }
 
 /* Whether the running thread is of an owner that was asked for. Only where that is the owner. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The sockets that exist: walked by the recorder, once in each network namespace. */
+/* The sockets that exist: walked by the recorder, once in each network namespace; and who has them.
+ */
 #include "facts.h"
+#include "owner.h"
 
 /* Number of the socket's inode, as in /proc/PID/fd; 0 if no process holds it. */
 static __always_inline uint64_t inode_of(struct sock *sk)
@@ -10,7 +12,7 @@ static __always_inline uint64_t inode_of(struct sock *sk)
 	return alloc ? BPF_CORE_READ(alloc, vfs_inode.i_ino) : 0;
 }
 
-/* Called for each socket, then once with NULL. The task is found by the recorder, in /proc. */
+/* Called for each socket, then once with NULL. Its task is known by the walk below. */
 SEC("?iter/tcp")
 int snap_sock(struct bpf_iter__tcp *ctx)
 {
@@ -46,6 +48,34 @@ int snap_sock(struct bpf_iter__tcp *ctx)
 	e.state = sk->__sk_common.skc_state;
 	e.ca_state = BPF_CORE_READ_BITFIELD(tp, inet_conn.icsk_ca_state);
 	FILL_FACTS(&e, sk, tp);
+	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	return 0;
+}
+
+/*
+ * Called for each open file of each task (of those that share a table of files, one), then once
+ * with NULL. A file that O_PATH opened has no private_data; an inode of this kind that has is a
+ * socket.
+ */
+SEC("?iter/task_file")
+int snap_owner(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct tape_owner e = {};
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!task || !file || (file->f_inode->i_mode & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = file->private_data;
+	sk = socket ? BPF_CORE_READ(socket, sk) : NULL;
+	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	e.inode = file->f_inode->i_ino;
+	e.cgroup = task->cgroups->dfl_cgrp->kn->id;
+	e.pid = task->tgid;
+	copy_comm(&e.comm, task->group_leader->comm);
 	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
 	return 0;
 }

@@ -55,6 +55,12 @@ struct tape_chunk_head { /* the type header of CHUNK and SNAPSHOT, layout.h */
 	uint16_t n_records, n_columns;
 };
 
+struct tape_chunk_made { /* both as they will stand in the file; the head is in type_head too */
+	struct tape_chunk_head head;
+	const void *type_head, *payload;
+	size_t type_head_len, payload_len;
+};
+
 /* Write its TAPE_CHUNK_HEAD_LEN bytes; the lists follow them. */
 void tape_chunk_head_pack(const struct tape_chunk_head *h, void *out);
 

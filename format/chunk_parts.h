@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What chunk.c, which checks a chunk and decodes columns, and undo.c, which undoes the transforms
- * that need other columns, share. For these two only.
+ * What chunk_head.c, which checks the header of a chunk, chunk.c, which decodes columns, undo.c,
+ * which undoes the transforms that need other columns, and patch.c, which writes some anew, share.
+ * For these only.
  */
 #ifndef TAPE_CHUNK_PARTS_H
 #define TAPE_CHUNK_PARTS_H
@@ -63,6 +64,12 @@ static inline int first_ref(const struct tape_record *rec)
 		if (rec->fields[i].table)
 			return (int)i;
 	return -1;
+}
+
+/* The schema's field that a column holds; NULL if the schema has none (a newer writer's). */
+static inline const struct tape_field *field_of(const struct column *col)
+{
+	return col->rec && col->field < col->rec->n_fields ? &col->rec->fields[col->field] : NULL;
 }
 
 static inline int corrupt(const struct tape_chunk *c, struct tape_error *err, const char *what)

@@ -10,7 +10,8 @@
 #include "layout.h"
 
 #define DEFAULT_CHUNK_EVENTS 65536u
-#define MAX_CHUNK_BYTES (8u << 20) /* of records; bounds the writer's memory */
+#define MAX_CHUNK_BYTES (8u << 20)    /* of records; bounds the writer's memory */
+#define MAX_SNAPSHOT_BYTES (1u << 20) /* the same for its second part, which is seldom used */
 
 #define END_ROOM 8192 /* bytes for LOSS, META and END, when the disk is full */
 
@@ -224,10 +225,18 @@ static int count_stragglers(struct tape_writer *w, struct tape_chunk *c, uint32_
 
 int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_error *err)
 {
+	struct tape_chunk_made made = {.head = *tape_chunk_head(c)};
+
+	tape_chunk_stored(c, &made.type_head, &made.type_head_len, &made.payload,
+			  &made.payload_len);
+	return tape_writer_made(w, c, &made, err);
+}
+
+int tape_writer_made(struct tape_writer *w, struct tape_chunk *c,
+		     const struct tape_chunk_made *made, struct tape_error *err)
+{
 	enum tape_block type = tape_chunk_is_snapshot(c) ? TAPE_BLOCK_SNAPSHOT : TAPE_BLOCK_CHUNK;
-	struct tape_chunk_head h = *tape_chunk_head(c);
-	const void *type_head, *payload;
-	size_t hdr_len, payload_len;
+	struct tape_chunk_head h = made->head;
 	uint8_t *copy;
 	int rc = tape_writer_flush(w, 0, err);
 
@@ -235,14 +244,14 @@ int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_er
 		rc = count_stragglers(w, c, &h.n_stragglers, err);
 	if (rc)
 		return rc;
-	tape_chunk_stored(c, &type_head, &hdr_len, &payload, &payload_len);
-	copy = malloc(hdr_len);
+	copy = malloc(made->type_head_len);
 	if (!copy)
 		return tape_fail(err, TAPE_E_NOMEM, w->out.bytes, "no memory for a chunk");
-	memcpy(copy, type_head, hdr_len);
+	memcpy(copy, made->type_head, made->type_head_len);
 	tape_blocks_place(&w->out, type, &h);
 	tape_chunk_head_pack(&h, copy);
-	rc = tape_blocks_chunk(&w->out, type, &h, copy, hdr_len, payload, payload_len, err);
+	rc = tape_blocks_chunk(&w->out, type, &h, copy, made->type_head_len, made->payload,
+			       made->payload_len, err);
 	free(copy);
 	if (rc)
 		return rc;
@@ -257,7 +266,11 @@ int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_er
 
 static bool is_full(const struct tape_writer *w, const struct tape_build *b)
 {
-	return tape_build_count(b) >= w->chunk_events || tape_build_bytes(b) >= w->chunk_bytes;
+	size_t bytes = w->chunk_bytes;
+
+	if (b == w->snapshot && bytes > MAX_SNAPSHOT_BYTES)
+		bytes = MAX_SNAPSHOT_BYTES;
+	return tape_build_count(b) >= w->chunk_events || tape_build_bytes(b) >= bytes;
 }
 
 int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tape_error *err)

@@ -27,7 +27,8 @@ struct tape_writer_opts {
 	uint64_t start_ns;
 	int level;	       /* zstd level; 0: the default, 3 */
 	uint32_t chunk_events; /* a chunk closes at so many events; 0: 65536 */
-	size_t chunk_bytes;    /* of records; 0: 8 MiB, which bounds the writer's memory */
+	size_t chunk_bytes;    /* of records; 0: 8 MiB, which bounds the writer's memory; 1 MiB of
+				  snapshot rows */
 	bool pointers;	       /* keep POINTER fields */
 	const char *names; /* extra lines of the schema ("name\tUNIT\tVALUE\tTEXT\n"), or NULL */
 	/*
@@ -93,6 +94,10 @@ int tape_writer_absent(struct tape_writer *w, const struct tape_absent *a, struc
  */
 struct tape_chunk;
 int tape_writer_copy(struct tape_writer *w, struct tape_chunk *c, struct tape_error *err);
+/* The same with what was made of that chunk (patch.h). */
+struct tape_chunk_made;
+int tape_writer_made(struct tape_writer *w, struct tape_chunk *c,
+		     const struct tape_chunk_made *made, struct tape_error *err);
 
 /*
  * Write what is open: the snapshot rows, then the events. floor_ns: the caller promises that

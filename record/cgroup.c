@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <dirent.h>
 #include <fcntl.h>
 #include <mntent.h>
 #include <stdio.h>
@@ -8,7 +9,9 @@
 
 #include "cgroup.h"
 
-#define FILEID_KERNFS 0xfe /* include/linux/exportfs.h: the handle is the 64-bit id */
+#define FOLDER (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+#define MAX_DEPTH 64
+#define PATH_LEN 4400
 
 void rec_cgroup_open(struct rec_cgroup_mount *m)
 {
@@ -22,7 +25,7 @@ void rec_cgroup_open(struct rec_cgroup_mount *m)
 		;
 	if (e && strlen(e->mnt_dir) < sizeof(m->path)) {
 		strcpy(m->path, e->mnt_dir);
-		m->fd = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		m->fd = open(m->path, FOLDER);
 	}
 	endmntent(f);
 }
@@ -33,38 +36,6 @@ void rec_cgroup_close(struct rec_cgroup_mount *m)
 		close(m->fd);
 	m->fd = -1;
 }
-
-static int open_by_id(const struct rec_cgroup_mount *m, uint64_t id)
-{
-	union {
-		struct file_handle h;
-		char room[sizeof(struct file_handle) + sizeof(id)];
-	} u = {.h = {.handle_bytes = sizeof(id), .handle_type = FILEID_KERNFS}};
-
-	memcpy(u.h.f_handle, &id, sizeof(id));
-	return m->fd < 0 ? -1 : open_by_handle_at(m->fd, &u.h, O_PATH | O_CLOEXEC);
-}
-
-void rec_cgroup_path(const struct rec_cgroup_mount *m, uint64_t id, char *buf, size_t len)
-{
-	char link[40], full[4096];
-	int fd = open_by_id(m, id);
-	size_t skip = strlen(m->path);
-	ssize_t n;
-
-	*buf = '\0';
-	if (fd < 0)
-		return;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, full, sizeof(full) - 1);
-	close(fd);
-	if (n < (ssize_t)skip || memcmp(full, m->path, skip))
-		return;
-	full[n] = '\0';
-	snprintf(buf, len, "%s", full[skip] ? full + skip : "/");
-}
-
-#define PATH_LEN 4400
 
 /* The folder of a process's cgroup, into path[PATH_LEN]. false: not found. */
 static bool folder_of_pid(const struct rec_cgroup_mount *m, unsigned pid, char *path)
@@ -96,11 +67,14 @@ static uint64_t id_of(const char *folder)
 	return stat(folder, &st) ? 0 : st.st_ino;
 }
 
-uint64_t rec_cgroup_of_pid(const struct rec_cgroup_mount *m, unsigned pid)
+bool rec_cgroup_path_of_pid(const struct rec_cgroup_mount *m, uint64_t id, unsigned pid, char *buf,
+			    size_t len)
 {
 	char folder[PATH_LEN];
+	bool found = pid && folder_of_pid(m, pid, folder) && id_of(folder) == id;
 
-	return folder_of_pid(m, pid, folder) ? id_of(folder) : 0;
+	snprintf(buf, len, "%s", found ? folder + strlen(m->path) : "");
+	return found;
 }
 
 bool rec_cgroup_has_pid(const struct rec_cgroup_mount *m, uint64_t id, unsigned pid)
@@ -116,4 +90,63 @@ bool rec_cgroup_has_pid(const struct rec_cgroup_mount *m, uint64_t id, unsigned 
 		*slash = '\0';
 	}
 	return true;
+}
+
+struct search {
+	const uint64_t *ids;
+	size_t n, n_left;
+	void (*found)(void *ctx, size_t i, const char *path);
+	void *ctx;
+	char path[4096];
+};
+
+static void look(struct search *s, uint64_t id)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->ids[i] != id)
+			continue;
+		s->found(s->ctx, i, *s->path ? s->path : "/");
+		s->n_left--;
+	}
+}
+
+/* The folder fd, which is closed, and all below it; s->path is its path, `len` long. */
+static void search(struct search *s, int fd, size_t len, unsigned depth)
+{
+	DIR *dir = fdopendir(fd);
+	struct dirent *e;
+
+	if (!dir) {
+		close(fd);
+		return;
+	}
+	while (s->n_left && (e = readdir(dir))) {
+		size_t more = strlen(e->d_name) + 1;
+		int below;
+
+		if (e->d_type != DT_DIR || *e->d_name == '.' || len + more >= sizeof(s->path))
+			continue;
+		s->path[len] = '/';
+		memcpy(s->path + len + 1, e->d_name, more);
+		look(s, e->d_ino);
+		below = depth < MAX_DEPTH && s->n_left ? openat(dirfd(dir), e->d_name, FOLDER) : -1;
+		if (below >= 0)
+			search(s, below, len + more, depth + 1);
+	}
+	s->path[len] = '\0';
+	closedir(dir);
+}
+
+void rec_cgroup_find(const struct rec_cgroup_mount *m, const uint64_t *ids, size_t n,
+		     void (*found)(void *ctx, size_t i, const char *path), void *ctx)
+{
+	struct search s = {.ids = ids, .n = n, .n_left = n, .found = found, .ctx = ctx};
+	int fd = m->fd < 0 ? -1 : openat(m->fd, ".", FOLDER);
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (!fstat(fd, &st))
+		look(&s, st.st_ino);
+	search(&s, fd, 0, 0);
 }

@@ -15,11 +15,17 @@ struct rec_cgroup_mount {
 void rec_cgroup_open(struct rec_cgroup_mount *m);
 void rec_cgroup_close(struct rec_cgroup_mount *m);
 
-/* The path of a cgroup below the mount, "/" the root; "" if it is gone or we may not look. */
-void rec_cgroup_path(const struct rec_cgroup_mount *m, uint64_t id, char *buf, size_t len);
+/*
+ * The path of a cgroup below the mount, "/" the root, if this process is still in it; else false,
+ * and
+ * "" in buf. Takes no privilege, as the next one.
+ */
+bool rec_cgroup_path_of_pid(const struct rec_cgroup_mount *m, uint64_t id, unsigned pid, char *buf,
+			    size_t len);
 
-/* The id of the cgroup that a process is in; 0 if it cannot be found. */
-uint64_t rec_cgroup_of_pid(const struct rec_cgroup_mount *m, unsigned pid);
+/* The paths of several, by a walk over all cgroups; not called for those that have gone. */
+void rec_cgroup_find(const struct rec_cgroup_mount *m, const uint64_t *ids, size_t n,
+		     void (*found)(void *ctx, size_t i, const char *path), void *ctx);
 
 /* Whether a process is in the cgroup of that id, or below it. */
 bool rec_cgroup_has_pid(const struct rec_cgroup_mount *m, uint64_t id, unsigned pid);

@@ -71,11 +71,7 @@ static const struct rule rules[] = {
 	CALL_IF(mmap, 2, PROT_EXEC, 0), CALL_IF(mprotect, 2, PROT_EXEC, 0),
 	/* /proc, /run/netns, cgroups: to be read only */
 	CALL_IF(openat, 2, WRITING, 0),
-	CALL_IF(open_by_handle_at, 2, UINT32_MAX, O_PATH | O_CLOEXEC),
-	CALL(newfstatat), CALL(statx), CALL(fstatfs), CALL(getdents64), CALL(readlinkat), CALL(dup),
-#ifdef SYS_readlink
-	CALL(readlink),
-#endif
+	CALL(newfstatat), CALL(statx), CALL(fstatfs), CALL(getdents64), CALL(dup),
 	/* programs, maps, iterators and links that are there: none is loaded */
 	BPF(BPF_MAP_LOOKUP_ELEM), BPF(BPF_MAP_UPDATE_ELEM), BPF(BPF_MAP_DELETE_ELEM),
 	BPF(BPF_MAP_GET_NEXT_KEY), BPF(BPF_OBJ_GET_INFO_BY_FD), BPF(ITER_CREATE),
@@ -86,8 +82,9 @@ static const struct rule rules[] = {
 	CALL_FOR(fchmod, REC_DOES_FILES), CALL_FOR(fchown, REC_DOES_FILES),
 	CALL_FOR(unlinkat, REC_DOES_FILES),
 	/* other network namespaces, and their interfaces */
-	CALL_IF(setns, 1, UINT32_MAX, CLONE_NEWNET),
-	CALL_IF(socket, 0, UINT32_MAX, AF_NETLINK), CALL(sendto), CALL(recvfrom),
+	{SYS_setns, 1, UINT32_MAX, CLONE_NEWNET, REC_DOES_SAMPLE | REC_DOES_LINK | REC_DOES_SNAPSHOTS},
+	{SYS_socket, 0, UINT32_MAX, AF_NETLINK, REC_DOES_SAMPLE},
+	CALL_FOR(sendto, REC_DOES_SAMPLE), CALL_FOR(recvfrom, REC_DOES_SAMPLE),
 	IOCTL(SIOCGIFINDEX), IOCTL(SIOCETHTOOL),
 	{SYS_prlimit64, -1, 0, 0, REC_DOES_LINK}, /* a link is a descriptor */
 	/* COMMAND */

@@ -8,7 +8,7 @@
 /*
  * Walk the namespace that this thread is in with the iterator (a link's descriptor) and emit a
  * listen_queue for each listener whose queues are not empty or have changed; all in the first and
- * the last sample. 0, or -errno.
+ * the last sample. 1: some of the former; 0: none; or -errno.
  */
 int rec_listeners_sample(struct rec_series *s, int iter_fd, bool last);
 

@@ -113,6 +113,8 @@ static void set_selection(struct rec_object *o, const struct rec_select *s)
 	skel->rodata->select_pids = s->n_pids;
 	skel->rodata->select_n_comms = s->n_comms;
 	memcpy((void *)skel->rodata->select_comms, s->comms, sizeof(s->comms));
+	for (unsigned i = 0; i < s->n_comms; i++) /* a name, and the zero behind it */
+		memset((void *)skel->rodata->select_comm_masks[i], 0xff, strlen(s->comms[i]) + 1);
 	skel->rodata->select_n_cgroups = s->n_cgroups;
 	bpf_map__set_max_entries(skel->maps.chosen, TAPE_CHOSEN_SOCKS);
 	bpf_map__set_max_entries(skel->maps.chosen_flows, TAPE_CHOSEN_SOCKS);
@@ -136,11 +138,26 @@ static void set_gate(struct rec_object *o, const struct rec_gate *g)
 	bpf_map__set_max_entries(o->skel->maps.closed, TAPE_CLOSED_MAX);
 }
 
+/*
+ * The object has been read, and lies in the program's file: its pages need not stay in memory (1.5
+ * MB). They are whole ones only, since others hold other constants.
+ */
+static void let_go_of_pages(const void *elf, size_t len)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = ((uintptr_t)elf + page - 1) & ~(page - 1);
+	uintptr_t to = ((uintptr_t)elf + len) & ~(page - 1);
+
+	if (to > from)
+		(void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 /* As tape_bpf__open, with the instructions of -f. */
 static int read_programs(struct rec_object *o, const struct rec_gate *g, struct rec_error *err)
 {
 	struct tape_bpf *skel = calloc(1, sizeof(*skel));
-	const void *elf;
+	const void *elf, *original;
+	size_t original_len;
 	void *copy;
 	int r;
 
@@ -148,20 +165,34 @@ static int read_programs(struct rec_object *o, const struct rec_gate *g, struct 
 		free(skel);
 		return rec_fail(err, "reading the BPF programs: no memory");
 	}
-	elf = skel->skeleton->data;
-	if (rec_gate_patch(g, &elf, skel->skeleton->data_sz, &copy, err) < 0) {
+	elf = original = skel->skeleton->data;
+	original_len = skel->skeleton->data_sz;
+	if (rec_gate_patch(g, &elf, original_len, &copy, err) < 0) {
 		tape_bpf__destroy(skel);
 		return -1;
 	}
 	skel->skeleton->data = (void *)(uintptr_t)elf;
 	r = bpf_object__open_skeleton(skel->skeleton, NULL);
 	free(copy); /* it has been read */
+	let_go_of_pages(original, original_len);
 	if (r) {
 		tape_bpf__destroy(skel);
 		return rec_fail(err, "reading the BPF programs: %s", strerror(-r));
 	}
 	o->skel = skel;
 	return 0;
+}
+
+static const struct {
+	const char *program, *target;
+} iters[REC_N_ITERS] = {
+	[REC_ITER_SOCKS] = {"snap_sock", "iter/tcp"},
+	[REC_ITER_OWNERS] = {"snap_owner", "iter/task_file"},
+};
+
+static struct bpf_program *iter_program(const struct rec_object *o, int i)
+{
+	return bpf_object__find_program_by_name(o->skel->obj, iters[i].program);
 }
 
 /* NULL: there is none. */
@@ -192,9 +223,11 @@ static int refuse_failed(struct rec_object *o, struct rec_choice *c, int e)
 {
 	char why[112];
 
-	if (!strcmp(failed_program, "snap_sock") && !*o->iter_why) {
-		snprintf(o->iter_why, sizeof(o->iter_why), "iter/tcp does not load: %s",
-			 strerror(e));
+	for (int i = 0; i < REC_N_ITERS; i++) {
+		if (strcmp(failed_program, iters[i].program) || *o->iter_why[i])
+			continue;
+		snprintf(o->iter_why[i], sizeof(o->iter_why[i]), "%s does not load: %s",
+			 iters[i].target, strerror(e));
 		return 0;
 	}
 	if (c->start < rec_n_starts && !strcmp(failed_program, rec_starts[c->start].program)) {
@@ -368,16 +401,18 @@ static int map_lost(struct rec_object *o, struct rec_error *err)
 	return 0;
 }
 
-static int attach_iter(struct rec_object *o, struct rec_error *err)
+static int attach_iters(struct rec_object *o, struct rec_error *err)
 {
-	if (*o->iter_why)
-		return 0;
-	o->iter = bpf_program__attach_iter(o->skel->progs.snap_sock, NULL);
-	if (!o->iter && rec_fail_is_fatal(errno))
-		return rec_fail(err, "attaching iter/tcp: %s", strerror(errno));
-	if (!o->iter)
-		snprintf(o->iter_why, sizeof(o->iter_why), "iter/tcp does not attach: %s",
-			 strerror(errno));
+	for (int i = 0; i < REC_N_ITERS; i++) {
+		if (*o->iter_why[i])
+			continue;
+		o->iters[i] = bpf_program__attach_iter(iter_program(o, i), NULL);
+		if (!o->iters[i] && rec_fail_is_fatal(errno))
+			return rec_fail(err, "attaching %s: %s", iters[i].target, strerror(errno));
+		if (!o->iters[i])
+			snprintf(o->iter_why[i], sizeof(o->iter_why[i]), "%s does not attach: %s",
+				 iters[i].target, strerror(errno));
+	}
 	return 0;
 }
 
@@ -427,7 +462,8 @@ static int try_open(struct rec_object *o, struct rec_choice *c, const struct rec
 		bpf_program__set_type(program_of(o, i), PROG_TYPE_NETFILTER);
 		bpf_program__set_expected_attach_type(program_of(o, i), ATTACH_NETFILTER);
 	}
-	bpf_program__set_autoload(o->skel->progs.snap_sock, !*o->iter_why);
+	for (int i = 0; i < REC_N_ITERS; i++)
+		bpf_program__set_autoload(iter_program(o, i), !*o->iter_why[i]);
 	load_selection(o, c, &gate->select, groups);
 	if (enough_files(o, err) < 0)
 		return -1;
@@ -458,7 +494,7 @@ static int try_open(struct rec_object *o, struct rec_choice *c, const struct rec
 		return r;
 	if (attach_selection(o, c, err) < 0)
 		return -1;
-	if (attach_iter(o, err) < 0)
+	if (attach_iters(o, err) < 0)
 		return -1;
 	return map_lost(o, err);
 }
@@ -473,8 +509,10 @@ static int open_best(struct rec_object *o, struct rec_choice *c, const struct re
 	*o = (struct rec_object){.n_cpus = n_cpus > 0 ? (unsigned)n_cpus : 1};
 	if (n_cpus < 0 && rec_fail_is_fatal(-n_cpus))
 		return rec_fail(err, "counting processors: %s", strerror(-n_cpus));
-	snprintf(o->iter_why, sizeof(o->iter_why), "%s", snapshot ? c->no_iter : "--no-snapshot");
-	/* Each round refuses a row or the iterator, so there are not more rounds than these. */
+	for (int i = 0; i < REC_N_ITERS; i++)
+		snprintf(o->iter_why[i], sizeof(o->iter_why[i]), "%s",
+			 snapshot ? c->no_iter : "--no-snapshot");
+	/* Each round refuses a row or an iterator, so there are not more rounds than these. */
 	while ((r = try_open(o, c, gate, groups, bulk_bytes, err)) == 1) {
 		char why[sizeof(o->iter_why)];
 
@@ -533,13 +571,15 @@ void rec_object_detach(struct rec_object *o)
 void rec_object_close(struct rec_object *o)
 {
 	rec_object_detach(o);
-	bpf_link__destroy(o->iter);
+	for (int i = 0; i < REC_N_ITERS; i++) {
+		bpf_link__destroy(o->iters[i]);
+		o->iters[i] = NULL;
+	}
 	if (o->lost)
 		munmap((void *)(uintptr_t)o->lost, o->n_cpus * sizeof(struct tape_lost));
 	for (; o->n_rings; o->n_rings--)
 		close(o->ring_fd[o->n_rings - 1]);
 	tape_bpf__destroy(o->skel);
-	o->iter = NULL;
 	o->lost = NULL;
 	o->skel = NULL;
 }

@@ -19,12 +19,14 @@ struct tape_bpf;
 #define REC_MAX_SELECT_LINKS 4
 #define REC_MAX_RINGS (TAPE_N_RINGS * TAPE_RING_SLOTS)
 
+enum { REC_ITER_SOCKS, REC_ITER_OWNERS, REC_N_ITERS };
+
 struct rec_object {
 	struct tape_bpf *skel;
 	struct bpf_link *links[REC_MAX_PROBES]; /* NULL: not attached, or by netfilter */
 	struct rec_netfilter netfilter;
-	int prog_fd[REC_MAX_PROBES]; /* -1 where it never was; stays open after detaching */
-	struct bpf_link *iter;	     /* of the snapshot; NULL: none */
+	int prog_fd[REC_MAX_PROBES];	     /* -1 where it never was; stays open after detaching */
+	struct bpf_link *iters[REC_N_ITERS]; /* of the snapshot; NULL: none */
 	int ring_fd[REC_MAX_RINGS]; /* n_rings of them: `split` of each kind, in the kinds' order */
 	unsigned n_rings, split;    /* split: a power of two */
 	int nic_fd;		    /* of the map nic_counts */
@@ -34,7 +36,7 @@ struct rec_object {
 	uint64_t ring_bytes[TAPE_N_RINGS]; /* of one ring of the kind */
 	const struct tape_lost *lost;	   /* [n_cpus], in memory shared with the kernel */
 	unsigned n_cpus;		   /* possible ones */
-	char iter_why[160];		   /* why iter is NULL */
+	char iter_why[REC_N_ITERS][160];   /* why iters are NULL */
 };
 
 /* Connections of that group whose number is below are left out from now on (bpf/thin.h). */

@@ -1,39 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which processes have which sockets open, out of /proc/PID/fd. */
+/*
+ * Which processes have which TCP sockets open, as a BPF iterator finds them in their tables of
+ * files: that takes no right to look into /proc/PID/fd. Owns its memory, 12 MiB at most, and half
+ * of that while it grows.
+ */
 #ifndef REC_OWNERS_H
 #define REC_OWNERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "cgroup.h"
 #include "events.h"
-#include "select.h"
 
-#define REC_OWNERS_NO_MEMORY (-1000000)
+#define REC_OWNERS_SLOTS (1u << 20) /* three quarters are used: 786,432 sockets */
 
-/* Which processes a selection takes. */
-struct rec_chooser {
-	const struct rec_select *select;
-	int pids_fd; /* of the kernel's map: those asked for by number, and what they have forked */
-	const struct rec_cgroup_mount *mount;
+struct rec_owner;
+
+struct rec_owners {
+	struct rec_owner *v; /* by inode, open addressing */
+	size_t n, cap;	     /* cap: a power of two, or 0 */
+	struct ev_task *tasks;
+	size_t n_tasks, cap_tasks;
+	bool incomplete; /* there was no room for all */
 };
 
-struct rec_seed {
-	unsigned n_processes, n_closed; /* chosen ones; of which we may not see the files */
-	int error;			/* errno of the last socket that could not be told; 0 */
-};
+void rec_owners_init(struct rec_owners *o);
 
-/* Tell the kernel (old_fd, of the map `old`) which sockets the processes that are chosen have open.
- */
-void rec_owners_seed(const struct rec_chooser *c, int old_fd, struct rec_seed *ret);
+/* A process has a socket open; those of a process come one after the other. */
+void rec_owners_add(struct rec_owners *o, uint64_t inode, const struct ev_task *process,
+		    bool chosen);
 
 /*
- * Fill task and n_owners of n socket rows by their inode numbers; of several owners, the lowest pid
- * that is chosen, else the lowest. Processes that we may not look into are passed over. breathe
- * (NULL: none) is called every now and then; a negative result of it ends the search, and is
- * returned. REC_OWNERS_NO_MEMORY: nothing is filled.
+ * One that has it open, the first that was added and is chosen, else the first; and how many do, at
+ * most 255; 0: none is known.
  */
-int rec_owners_find(struct ev_snap_sock *socks, size_t n, const struct rec_chooser *c,
-		    int (*breathe)(void *ctx), void *ctx);
+uint8_t rec_owners_of(const struct rec_owners *o, uint64_t inode, struct ev_task *ret_task);
+
+void rec_owners_fini(struct rec_owners *o);
 
 #endif

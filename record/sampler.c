@@ -15,7 +15,13 @@
 #include "netns.h"
 #include "sampler.h"
 
-#define MAX_SHARE 50  /* a sample is followed by at least so many times its CPU time */
+#define MAX_SHARE 50 /* a sample is followed by at least so many times its CPU time */
+/*
+ * Listeners whose queues are empty are looked at again when there are more sockets, or after so
+ * many times what that took, in all namespaces together: with few connections, the iterator goes on
+ * through all of a large and empty hash (2 ms).
+ */
+#define QUIET_SHARE 1000
 #define LOOK_EVERY 30 /* samples: look for namespaces that no event has told of */
 
 static bool attached(const struct rec_sampler *p, const char *event, size_t *ret_row)
@@ -49,9 +55,10 @@ static void look_for_netns(struct rec_sampler *p)
 			p->netns = more;
 			p->cap_netns = cap;
 		}
-		if (!ns)
+		if (!ns) {
 			ns = &p->netns[p->n_netns++];
-		ns->inode = l.v[i].inode;
+			*ns = (struct rec_sampled_netns){.inode = l.v[i].inode};
+		}
 		snprintf(ns->path, sizeof(ns->path), "%s", l.v[i].path);
 	}
 	rec_netns_free(&l);
@@ -98,22 +105,49 @@ void rec_sampler_fini(struct rec_sampler *p)
 	p->any = false;
 }
 
-static void sample_here(struct rec_sampler *p, uint32_t inode, bool home, bool last)
+/* TCP sockets of the namespace that we are in. */
+static uint64_t sockets_in_use(char *buf)
+{
+	uint64_t n = 0;
+
+	for (int v6 = 0; v6 < 2; v6++) {
+		const char *at = NULL;
+
+		if (!rec_read_file(v6 ? "/proc/net/sockstat6" : "/proc/net/sockstat", buf,
+				   REC_FILE_ROOM))
+			at = strstr(buf, v6 ? "TCP6: inuse " : "TCP: inuse ");
+		n += at ? strtoull(strstr(at, "inuse ") + 6, NULL, 10) : 0;
+	}
+	return n;
+}
+
+static void sample_listeners(struct rec_sampler *p, struct rec_sampled_netns *ns, int link_fd,
+			     bool last)
+{
+	uint64_t in_use = sockets_in_use(p->buf), cpu = rec_thread_cpu_ns();
+	int r;
+
+	if (!last && !p->series.all && in_use == ns->in_use && rec_now_ns() < ns->listeners_ns)
+		return;
+	ns->in_use = in_use;
+	r = rec_listeners_sample(&p->series, link_fd, last);
+	if (r < 0)
+		snprintf(p->trouble, sizeof(p->trouble),
+			 "listeners of namespace %u are not sampled: %s", ns->inode, strerror(-r));
+	cpu = rec_thread_cpu_ns() - cpu;
+	ns->listeners_ns = r == 1 ? 0 : rec_now_ns() + QUIET_SHARE * p->n_netns * cpu;
+}
+
+static void sample_here(struct rec_sampler *p, struct rec_sampled_netns *ns, bool home, bool last)
 {
 	size_t row;
 
 	if ((p->groups >> TAPE_GROUP_counters & 1) && attached(p, "counter", &row))
-		rec_counters_sample(&p->series, inode, home, p->buf);
-	if (attached(p, "listen_queue", &row)) {
-		int r = rec_listeners_sample(&p->series, bpf_link__fd(p->object->links[row]), last);
-
-		if (r < 0)
-			snprintf(p->trouble, sizeof(p->trouble),
-				 "listeners of namespace %u are not sampled: %s", inode,
-				 strerror(-r));
-	}
+		rec_counters_sample(&p->series, ns->inode, home, p->buf);
+	if (attached(p, "listen_queue", &row))
+		sample_listeners(p, ns, bpf_link__fd(p->object->links[row]), last);
 	if (attached(p, "nic_stat", &row))
-		rec_nic_sample_links(&p->nic, &p->series, inode, p->buf);
+		rec_nic_sample_links(&p->nic, &p->series, ns->inode, p->buf);
 }
 
 /*
@@ -121,7 +155,7 @@ static void sample_here(struct rec_sampler *p, uint32_t inode, bool home, bool l
  * and its interfaces alive after its end (seq_open_net holds a reference). False: it is gone, or
  * its path leads to another one now.
  */
-static bool sample_netns(struct rec_sampler *p, const struct rec_sampled_netns *ns, bool last)
+static bool sample_netns(struct rec_sampler *p, struct rec_sampled_netns *ns, bool last)
 {
 	int fd = open(ns->path, O_RDONLY | O_CLOEXEC), e;
 	struct stat st;
@@ -139,7 +173,7 @@ static bool sample_netns(struct rec_sampler *p, const struct rec_sampled_netns *
 			 ns->inode, strerror(e));
 		return true; /* it is there */
 	}
-	sample_here(p, ns->inode, false, last);
+	sample_here(p, ns, false, last);
 	setns(p->home, CLONE_NEWNET);
 	return true;
 }
@@ -153,11 +187,11 @@ static void sample_all(struct rec_sampler *p, bool last)
 		bool ok = true;
 
 		if (!i)
-			sample_here(p, ns->inode, true, last);
+			sample_here(p, ns, true, last);
 		else
 			ok = sample_netns(p, ns, last);
 		if (!ok && !ns->missing)
-			p->stale = true; /* maybe another process of it still lives */
+			p->stale = p->one_has_gone = true; /* maybe another process of it lives */
 		if (!ok && ns->missing)
 			continue;
 		ns->missing = !ok;

@@ -14,7 +14,9 @@
 
 struct rec_sampled_netns {
 	uint32_t inode;
-	bool missing; /* in the last sample; forgotten the second time */
+	bool missing;	       /* in the last sample; forgotten the second time */
+	uint64_t listeners_ns; /* look at them again then, or if the number of sockets changes */
+	uint64_t in_use;
 	char path[280];
 };
 
@@ -25,9 +27,10 @@ struct rec_sampler {
 	const struct rec_choice *choice;
 	struct rec_sampled_netns *netns; /* [0] is our own */
 	size_t n_netns, cap_netns;
-	int home;	 /* descriptor of our own namespace; -1: nothing to sample */
-	bool all_next;	 /* the next sample has everything, as the first */
-	bool any, stale; /* any: something is sampled; stale: look for namespaces again */
+	int home;	   /* descriptor of our own namespace; -1: nothing to sample */
+	bool all_next;	   /* the next sample has everything, as the first */
+	bool any, stale;   /* any: something is sampled; stale: look for namespaces again */
+	bool one_has_gone; /* the caller clears it: a namespace is not where it was */
 	uint32_t groups;
 	uint64_t interval_ns, next_ns; /* next_ns: UINT64_MAX never */
 	char *buf;

@@ -51,6 +51,11 @@ int rec_session_writer_failed(struct rec_session *s, struct rec_error *err)
 				s->options->command && !s->command_started ? "; COMMAND did not run"
 									   : "");
 	}
+	if (s->werr.code == TAPE_E_IO && s->werr.sys_errno == ETIMEDOUT)
+		return rec_fail(err,
+				"%s: a signal asked for the end, and its reader does not read: "
+				"what was not written is lost",
+				*path ? path : "standard output");
 	return rec_fail(err, "writing %s: %s", *path ? path : "standard output", s->werr.text);
 }
 
@@ -98,6 +103,8 @@ void rec_session_free(struct rec_session *s)
 		close(s->signal_fd);
 	if (s->epoll_fd >= 0)
 		close(s->epoll_fd);
+	if (s->clock_fd >= 0)
+		close(s->clock_fd);
 	free(s);
 }
 

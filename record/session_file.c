@@ -19,6 +19,7 @@
 
 #define BREATH_NS 20000000ull /* the rings are looked at so often while sockets are listed */
 #define RETRY_NS 1000000000ull
+#define CHUNK_BYTES (6u << 20) /* of records: with what encoding takes, half of our memory */
 
 /* ---- the begin ---- */
 
@@ -84,6 +85,7 @@ int rec_file_head(struct rec_session *s, const struct rec_head_job *job, struct 
 		.n_cpus = s->object.n_cpus,
 		.start_ns = job->start_ns,
 		.level = s->options->level,
+		.chunk_bytes = CHUNK_BYTES,
 		.names = s->names,
 		.put = job->put,
 		.on_row = rec_file_is_part(s) ? on_row : NULL,
@@ -109,6 +111,7 @@ static int write_head(struct rec_session *s, uint64_t start_ns)
 	struct rec_head_job job = {.fd = s->out.fd,
 				   .start_ns = start_ns,
 				   .events_before = s->events_before,
+				   .put = s->out.regular ? NULL : rec_session_send,
 				   .clock = &s->clock};
 
 	s->clock = rec_clock_read();

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 
 #include "clock.h"
 #include "identity.h"
@@ -13,10 +14,13 @@
 #include "session_parts.h"
 
 #define HOLD_NS 10000000ull
-#define QUEUE_BYTES (1u << 20) /* a ring; 10 ms of more than half a million events a second */
+#define QUEUE_BYTES                                                                                \
+	(1u << 20) /* a bulk ring; 10 ms of more than half a million events a second               \
+		    */
 #define MIN_QUEUE_BYTES (256u << 10)
 #define BIG_BYTES (256 << 10)
 #define RATE_QUEUE_BYTES (16u << 10)
+#define NEVER_S 9000000000 /* in the year 2255 */
 
 static void count_event(struct rec_session *s, uint8_t group, uint64_t ts_ns)
 {
@@ -87,10 +91,13 @@ static int open_rings(struct rec_session *s, struct rec_error *err)
 		queue_bytes = MIN_QUEUE_BYTES;
 	rec_drain_init(&s->drain, HOLD_NS, on_event, s);
 	for (unsigned i = 0; i < o->n_rings; i++) {
+		bool bulk = i / o->split == TAPE_RING_bulk;
+
 		if (rec_ring_open(&s->rings[i], o->ring_fd[i], o->ring_bytes[i / o->split], err) <
 		    0)
 			return -1;
-		if (rec_drain_add(&s->drain, &s->rings[i].source, queue_bytes) < 0)
+		if (rec_drain_add(&s->drain, &s->rings[i].source,
+				  bulk ? queue_bytes : queue_bytes / 2) < 0)
 			return rec_fail(err, "no memory for the hold-back buffer");
 	}
 	if (rec_drain_add(&s->drain, &s->sampler.series.source, QUEUE_BYTES) < 0 ||
@@ -108,6 +115,21 @@ static int watch(struct rec_session *s, int fd, uint32_t events, struct rec_erro
 	return 0;
 }
 
+/*
+ * A timer that never ends, but is cancelled when wall time is set. Without it the clocks are
+ * compared once a second, and events between the step and that have the wall time of before.
+ */
+static int open_clock(void)
+{
+	const struct itimerspec never = {.it_value.tv_sec = NEVER_S};
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd >= 0)
+		(void)timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
+				      NULL);
+	return fd;
+}
+
 /* Rings are edge-triggered: else each event that is there would end the sleep at once. */
 static int watch_all(struct rec_session *s, const sigset_t *signals, struct rec_error *err)
 {
@@ -115,9 +137,10 @@ static int watch_all(struct rec_session *s, const sigset_t *signals, struct rec_
 
 	s->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (s->signal_fd < 0 || s->epoll_fd < 0)
-		return rec_fail(err, "signalfd or epoll: %s", strerror(errno));
-	if (watch(s, s->signal_fd, EPOLLIN, err) < 0)
+	s->clock_fd = open_clock();
+	if (s->signal_fd < 0 || s->epoll_fd < 0 || s->clock_fd < 0)
+		return rec_fail(err, "signalfd, epoll or timerfd: %s", strerror(errno));
+	if (watch(s, s->signal_fd, EPOLLIN, err) < 0 || watch(s, s->clock_fd, EPOLLIN, err) < 0)
 		return -1;
 	for (unsigned i = 0; i < s->object.n_rings; i++) {
 		if (watch(s, s->rings[i].fd, EPOLLIN | EPOLLET, err) < 0)
@@ -262,7 +285,7 @@ int rec_session_open(struct rec_session **ret, const struct rec_options *o, stru
 	s->options = o;
 	mallopt(M_MMAP_THRESHOLD, BIG_BYTES); /* what is big goes back to the kernel when freed */
 	s->parts.dir_fd = s->flight.dir_fd = -1;
-	s->signal_fd = s->epoll_fd = s->out.fd = s->out.held_fd = s->command.go_fd =
+	s->signal_fd = s->epoll_fd = s->clock_fd = s->out.fd = s->out.held_fd = s->command.go_fd =
 		s->places.mount.fd = s->symbols.fd = -1;
 	if (open_all(s, err) < 0) {
 		struct rec_error ignored;

@@ -52,8 +52,10 @@ struct rec_session {
 	struct tape_writer *writer; /* NULL: between files, since the disk is full */
 	struct tape_error werr;
 	struct tape_clock clock; /* the last one written */
-	int signal_fd, epoll_fd;
+	int signal_fd, epoll_fd, clock_fd;
 	bool stop, interrupted, reader_gone, disk_low;
+	bool signalled;	    /* the stop is a signal's */
+	bool clock_set;	    /* wall time was, or the machine slept: the file has to know */
 	bool passed_on;	    /* a signal, to COMMAND, or it had it from the terminal */
 	const char *reason; /* of the stop, for META */
 	uint64_t start_ns, drain_at, tick_at, cpu_start_ns;
@@ -176,6 +178,15 @@ int rec_session_drain(struct rec_session *s);
 
 /* Write losses, clock and places as they are now. */
 int rec_session_complete(struct rec_session *s);
+
+/* Look at the signals that have come. */
+void rec_session_signals(struct rec_session *s);
+
+/* ---- session_pipe.c ---- */
+
+/* Of a writer: send a block to whoever reads s->out. -1, errno: ETIMEDOUT nobody does. */
+int rec_session_send(void *session, struct tape_block_head *h, const void *type_head,
+		     const void *payload);
 
 /* ---- session.c ---- */
 

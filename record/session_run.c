@@ -55,13 +55,15 @@ static void on_signal(struct rec_session *s, const struct signalfd_siginfo *si)
 	}
 	if (running)
 		pass_on(s, si);
-	if (running && si->ssi_signo == SIGINT && !s->interrupted)
+	if (running && si->ssi_signo == SIGINT && !s->interrupted) {
 		s->interrupted = true;
-	else
-		stop(s, "signal");
+		return;
+	}
+	s->signalled = true;
+	stop(s, "signal");
 }
 
-static void read_signals(struct rec_session *s)
+void rec_session_signals(struct rec_session *s)
 {
 	struct signalfd_siginfo si;
 
@@ -76,15 +78,26 @@ static void reader_left(struct rec_session *s)
 	stop(s, "reader");
 }
 
-/* Sleep until a signal, a filling ring, or the next thing to do. */
+/* Wall time was set, or the machine slept: read() says ECANCELED, once each time. */
+static void clock_was_set(struct rec_session *s)
+{
+	uint64_t n;
+
+	s->clock_set |= read(s->clock_fd, &n, sizeof(n)) < 0 && errno == ECANCELED;
+}
+
+/*
+ * Sleep until a signal, a filling ring, or the next thing to do. What is due once a second is done
+ * when the rings are read: nothing else wakes an idle machine.
+ */
 static void wait_for_work(struct rec_session *s)
 {
-	uint64_t now = rec_now_ns(), until = s->drain_at < s->tick_at ? s->drain_at : s->tick_at;
+	uint64_t now = rec_now_ns(), until = s->drain_at;
 	uint64_t end = s->options->duration_ns ? s->start_ns + s->options->duration_ns : UINT64_MAX;
-	struct epoll_event events[REC_MAX_RINGS + 2];
+	struct epoll_event events[REC_MAX_RINGS + 3];
 	int n, ms;
 
-	if (s->sampler.next_ns < until)
+	if (s->sampler.next_ns < until && s->options->interval_ns < 5 * DRAIN_NS)
 		until = s->sampler.next_ns;
 	if (end < until)
 		until = end;
@@ -93,12 +106,14 @@ static void wait_for_work(struct rec_session *s)
 	if (rec_session_ring_due_ns(s) < until)
 		until = rec_session_ring_due_ns(s);
 	ms = until > now ? (int)((until - now + MS - 1) / MS) : 0;
-	n = epoll_wait(s->epoll_fd, events, REC_MAX_RINGS + 2, ms);
+	n = epoll_wait(s->epoll_fd, events, REC_MAX_RINGS + 3, ms);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == s->signal_fd)
-			read_signals(s);
+			rec_session_signals(s);
 		else if (events[i].data.fd == s->out.fd)
 			reader_left(s);
+		else if (events[i].data.fd == s->clock_fd)
+			clock_was_set(s);
 		else
 			s->drain_at = 0;
 	}
@@ -219,6 +234,8 @@ static int every_second(struct rec_session *s, rec_tick_fn *tick, void *ctx)
 
 	s->tick_at = rec_now_ns() + TICK_NS;
 	s->sampler.stale |= s->places.n_pending != 0;
+	s->places.netns_changed |= s->sampler.one_has_gone;
+	s->sampler.one_has_gone = false;
 	rec_budget_repeat(&s->budget, rec_now_ns());
 	if (s->writer && write_now(s, false) < 0)
 		return -1;
@@ -299,6 +316,9 @@ static int work(struct rec_session *s, rec_tick_fn *tick, void *ctx)
 		return -1;
 	if (rec_netfilter_check(&s->object.netfilter, rec_now_ns(), s->places.n_met))
 		rec_places_forget_netns(&s->places);
+	if (s->clock_set && s->writer && write_clock(s, true) < 0)
+		return -1;
+	s->clock_set = false;
 	if (rec_now_ns() >= s->tick_at && every_second(s, tick, ctx) < 0)
 		return -1;
 	if (rec_session_ring_is_on(s))

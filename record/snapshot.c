@@ -5,135 +5,214 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "iter.h"
+#include "owner.h"
+#include "owners.h"
 #include "snapshot.h"
 
-#define MAX_BYTES (256u << 20) /* about 1.4 million sockets; the rest is left out, and said */
 #define BREATH_ROWS 1024
 
-struct rows { /* struct ev_snap_sock after each other, as the iterator gives them */
-	char *bytes;
-	size_t len, cap;
+struct walk { /* of the sockets, while it goes on */
+	const struct rec_snapshot_job *job;
+	struct rec_snapshot_result *ret;
+	struct tape_error *err;
+	struct rec_chooser chooser;
+	struct rec_owners owners;
+	uint32_t last_pid; /* whose files the iterator is at */
+	bool last_chosen;
+	struct rec_iter iter;
 };
 
-/* Read one iterator to its end. 0, or -errno. */
-static int read_all(int fd, struct rows *rows)
+/* Nobody is if there is no selection. */
+static bool is_chosen(struct walk *w, uint32_t pid)
 {
-	for (;;) {
-		ssize_t n;
+	const struct rec_chooser *c = &w->chooser;
+	uint8_t one;
 
-		if (rows->cap - rows->len < 65536) {
-			size_t cap = rows->cap ? 2 * rows->cap : 1u << 18;
-			char *bytes = cap > MAX_BYTES ? NULL : realloc(rows->bytes, cap);
+	if (pid != w->last_pid && rec_select_is_on(c->select))
+		w->last_chosen = !bpf_map_lookup_elem(c->pids_fd, &pid, &one) ||
+				 rec_select_has(c->select, c->mount, pid);
+	w->last_pid = pid;
+	return w->last_chosen;
+}
 
-			if (!bytes)
-				return -ENOMEM;
-			rows->bytes = bytes;
-			rows->cap = cap;
-		}
-		n = read(fd, rows->bytes + rows->len, rows->cap - rows->len);
-		if (n < 0 && errno == EAGAIN)
-			continue; /* the iterator has yielded */
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		rows->len += (size_t)n;
+static int open_owners(struct walk *w)
+{
+	w->last_pid = 0;
+	w->last_chosen = false;
+	return rec_iter_open(&w->iter, bpf_link__fd(w->job->object->iters[REC_ITER_OWNERS]),
+			     sizeof(struct tape_owner));
+}
+
+/* 0, or what breathe says; *ret_e: 0, or -errno. */
+static int read_owners(struct walk *w, int *ret_e)
+{
+	const struct rec_snapshot_job *job = w->job;
+	int r = 0, stop = 0;
+	void *row;
+
+	*ret_e = open_owners(w);
+	for (unsigned n = 1; !*ret_e && !stop && (r = rec_iter_next(&w->iter, &row)) == 1; n++) {
+		const struct tape_owner *e = row;
+		struct ev_task task = {e->cgroup, e->pid, e->pid, e->comm};
+
+		rec_owners_add(&w->owners, e->inode, &task, is_chosen(w, e->pid));
+		if (n % BREATH_ROWS == 0 && job->breathe)
+			stop = job->breathe(job->ctx);
 	}
+	rec_iter_close(&w->iter);
+	*ret_e = *ret_e ? *ret_e : r;
+	return stop;
 }
 
-static int walk_here(const struct rec_object *o, struct rows *rows)
+/* Tell the kernel (old_fd, of the map `old`) which sockets the processes that are chosen have open.
+ */
+static int seed_owners(struct walk *w, int old_fd)
 {
-	int fd = bpf_iter_create(bpf_link__fd(o->iter)), r;
+	int e = open_owners(w), r;
+	uint8_t one = 1;
+	void *row;
 
-	if (fd < 0)
-		return fd;
-	r = read_all(fd, rows);
-	close(fd);
-	return r;
+	if (e)
+		return e;
+	while ((r = rec_iter_next(&w->iter, &row)) == 1) {
+		const struct tape_owner *o = row;
+
+		if (is_chosen(w, o->pid) && bpf_map_update_elem(old_fd, &o->inode, &one, BPF_ANY))
+			e = -errno;
+	}
+	rec_iter_close(&w->iter);
+	return r ? r : e;
 }
 
-/* The iterator walks the namespace in which it is created. */
-static int walk(const struct rec_object *o, const struct rec_netns *ns, int home, struct rows *rows)
+static int find_owners(struct walk *w)
 {
-	int ns_fd = open(ns->path, O_RDONLY | O_CLOEXEC), fd, r;
+	char *trouble = w->ret->trouble;
+	int e = 0, stop = 0;
+
+	if (!w->job->object->iters[REC_ITER_OWNERS]) {
+		snprintf(trouble, sizeof(w->ret->trouble), "no owners of sockets: %s",
+			 w->job->object->iter_why[REC_ITER_OWNERS]);
+		return 0;
+	}
+	stop = read_owners(w, &e);
+	if (e)
+		snprintf(trouble, sizeof(w->ret->trouble), "owners of sockets are missing: %s",
+			 strerror(-e));
+	if (w->owners.incomplete)
+		snprintf(trouble, sizeof(w->ret->trouble),
+			 "owners of some sockets are missing: no room for more than %zu",
+			 w->owners.n);
+	return stop;
+}
+
+/* The iterator walks the namespace in which it is opened. 0, or -errno. */
+static int open_in(struct rec_iter *it, int link_fd, const struct rec_netns *ns, int home)
+{
+	int ns_fd = open(ns->path, O_RDONLY | O_CLOEXEC), r;
 
 	if (ns_fd < 0)
 		return -errno;
-	if (setns(ns_fd, CLONE_NEWNET) < 0) {
-		r = -errno;
-		close(ns_fd);
-		return r;
-	}
+	r = setns(ns_fd, CLONE_NEWNET) < 0 ? -errno : 0;
 	close(ns_fd);
-	fd = bpf_iter_create(bpf_link__fd(o->iter));
-	r = fd < 0 ? fd : 0;
-	if (setns(home, CLONE_NEWNET) < 0)
-		r = -errno;
-	if (fd < 0)
+	if (r < 0)
 		return r;
-	if (!r)
-		r = read_all(fd, rows);
-	close(fd);
+	r = rec_iter_open(it, link_fd, sizeof(struct ev_snap_sock));
+	if (setns(home, CLONE_NEWNET) < 0) {
+		r = r ? r : -errno;
+		rec_iter_close(it);
+	}
 	return r;
 }
 
-static int breathe(const struct rec_snapshot_job *job)
+static int write_row(struct walk *w, struct ev_snap_sock *sock)
 {
-	return job->breathe ? job->breathe(job->ctx) : 0;
+	const struct rec_snapshot_job *job = w->job;
+	int r;
+
+	if (!job->writer) { /* the walk itself was wanted */
+		w->ret->n_socks++;
+		return 0;
+	}
+	sock->n_owners = rec_owners_of(&w->owners, sock->inode, &sock->task);
+	r = rec_places_see(job->places, &sock->head, job->writer, w->err);
+	if (job->generation)
+		rec_generation_see(job->generation, &sock->head);
+	if (r >= 0)
+		r = tape_writer_event(job->writer, &sock->head, w->err);
+	if (r >= 0 && ++w->ret->n_socks % BREATH_ROWS == 0 && job->breathe)
+		r = job->breathe(job->ctx);
+	return r;
 }
 
-static int walk_all(const struct rec_snapshot_job *job, const struct rec_netns_list *l,
-		    struct rows *rows, struct rec_snapshot_result *ret)
+/* As read_owners. */
+static int write_rows(struct walk *w, int *ret_e)
+{
+	int r = 0, stop = 0;
+	void *row;
+
+	while (!stop && (r = rec_iter_next(&w->iter, &row)) == 1)
+		stop = write_row(w, row);
+	*ret_e = r < 0 ? r : 0;
+	rec_iter_close(&w->iter);
+	return stop;
+}
+
+/* Our own is the first of the list, and takes no privilege. */
+static int walk_all(struct walk *w, const struct rec_netns_list *l)
 {
 	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), stop = 0;
+	int link_fd = bpf_link__fd(w->job->object->iters[REC_ITER_SOCKS]);
 
 	for (size_t i = 0; i < l->n && !stop; i++) {
-		/* our own is the first, and takes no privilege */
-		int r = !i	   ? walk_here(job->object, rows)
+		int e = !i	   ? rec_iter_open(&w->iter, link_fd, sizeof(struct ev_snap_sock))
 			: home < 0 ? -EBADF
-				   : walk(job->object, &l->v[i], home, rows);
+				   : open_in(&w->iter, link_fd, &l->v[i], home);
 
-		stop = breathe(job);
-		if (!r) {
-			ret->n_netns++;
-			continue;
-		}
-		snprintf(ret->trouble, sizeof(ret->trouble),
-			 "sockets of network namespace %u are missing: %s", l->v[i].inode,
-			 strerror(-r));
+		if (!e)
+			stop = write_rows(w, &e);
+		if (!e)
+			w->ret->n_netns++;
+		else if (e != -ENOENT) /* it has gone since */
+			snprintf(w->ret->trouble, sizeof(w->ret->trouble),
+				 "sockets of network namespace %u are missing: %s", l->v[i].inode,
+				 strerror(-e));
 	}
 	if (home >= 0)
 		close(home);
 	return stop;
 }
 
-static int write_rows(const struct rec_snapshot_job *job, struct rows *rows,
-		      struct rec_snapshot_result *ret, struct tape_error *err)
+/* Owners first: so a socket is written as it is met, and no list of them grows. */
+static int walk_socks(struct walk *w, const struct rec_netns_list *l)
 {
-	struct ev_snap_sock *socks = (struct ev_snap_sock *)rows->bytes;
-	size_t n = rows->len / sizeof(*socks);
-	const struct rec_chooser chooser = {job->select, job->object->pids_fd, &job->places->mount};
-	int r = rec_owners_find(socks, n, &chooser, job->breathe, job->ctx);
+	const struct rec_snapshot_job *job = w->job;
+	int r;
 
-	if (r == REC_OWNERS_NO_MEMORY)
-		snprintf(ret->trouble, sizeof(ret->trouble), "no memory to find socket owners");
-	else if (r < 0)
-		return r;
-	for (size_t i = 0; i < n; i++) {
-		r = rec_places_see(job->places, &socks[i].head, job->writer, err);
-		if (job->generation)
-			rec_generation_see(job->generation, &socks[i].head);
-		if (r >= 0)
-			r = tape_writer_event(job->writer, &socks[i].head, err);
-		if (r >= 0 && i % BREATH_ROWS == BREATH_ROWS - 1)
-			r = breathe(job);
-		if (r < 0)
-			return r;
+	if (!job->object->iters[REC_ITER_SOCKS]) {
+		snprintf(w->ret->trouble, sizeof(w->ret->trouble), "no list of sockets: %s",
+			 job->object->iter_why[REC_ITER_SOCKS]);
+		return 0;
 	}
-	ret->n_socks = n;
-	return 0;
+	rec_owners_init(&w->owners);
+	r = find_owners(w);
+	if (!r)
+		r = walk_all(w, l);
+	rec_owners_fini(&w->owners);
+	return r;
+}
+
+/* 0, or -errno. */
+static int seed_once(struct walk *w, const struct rec_netns_list *l, int old_fd)
+{
+	int e = seed_owners(w, old_fd);
+
+	w->ret->n_socks = 0;
+	walk_all(w, l);
+	return e;
 }
 
 void rec_snapshot_seed(struct rec_object *o, const struct rec_chooser *c, size_t *ret_n,
@@ -141,54 +220,44 @@ void rec_snapshot_seed(struct rec_object *o, const struct rec_chooser *c, size_t
 {
 	const struct rec_snapshot_job job = {.object = o};
 	struct rec_snapshot_result result = {0};
+	struct walk w = {.job = &job, .ret = &result, .chooser = *c};
+	const char *why = NULL;
 	struct rec_netns_list l;
-	struct rows rows = {0};
-	struct rec_seed seed;
+	int e = 0;
 
-	*trouble = '\0';
+	for (int i = 0; i < REC_N_ITERS && !why; i++)
+		why = o->iters[i] ? NULL : o->iter_why[i];
 	rec_netns_find(&l);
 	rec_object_seeding(o, true);
-	for (int i = 0; o->iter && i < 2; i++) {
-		rec_owners_seed(c, o->old_fd, &seed);
-		rows.len = 0;
-		walk_all(&job, &l, &rows, &result);
-	}
+	for (int i = 0; !why && i < 2; i++)
+		e = seed_once(&w, &l, o->old_fd);
 	rec_object_seeding(o, false);
-	*ret_n = rows.len / sizeof(struct ev_snap_sock);
-	if (!o->iter)
-		snprintf(trouble, 256, "connections older than the recording are missing: %s",
-			 o->iter_why);
-	else if (seed.error)
+	*ret_n = result.n_socks;
+	if (why)
+		snprintf(trouble, 256, "connections older than the recording are missing: %s", why);
+	else if (e)
 		snprintf(trouble, 256, "some connections older than the recording are missing: %s",
-			 strerror(seed.error));
-	else if (seed.n_closed)
-		snprintf(trouble, 256,
-			 "of %u of %u processes we may not see which sockets they have",
-			 seed.n_closed, seed.n_processes);
+			 strerror(-e));
 	else
-		snprintf(trouble, 256, "%s", result.trouble);
-	free(rows.bytes);
+		memcpy(trouble, result.trouble, sizeof(result.trouble));
 	rec_netns_free(&l);
 }
 
 int rec_snapshot_take(const struct rec_snapshot_job *job, struct rec_snapshot_result *ret,
 		      struct tape_error *err)
 {
+	struct walk w = {.job = job,
+			 .ret = ret,
+			 .err = err,
+			 .chooser = {job->select, job->object->pids_fd, &job->places->mount}};
 	struct rec_netns_list l;
-	struct rows rows = {0};
 	int r;
 
 	*ret = (struct rec_snapshot_result){0};
 	rec_netns_find(&l);
 	r = rec_places_add_netns(job->places, &l, job->writer, err);
-	if (r >= 0 && !job->object->iter)
-		snprintf(ret->trouble, sizeof(ret->trouble), "no list of sockets: %s",
-			 job->object->iter_why);
-	else if (r >= 0)
-		r = walk_all(job, &l, &rows, ret);
 	if (r >= 0)
-		r = write_rows(job, &rows, ret, err);
-	free(rows.bytes);
+		r = walk_socks(&w, &l);
 	rec_netns_free(&l);
 	return r;
 }

@@ -9,9 +9,16 @@
 
 #include "generation.h"
 #include "object.h"
-#include "owners.h"
 #include "places.h"
+#include "select.h"
 #include "writer.h"
+
+/* Which processes a selection takes. */
+struct rec_chooser {
+	const struct rec_select *select;
+	int pids_fd; /* of the kernel's map: those asked for by number, and what they have forked */
+	const struct rec_cgroup_mount *mount;
+};
 
 struct rec_snapshot_result {
 	size_t n_socks, n_netns;

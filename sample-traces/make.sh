@@ -34,6 +34,8 @@ done
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 VM_OUT=$out "$tests/vm/test.sh" trixie ../sample-traces/scenario.sh -d -t 600 -e SCENARIO="$*" \
-	-m nft_chain_nat -m nft_nat -m nf_conntrack_netlink
-for scenario in "$@"; do install -m 644 "$out/$scenario.tcptape" "$to/"; done
-ls -l "$to"/*.tcptape
+	-f "$here/causes.sh:/tests/../sample-traces/causes.sh" -m nft_chain_nat -m nft_nat -m nf_conntrack_netlink
+for scenario in "$@"; do
+	install -D -m 644 "$out/$scenario.tcptape" "$to/$scenario.tcptape"
+	ls -l "$to/$scenario.tcptape"
+done

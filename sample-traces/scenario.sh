@@ -14,6 +14,7 @@ esac
 # shellcheck source=tests/lib.sh
 . /tests/lib.sh
 trace=/out/$SCENARIO.tcptape
+mkdir -p "${trace%/*}"
 
 client() { in_a "$LOAD" client "$@" >>"$tmp/client"; }
 begin() { # [GROUPS]
@@ -269,6 +270,10 @@ turnaround) # 2 ms each way; answers after 1, 5, 20 ms, whole and in halves; a c
 	in_a "$EXCHANGE" client -m early -n 5 10.9.0.2 8080 5000 >>"$tmp/client"
 	in_a "$EXCHANGE" client -m one-way -n 5 10.9.0.2 8080 0 >>"$tmp/client"
 	cat "$tmp/server.out" >>"$tmp/client"
+	;;
+*)
+	# shellcheck source=sample-traces/causes.sh
+	. "${0%/*}/causes.sh"
 	;;
 esac
 sleep 1

@@ -172,12 +172,12 @@ record() { # FILE ARG...: start the recorder, name "record"
 wait_recording() { # FILE
 	wait_for 60 recording_or_gone "$1" || {
 		echo "FAIL  the recorder does not start"
-		show "$tmp/record.err"
+		show "$tmp/$name.err"
 		exit 1
 	}
 	if [ ! -s "$1" ]; then
 		echo "FAIL  the recorder ended at once:"
-		show "$tmp/record.err"
+		show "$tmp/$name.err"
 		exit 1
 	fi
 }
@@ -393,3 +393,19 @@ median() { # of the numbers on standard input
 }
 
 count() { wc -l | tr -d ' '; }
+
+# ---- explain ----
+
+said() { # TRACE: the causes that explain names, the worst first, one a line
+	"$TCPTAPE" explain --json "$1" >"$tmp/json" 2>"$tmp/err" || return
+	sed -n 's/.*"cause":"\([a-z-]*\)".*/\1/p' "$tmp/json"
+}
+
+explained() { # TRACE "CAUSE..." FILE: the first of FILE is the cause; its first two are both; - none
+	case $2 in
+	-) is "$1: causes" "$(tr '\n' ' ' <"$3")" "" ;;
+	*' '*) is "$1: first two causes" "$(head -2 "$3" | sort | tr '\n' ' ')" \
+		"$(echo "$2" | tr ' ' '\n' | sort | tr '\n' ' ')" ;;
+	*) is "$1: first cause" "$(head -1 "$3")" "$2" ;;
+	esac
+}

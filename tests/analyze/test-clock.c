@@ -26,7 +26,7 @@ START_TEST(test_clock__one_reading)
 	ck_assert_uint_eq(clock_wall(&c, 1, 100 * S), WALL);
 	ck_assert_uint_eq(clock_wall(&c, 1, 90 * S), WALL - 10 * S);
 	ck_assert_uint_eq(clock_wall(&c, 1, 110 * S + 1), WALL + 10 * S + 1);
-	ck_assert_uint_eq(clock_mono(&c, 1, WALL + 5 * S), 105 * S);
+	ck_assert_uint_eq(clock_mono(&c, 1, WALL + 5 * S, false), 105 * S);
 }
 END_TEST
 
@@ -40,9 +40,9 @@ START_TEST(test_clock__interpolates)
 	ck_assert_uint_eq(clock_wall(c, 3, 105 * S), WALL + 5 * S + 500000);
 	ck_assert_uint_eq(clock_wall(c, 3, 110 * S), WALL + 10 * S + 1000000);
 	ck_assert_uint_eq(clock_wall(c, 3, 115 * S), WALL + 15 * S + 500000);
-	ck_assert_uint_eq(clock_mono(c, 3, WALL + 10 * S + 1000000), 110 * S);
+	ck_assert_uint_eq(clock_mono(c, 3, WALL + 10 * S + 1000000, false), 110 * S);
 	for (uint64_t m = 95 * S; m < 125 * S; m += S / 3) /* there and back, to the microsecond */
-		ck_assert_uint_lt(clock_mono(c, 3, clock_wall(c, 3, m)) + 1000 - m, 2000);
+		ck_assert_uint_lt(clock_mono(c, 3, clock_wall(c, 3, m), m & 1) + 1000 - m, 2000);
 }
 END_TEST
 
@@ -71,6 +71,54 @@ START_TEST(test_clock__a_step_is_no_pace)
 }
 END_TEST
 
+/* Forward by an hour at 112 s, which was read at once: what it skipped is that moment. */
+START_TEST(test_clock__wall_time_that_was_skipped)
+{
+	const uint64_t hour = 3600 * S;
+	struct tape_clock c[] = {at(100 * S, WALL), at(110 * S, WALL + 10 * S),
+				 at(112 * S, WALL + 12 * S + hour),
+				 at(120 * S, WALL + 20 * S + hour)};
+
+	for (int last = 0; last < 2; last++) {
+		ck_assert_uint_eq(clock_mono(c, 4, WALL - 5 * S, last), 95 * S);
+		ck_assert_uint_eq(clock_mono(c, 4, WALL + 11 * S, last), 111 * S);
+		ck_assert_uint_eq(clock_mono(c, 4, WALL + 12 * S, last), 112 * S);
+		ck_assert_uint_eq(clock_mono(c, 4, WALL + 1800 * S, last), 112 * S);
+		ck_assert_uint_eq(clock_mono(c, 4, WALL + 13 * S + hour, last), 113 * S);
+		ck_assert_uint_eq(clock_mono(c, 4, WALL + 25 * S + hour, last), 125 * S);
+	}
+}
+END_TEST
+
+/* Back by 5 s at 112 s: some times were twice, and a window of them has both. */
+START_TEST(test_clock__wall_time_that_was_twice)
+{
+	struct tape_clock c[] = {at(100 * S, WALL), at(110 * S, WALL + 10 * S),
+				 at(112 * S, WALL + 7 * S), at(120 * S, WALL + 15 * S)};
+
+	ck_assert_uint_eq(clock_mono(c, 4, WALL + 8 * S, false), 108 * S);
+	ck_assert_uint_eq(clock_mono(c, 4, WALL + 8 * S, true), 113 * S);
+	ck_assert_uint_eq(clock_mono(c, 4, WALL + 11 * S, false), 111 * S);
+	ck_assert_uint_eq(clock_mono(c, 4, WALL + 11 * S, true), 116 * S);
+	ck_assert_uint_eq(clock_mono(c, 4, WALL + 6 * S, true), 106 * S);
+	ck_assert_uint_eq(clock_mono(c, 4, WALL + 14 * S, false), 119 * S);
+}
+END_TEST
+
+/* Back by an hour: times after that are before the trace's start, but in it. */
+START_TEST(test_clock__wall_time_before_the_start)
+{
+	const uint64_t hour = 3600 * S;
+	struct tape_clock c[] = {at(100 * S, WALL), at(112 * S, WALL + 12 * S - hour),
+				 at(120 * S, WALL + 20 * S - hour)};
+
+	ck_assert_uint_eq(clock_mono(c, 3, WALL + 13 * S - hour, false), 113 * S);
+	ck_assert_uint_eq(clock_mono(c, 3, WALL + 11 * S, true), 111 * S);
+	ck_assert(clock_was_set(&c[0]));
+	ck_assert(!clock_was_set(&c[1]));
+}
+END_TEST
+
 /* Readings come from a file: whatever they hold, the sanitizers must have nothing to say. */
 START_TEST(test_clock__hostile_readings)
 {
@@ -82,7 +130,7 @@ START_TEST(test_clock__hostile_readings)
 
 		for (unsigned k = 0; k < 5; k++) {
 			clock_wall(c, 2, values[k]);
-			clock_mono(c, 2, values[k]);
+			clock_mono(c, 2, values[k], i & 1);
 		}
 	}
 }
@@ -236,7 +284,8 @@ START_TEST(test_clock__on_day)
 END_TEST
 
 SUITE("clock", test_clock__no_reading, test_clock__one_reading, test_clock__interpolates,
-      test_clock__goes_on_outside, test_clock__a_step_is_no_pace, test_clock__hostile_readings,
-      test_clock__date, test_clock__time_of_day_is_local, test_clock__text_is_remembered,
-      test_clock__parse_spans, test_clock__parse_wall, test_clock__parse_refuses,
-      test_clock__on_day)
+      test_clock__goes_on_outside, test_clock__a_step_is_no_pace,
+      test_clock__wall_time_that_was_skipped, test_clock__wall_time_that_was_twice,
+      test_clock__wall_time_before_the_start, test_clock__hostile_readings, test_clock__date,
+      test_clock__time_of_day_is_local, test_clock__text_is_remembered, test_clock__parse_spans,
+      test_clock__parse_wall, test_clock__parse_refuses, test_clock__on_day)

@@ -217,6 +217,25 @@ START_TEST(test_stats__figure_of_rates)
 }
 END_TEST
 
+/* Benjamini and Hochberg 1995, table of 15 p-values: the first four are below 0.05. */
+START_TEST(test_stats__fdr)
+{
+	static const double p[15] = {0.0278, 0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0298, 0.0344,
+				     0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.000};
+	double got[15];
+
+	ck_assert_int_eq(stats_fdr(p, got, 15), 0);
+	for (unsigned i = 0; i < 15; i++)
+		ck_assert(p[i] <= 0.0095 ? got[i] <= 0.05 : got[i] > 0.05);
+	ck_assert_double_eq_tol(got[1], 0.0001 * 15, 1e-12);
+	ck_assert_double_eq_tol(got[4], 0.0095 * 15 / 4, 1e-12);
+	/* 0.0298 x 15 / 7 is less than 0.0278 x 15 / 6 */
+	ck_assert_double_eq_tol(got[0], 0.0298 * 15 / 7, 1e-12);
+	ck_assert_double_eq_tol(got[14], 1, 1e-12);
+	ck_assert_int_eq(stats_fdr(NULL, NULL, 0), 0);
+}
+END_TEST
+
 SUITE("stats", test_stats__t_table, test_stats__t_tails, test_stats__mean_of_recordings,
-      test_stats__welch, test_stats__holm, test_stats__quantiles, test_stats__figure_of_times,
-      test_stats__figure_of_clusters, test_stats__figure_of_rates)
+      test_stats__welch, test_stats__holm, test_stats__fdr, test_stats__quantiles,
+      test_stats__figure_of_times, test_stats__figure_of_clusters, test_stats__figure_of_rates)

@@ -463,6 +463,9 @@ int main(int argc, char **argv)
 	size_t heap;
 	ZSTD_CCtx *z;
 
+	/* a writer lives as long as a recording: rounds must not pay for its memory again */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	if (argc < 2 || rounds < 0 || rounds > MAX_ROUNDS) {
 		fprintf(stderr, "usage: codec FILE [ROUNDS]\n");
 		return 2;

@@ -6,6 +6,7 @@
 # time of the recorder's process, ns for each event of its file (packet). All take turns; each is held
 # against the run without a recorder of the same round; medians of BENCH_ROUNDS, 3 unless told.
 #   tcptape      default groups          perf   the same tracepoints, as far as there are any
+#   tcptape-16   all groups, of one connection in 16
 #   tcptape-all  all groups              perf-all, perf-z-all, trace-cmd-all
 #   tcpdump      96 bytes of each packet
 # The CPU time is from when the recorder is ready to its end, user and system. What runs in the
@@ -16,7 +17,7 @@ set -eu
 need_recorder
 tools perf trace-cmd tcpdump nginx redis-server redis-benchmark wrk
 
-ways='none tcptape tcptape-all'
+ways='none tcptape tcptape-16 tcptape-all'
 if has perf; then ways="$ways perf perf-all perf-z-all"; fi
 if has trace-cmd; then ways="$ways trace-cmd-all"; fi
 if has tcpdump; then ways="$ways tcpdump"; fi
@@ -34,8 +35,9 @@ cpu_now() { # PID: user and system seconds of its child so far
 }
 
 run() { # WAY: lines "WAY WHAT FIGURE" into $tmp/rows
-	kind=${1%-all} groups=$defaults
+	kind=${1%-all} kind=${kind%-16} groups=$defaults sample=''
 	[ "$kind" = "$1" ] || groups=all
+	[ "$1" = "$kind" ] || [ "$1" != "$kind-16" ] || sample=16
 	if [ "$1" = none ]; then
 		requests >"$tmp/requests"
 	else
@@ -75,11 +77,24 @@ for round in $(seq "${BENCH_ROUNDS:-3}"); do
 	[ $((round % 2)) = 1 ] || order=$(echo "$ways" | tr ' ' '\n' | tac)
 	for way in $order; do run "$way"; done
 done
+lost() { # WAY LOAD: percent, for a ratio at least what can be told from noise
+	missing "$1" "$2" | awk '{ print $1 < 0.1 ? 0.1 : $1 }'
+}
 for load in wrk redis; do
 	figure "host.$load" "$(value none $load)" requests/s
 	for way in ${ways#none }; do
-		figure "host.$load.$way" "$(missing "$way" $load)" %-fewer
+		case $way in
+		tcptape) target='<= 5' ;;
+		tcptape-16) target='<= 8' ;;
+		*) target='' ;;
+		esac
+		# shellcheck disable=SC2086 # words
+		figure "host.$load.$way" "$(missing "$way" $load)" %-fewer $target
 	done
+	has perf || continue
+	figure "host.$load.tcptape/perf" "$(calc "$(lost tcptape $load) / $(lost perf $load)")" ratio '<=' 0.5
+	figure "host.$load.tcptape-16/perf-all" "$(calc "$(lost tcptape-16 $load) / $(lost perf-all $load)")" ratio '<=' 0.5
+	figure "host.$load.tcptape-all/perf-all" "$(calc "$(lost tcptape-all $load) / $(lost perf-all $load)")" ratio '<=' 0.6
 done
 for way in ${ways#none }; do
 	unit=event

@@ -182,23 +182,28 @@ defaults=conn,rtt,drop,retrans,reset,counters,listen,nic
 
 # Into $tmp/NAME, what passes the filter of the kernel's tracepoints (perf and trace-cmd only). KIND:
 # tcptape perf perf-z trace-cmd tcpdump. trace-cmd has a buffer instance of its own, so that
-# somebody else's recording stays as it is.
+# somebody else's recording stays as it is. $sample: one connection in so many (tcptape only).
+# $own_buffers: each has what it takes by itself, else all have 64 MiB for two processors.
+sample='' own_buffers=''
 recorder() { # NAME KIND [GROUPS [FILTER]]
 	out=$tmp/$1 name=$1 kind=$2 groups=${3:-all} filter=${4:-}
 	rm -f "$out" "$out.usage"
+	big=big
+	[ -z "$own_buffers" ] || big=''
 	case $kind in
 	tcptape)
 		set -- "$TCPTAPE_RECORD" -o "$out" -e "$groups"
-		[ "$groups" != all ] || set -- "$@" --buffer 64M # the others have as much
+		[ "$groups" != all ] || [ -n "$own_buffers" ] || set -- "$@" --buffer 64M
+		[ -z "$sample" ] || set -- "$@" -s "$sample"
 		# a bound that is not reached: what is measured has its cost, and thins nothing out
 		! "$TCPTAPE_RECORD" --help | grep -q max-rate || set -- "$@" --max-rate 1000000000
 		;;
-	perf) set -- perf record -a --no-bpf-event -m 32M -o "$out" ;;
-	perf-z) set -- perf record -a -z --no-bpf-event -m 32M -o "$out" ;;
+	perf) set -- perf record -a --no-bpf-event ${big:+-m 32M} -o "$out" ;;
+	perf-z) set -- perf record -a -z --no-bpf-event ${big:+-m 32M} -o "$out" ;;
 	trace-cmd)
 		cat /proc/kallsyms >"$tmp/kallsyms"
 		set -- env "LD_PRELOAD=$BENCH/libshim.so" "SHIM_KALLSYMS=$tmp/kallsyms" \
-			trace-cmd record -B "tcptape$$" --compression zstd -b 32768 -o "$out"
+			trace-cmd record -B "tcptape$$" --compression zstd ${big:+-b 32768} -o "$out"
 		;;
 	tcpdump) set -- ip netns exec "$B" tcpdump -i any -s 96 -B 65536 -w "$out" tcp ;;
 	esac

@@ -81,5 +81,5 @@ for groups in "$defaults" all; do
 	stop "$recording"
 	recording=''
 	if [ "$groups" != all ]; then groups=default; fi
-	figure "memory.record.$groups" "$(mib)" MiB '<=' 16
+	figure "memory.record.$groups" "$(mib)" MiB '<=' 32
 done

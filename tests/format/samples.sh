@@ -52,8 +52,8 @@ while read -r name events bytes file content; do
 	python3 "$here/reader.py" "$traces/$name.tcptape" >"$tmp/python"
 	cmp "$tmp/c" "$tmp/python" || bad=$((bad + 1))
 done <"$traces/frozen"
-for trace in "$traces"/*.tcptape; do
-	name=${trace##*/} name=${name%.tcptape}
+for trace in "$traces"/*.tcptape "$traces"/explain/*.tcptape; do
+	name=${trace#"$traces"/} name=${name%.tcptape}
 	grep -q "^$name " "$traces/frozen" || {
 		echo "FAIL  $name is not in sample-traces/frozen: $0 DUMP --add $name"
 		bad=$((bad + 1))

@@ -45,7 +45,10 @@ static const char *const lines[][2] = {
 	{"delay --out --slowest 5", "delay --out --hist --data -4"},
 	{"turnaround", "turnaround --percentiles --by listener"},
 	{"turnaround --slowest 3 --server", "turnaround --hist -m --by conn"},
+	{"explain", "explain -f port\t8080"},
+	{"explain --list", "explain --pid 1"},
 	{"compare --all /proc/self/fd/0", "compare --force --by remote /proc/self/fd/0"},
+	{"correlate", "correlate --by conn -a -w 0.01 --lag 1"},
 	{"cut -o -", "cut --force -f port\t8080 -e conn,rx,tx -o /dev/null"},
 	{"verify", "verify"},
 	{"repair -o -", "repair --force -o /dev/null"},
@@ -110,7 +113,9 @@ static void run_line(const char *line, unsigned how)
 		words[n++] = from;
 		words[n++] = to;
 	}
-	if ((!strcmp(words[1], "merge") || !strcmp(words[1], "sql")) && how & PIPE)
+	if ((!strcmp(words[1], "merge") || !strcmp(words[1], "sql") ||
+	     !strcmp(words[1], "correlate")) &&
+	    how & PIPE)
 		return forget_options(cmd);	  /* they refuse them */
 	words[n++] = cmd->at_once ? again : file; /* one of several files, which are no pipes */
 	words[n] = NULL;

@@ -34,15 +34,17 @@ print() { # TRACE COMMAND...: as a user sees it who stands in sample-traces/
 }
 
 n=0 n_different=0
-for file in "$traces"/${1:-*}.tcptape; do
+for file in "$traces"/${1:-*}.tcptape "$traces"/explain/${1:-*}.tcptape; do
 	[ -f "$file" ] || continue
-	trace=${file##*/} trace=${trace%.tcptape}
-	# a line of `commands`: NAME COMMAND [ARG...]; or, for one trace only, TRACE/NAME COMMAND [ARG...]
+	trace=${file#"$traces"/} trace=${trace%.tcptape}
+	# a line of `commands`: NAME COMMAND [ARG...]; or, for one trace only, TRACE/NAME COMMAND [ARG...];
+	# traces of explain/ have these only
 	while read -r name command; do
 		case $name in
 		'#'* | '') continue ;;
-		"$trace"/*) name=${name#*/} ;;
+		"$trace"/*) name=${name#"$trace"/} ;;
 		*/*) continue ;;
+		*) [ "$trace" = "${trace##*/}" ] || continue ;;
 		esac
 		want=$here/$trace.$name
 		# shellcheck disable=SC2086 # arguments are words

@@ -2,13 +2,15 @@
 /*
  * load: makes TCP traffic for tests, and says on standard output what it did.
  *
- *   load server [-m MODE] [-n CONNS] [-a BYTES] [-b BACKLOG] [-w MS] [-f] ADDR PORT
+ *   load server [-m MODE] [-n CONNS] [-s BYTES] [-a BYTES] [-b BACKLOG] [-w MS] [-A MS] [-p PARTS]
+ *               [-fN] ADDR PORT
  *     echo   answer every request until the client closes, then close (default)
  *     first  answer one request and close at once: the server closes first
  *     reset  answer one request and close with RST (SO_LINGER 0)
  *     http   answer every GET with 200 and BYTES of body
  *     never  listen, and never accept
- *   load client [-m MODE] [-n CONNS] [-c COUNT] [-s BYTES] [-a BYTES] [-w MS] [-v] ADDR PORT
+ *   load client [-m MODE] [-n CONNS] [-c COUNT] [-s BYTES] [-a BYTES] [-w MS] [-p PARTS] [-fNv]
+ *               ADDR PORT
  *     ping   one connection after the other: COUNT requests and answers, then close (default)
  *     first  the same, then wait until the server has closed, then close
  *     reset  the same, then close with RST
@@ -16,8 +18,11 @@
  *     hold   open CONNS connections at once without waiting for any, look after MS, close
  *
  * -s and -a are the sizes of request and answer, 1 each unless told; -w waits so many ms, on the
- * server before each read, on the client after the last answer. -f serves each connection in a
- * process of its own; -n ends the server after so many connections; -v prints each exchange.
+ * server before each read, on the client after the last answer. -f has a process of its own for
+ * each connection, of the client all at once; -n ends the server after so many connections; -v
+ * prints each exchange. -A waits so many ms before each accept. -p writes each request and answer
+ * in so many parts; -N leaves Nagle's algorithm on, which sends no second part before the first's
+ * ACK.
  *
  *   ready                                         the server listens
  *   accept RADDR RPORT                            the server took a connection
@@ -47,8 +52,8 @@ enum { MAX_HELD = 1024 };
 
 struct opts {
 	const char *mode;
-	long n_conns, n_exchanges, request_bytes, answer_bytes, backlog, wait_ms;
-	bool fork, verbose;
+	long n_conns, n_exchanges, request_bytes, answer_bytes, backlog, wait_ms, accept_ms, parts;
+	bool fork, verbose, nagle;
 };
 
 static char buf[1 << 16];
@@ -137,6 +142,24 @@ static bool write_bytes(int fd, long n)
 	return true;
 }
 
+static bool write_message(int fd, long n, const struct opts *o)
+{
+	for (long part = o->parts; part > 0; part--) {
+		if (!write_bytes(fd, n / part))
+			return false;
+		n -= n / part;
+	}
+	return true;
+}
+
+static void push_at_once(int fd, const struct opts *o)
+{
+	int one = 1;
+
+	if (!o->nagle)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
 static void reset_on_close(int fd)
 {
 	struct linger linger = {1, 0};
@@ -207,7 +230,8 @@ static void serve(int fd, const struct opts *o)
 		sleep_ms(o->wait_ms);
 		if (!(http ? read_request(fd) : read_bytes(fd, o->request_bytes)))
 			break;
-		if (!(http ? answer_http(fd, o->answer_bytes) : write_bytes(fd, o->answer_bytes)))
+		if (!(http ? answer_http(fd, o->answer_bytes)
+			   : write_message(fd, o->answer_bytes, o)))
 			break;
 	} while (!once);
 	if (*o->mode == 'r') {
@@ -223,13 +247,12 @@ static void accept_one(int listener, const struct opts *o)
 	char addr[NI_MAXHOST], port[NI_MAXSERV];
 	static bool other; /* of the two system calls, in turn */
 	int fd = other ? accept4(listener, (struct sockaddr *)&sa, &len, 0)
-		       : accept(listener, (struct sockaddr *)&sa, &len),
-	    one = 1;
+		       : accept(listener, (struct sockaddr *)&sa, &len);
 
 	other = !other;
 	if (fd < 0)
 		die("accept");
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	push_at_once(fd, o);
 	if (o->verbose && !name_end(&sa, len, addr, port))
 		printf("accept %s %s\n", addr, port);
 	if (!o->fork) {
@@ -256,6 +279,7 @@ static int run_server(const struct addrinfo *ai, const struct opts *o)
 	while (!strcmp(o->mode, "never"))
 		pause();
 	for (long i = 0; !o->n_conns || i < o->n_conns; i++) {
+		sleep_ms(o->accept_ms);
 		accept_one(fd, o);
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
@@ -301,7 +325,7 @@ static bool exchange(int fd, const struct opts *o)
 	if (!strcmp(o->mode, "http")) {
 		if (write(fd, get, sizeof(get) - 1) != sizeof(get) - 1 || !read_answer(fd))
 			return false;
-	} else if (!write_bytes(fd, o->request_bytes) || !read_bytes(fd, o->answer_bytes)) {
+	} else if (!write_message(fd, o->request_bytes, o) || !read_bytes(fd, o->answer_bytes)) {
 		return false;
 	}
 	if (o->verbose)
@@ -311,12 +335,12 @@ static bool exchange(int fd, const struct opts *o)
 
 static void run_connection(const struct addrinfo *ai, const struct opts *o)
 {
-	int fd = socket(ai->ai_family, SOCK_STREAM, 0), one = 1, rc;
+	int fd = socket(ai->ai_family, SOCK_STREAM, 0), rc;
 	int64_t start, end;
 
 	if (fd < 0)
 		die("socket");
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	push_at_once(fd, o);
 	start = now_us();
 	rc = connect(fd, ai->ai_addr, ai->ai_addrlen);
 	end = now_us();
@@ -370,8 +394,15 @@ static int run_client(const struct addrinfo *ai, const struct opts *o)
 		run_held(ai, o);
 		return 0;
 	}
-	for (long i = 0; i < o->n_conns; i++)
+	for (long i = 0; i < o->n_conns; i++) {
+		if (o->fork && fork())
+			continue;
 		run_connection(ai, o);
+		if (o->fork)
+			_exit(0);
+	}
+	while (o->fork && wait(NULL) > 0)
+		;
 	return 0;
 }
 
@@ -380,7 +411,8 @@ static int run_client(const struct addrinfo *ai, const struct opts *o)
 static int usage(void)
 {
 	fputs("usage: load server|client [-m MODE] [-n CONNS] [-c COUNT] [-s BYTES] [-a BYTES]\n"
-	      "            [-b BACKLOG] [-w MS] [-f] [-v] ADDR PORT      (see load.c)\n",
+	      "            [-b BACKLOG] [-w MS] [-A MS] [-p PARTS] [-f] [-N] [-v] ADDR PORT\n"
+	      "       (see load.c)\n",
 	      stderr);
 	return 2;
 }
@@ -395,6 +427,9 @@ static bool set_option(struct opts *o, int c)
 	case 'a': o->answer_bytes = atol(optarg); return true;
 	case 'b': o->backlog = atol(optarg); return true;
 	case 'w': o->wait_ms = atol(optarg); return true;
+	case 'A': o->accept_ms = atol(optarg); return true;
+	case 'p': o->parts = atol(optarg); return true;
+	case 'N': o->nagle = true; return true;
 	case 'f': o->fork = true; return true;
 	case 'v': o->verbose = true; return true;
 	default: return false;
@@ -422,13 +457,14 @@ int main(int argc, char **argv)
 		.request_bytes = 1,
 		.answer_bytes = 1,
 		.backlog = 128,
+		.parts = 1,
 	};
 	struct addrinfo *ai;
 	int c, rc;
 
 	if (argc < 2 || (!server && strcmp(argv[1], "client")))
 		return usage();
-	for (argv++, argc--; (c = getopt(argc, argv, "m:n:c:s:a:b:w:fv")) != -1;)
+	for (argv++, argc--; (c = getopt(argc, argv, "m:n:c:s:a:b:w:A:p:Nfv")) != -1;)
 		if (!set_option(&o, c))
 			return usage();
 	if (argc - optind != 2 || !known_mode(server, o.mode) || o.n_conns > MAX_HELD * 1024 ||

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Memory for sockets ran out: that of all TCP (net.ipv4.tcp_mem), of a receive buffer or a backlog
+ * (packets dropped, queues pruned), or a buffer of fixed size (SO_SNDBUF, SO_RCVBUF) kept a
+ * connection slow.
+ *
+ * Threshold: one packet that was dropped or pruned for it, one connection aborted
+ * (TCPAbortOnMemory), or TCP under pressure at all (tcp_enter_memory_pressure). Of a buffer: what
+ * moved in a round-trip time is half of what fits into it or more (it holds headers, too: a window
+ * is half of it, tcp_adv_win_scale 1), for 256 kB or more on a path of 5 ms or more; the cost is
+ * half of the time, as twice the buffer would have taken.
+ */
+#include <inttypes.h>
+
+#include "explain.h"
+
+static const enum evid_count counters[] = {EVC_PRESSURES, EVC_ABORT_MEMORY, EVC_WQUEUE_TOO_BIG,
+					   EVC_PRUNE,	  EVC_RCV_PRUNED,   EVC_OFO_PRUNED,
+					   EVC_RCVQ_DROP, EVC_BACKLOG_DROP};
+#define N_COUNTERS (sizeof(counters) / sizeof(counters[0]))
+
+static uint64_t sum(const struct evidence *e)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < N_COUNTERS; i++)
+		n += e->counters[counters[i]];
+	return n;
+}
+
+static bool find(const struct evidence *e, struct finding *f)
+{
+	const struct toll *t = &e->tolls[TROUBLE_MEMORY], *fixed = &e->tolls[TROUBLE_BUFFER];
+	uint64_t n = sum(e) + e->drops[DROP_BUFFER].n;
+
+	if (!n && !fixed->n)
+		return false;
+	finding_take(f, t);
+	f->n = n + fixed->n;
+	f->cost_ns += fixed->cost_ns;
+	f->n_conns += fixed->n_conns;
+	if (e->counters[EVC_ABORT_MEMORY] > f->n_failed)
+		f->n_failed = e->counters[EVC_ABORT_MEMORY];
+	finding_count(f, e, counters, N_COUNTERS);
+	finding_dropped(f, e, DROP_BUFFER);
+	finding_show(f, e, t, "sent again");
+	if (fixed->n) {
+		finding_say(f, "%u connections were limited by a buffer of fixed size",
+			    fixed->n_conns);
+		finding_show(f, e, fixed, "buffer");
+	}
+	if (n)
+		finding_trust(f, CONFIDENCE_HIGH, "the kernel counted it");
+	else
+		finding_trust(f, CONFIDENCE_MEDIUM,
+			      "deduced from bytes, round-trip time and size of the buffer");
+	return true;
+}
+
+const struct cause cause_memory = {
+	.name = "memory",
+	.title = "socket buffers or TCP's memory were too small",
+	.next = "net.ipv4.tcp_mem against /proc/net/sockstat; net.ipv4.tcp_rmem, tcp_wmem; does "
+		"the "
+		"application set SO_RCVBUF or SO_SNDBUF (tcptape life -F)?",
+	.needs = EVID_BIT(EVID_COUNTER) | EVID_BIT(EVID_DROP),
+	.record = "counters,drop",
+	.find = find,
+};

@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What is made of events, where no scenario shows it: traces are written here. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "conn.h"
+#include "evidence.h"
+#include "suite.h"
+#include "writer.h"
+
+#define S 1000000000ull
+#define MS 1000000ull
+#define START (5000 * S)
+enum { L_ECONNRESET = 104, L_ECONNREFUSED = 111 };
+enum { REASON_FIREWALL = 7 };
+enum { CA_LOSS = 4 };
+
+static struct tape_writer *w;
+static int fd;
+
+/* ---- events ---- */
+
+static const uint8_t v4_addr[16] = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = 1};
+static const uint8_t any_addr[16] = {[10] = 0xff, [11] = 0xff};
+static const uint8_t v6_addr[16] = {0xfd, [15] = 1};
+
+static struct ev_sock sock_of(uint64_t cookie, uint16_t lport, uint16_t rport)
+{
+	struct ev_sock s = {.cookie = cookie, .netns = 1, .family = 2, .protocol = 6};
+
+	s.flow.lport = lport;
+	s.flow.rport = rport;
+	memcpy(&s.flow.laddr, v4_addr, 16);
+	memcpy(&s.flow.raddr, v4_addr, 16);
+	return s;
+}
+
+static void add(const struct ev_head *e)
+{
+	ck_assert_int_eq(tape_writer_event(w, e, NULL), 0);
+}
+
+static void state(uint64_t at, struct ev_sock s, unsigned from, unsigned to, unsigned err)
+{
+	struct ev_tcp_state e = {.head = {START + at, 0, EV_tcp_state, sizeof(e)},
+				 .sock = s,
+				 .old_state = (uint8_t)from,
+				 .new_state = (uint8_t)to,
+				 .err = (uint16_t)err};
+
+	if (!err && from != TCP_S_SYN_SENT) { /* a thread did it */
+		e.task.pid = e.task.tid = 7;
+		memcpy(e.task.comm.s, "test", 4);
+	}
+	add(&e.head);
+}
+
+static void open_by_us(uint64_t at, struct ev_sock s)
+{
+	state(at, s, TCP_S_CLOSE, TCP_S_SYN_SENT, 0);
+	state(at + MS, s, TCP_S_SYN_SENT, TCP_S_ESTABLISHED, 0);
+}
+
+static void open_by_them(uint64_t at, struct ev_sock s)
+{
+	state(at, s, TCP_S_LISTEN, TCP_S_SYN_RECV, 0);
+	state(at + 1000, s, TCP_S_SYN_RECV, TCP_S_ESTABLISHED, 0);
+}
+
+static void destroy(uint64_t at, struct ev_sock s, unsigned segs)
+{
+	struct ev_tcp_destroy e = {.head = {START + at, 0, EV_tcp_destroy, sizeof(e)},
+				   .sock = s,
+				   .data_segs_out = segs};
+
+	add(&e.head);
+}
+
+static void resend(uint64_t at, struct ev_sock s, unsigned in, uint32_t seq, uint32_t len)
+{
+	struct ev_retransmit e = {.head = {START + at, 0, EV_retransmit, sizeof(e)},
+				  .sock = s,
+				  .seq = seq,
+				  .end_seq = seq + len,
+				  .snd_una = seq,
+				  .rto_us = 200000,
+				  .srtt_us = 1000,
+				  .segs = 1,
+				  .state = (uint8_t)in,
+				  .ca_state = in == TCP_S_ESTABLISHED ? CA_LOSS : 0};
+
+	add(&e.head);
+}
+
+static void drop(uint64_t at, struct ev_sock s, unsigned payload)
+{
+	struct ev_drop e = {.head = {START + at, 0, EV_drop, sizeof(e)},
+			    .flow = s.flow,
+			    .reason = REASON_FIREWALL,
+			    .payload = payload,
+			    .headers = 3};
+
+	add(&e.head);
+}
+
+static void ack(uint64_t at, struct ev_sock s, uint32_t una, uint32_t nxt, int32_t rtt_us,
+		uint32_t min_us)
+{
+	struct ev_rtt e = {.head = {START + at, 0, EV_rtt, sizeof(e)},
+			   .sock = s,
+			   .rtt_us = rtt_us,
+			   .srtt_us = (uint32_t)(rtt_us > 0 ? rtt_us : 1000),
+			   .min_rtt_us = min_us,
+			   .cwnd = 100,
+			   .snd_una = una,
+			   .snd_nxt = nxt,
+			   .source = 1};
+
+	add(&e.head);
+}
+
+/* ---- a trace ---- */
+
+static void begin(void)
+{
+	struct tape_writer_opts opts = {.writer = "test 1",
+					.n_cpus = 1,
+					.start_ns = START,
+					.names = "name\tdrop_reason\t7\tNETFILTER_DROP\n"};
+	static const char *const events[] = {"tcp_state",  "tcp_accept", "tcp_destroy", "rtt",
+					     "retransmit", "drop",	 "listen_queue"};
+	struct tape_meta meta = {"groups", "conn,rtt,retrans,drop,listen,counters,reset"};
+	char key[48];
+
+	fd = memfd_create("trace", 0);
+	ck_assert_int_eq(tape_writer_open(&w, fd, &opts, NULL), 0);
+	ck_assert_int_eq(tape_writer_meta(w, &meta, 1, NULL), 0);
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		snprintf(key, sizeof(key), "probe.%s", events[i]);
+		meta = (struct tape_meta){key, "tp_btf:test"};
+		ck_assert_int_eq(tape_writer_meta(w, &meta, 1, NULL), 0);
+	}
+}
+
+static struct evidence end(void)
+{
+	static const struct input_opts none;
+	struct out_opts out_opts = {0};
+	struct out *out = out_new(&out_opts);
+	struct fail fail = {0};
+	struct cmd_run run = {.out = out, .fail = &fail};
+	struct evidence e;
+	char path[32];
+
+	ck_assert_int_eq(tape_writer_close(w, START + 100 * S, NULL), 0);
+	tape_writer_free(w);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	lseek(fd, 0, SEEK_SET);
+	ck_assert_msg(!input_open(&run.in, path, &none, out, &fail), "%s", fail.text);
+	ck_assert_msg(!evidence_read(&e, &run), "%s", fail.text);
+	input_close(run.in);
+	out_free(out);
+	close(fd);
+	return e;
+}
+
+/* ---- tests ---- */
+
+/* A name has two addresses: nobody listens at the IPv6 one, the other one answers. */
+START_TEST(test_evidence__the_other_family_answers)
+{
+	struct evidence e;
+
+	begin();
+	for (unsigned i = 0; i < 20; i++) {
+		struct ev_sock four = sock_of(2 * i + 1, (uint16_t)(4000 + i), 80), six = four;
+
+		six.cookie++;
+		memcpy(&six.flow.laddr, v6_addr, 16);
+		memcpy(&six.flow.raddr, v6_addr, 16);
+		state(i * S, six, TCP_S_CLOSE, TCP_S_SYN_SENT, 0);
+		state(i * S + MS, six, TCP_S_SYN_SENT, TCP_S_CLOSE, L_ECONNREFUSED);
+		if (i < 15) /* the last five try no more */
+			open_by_us(i * S + 2 * MS, four);
+	}
+	e = end();
+	ck_assert_uint_eq(e.n_connects, 35);
+	ck_assert_uint_eq(e.n_connected, 15);
+	ck_assert_uint_eq(e.tolls[TROUBLE_REFUSED].n, 20);
+	ck_assert_uint_eq(e.n_fallbacks[TROUBLE_REFUSED], 15);
+}
+END_TEST
+
+/* The other port, the same family, or a second later: another matter. */
+START_TEST(test_evidence__another_connect_does_not_excuse)
+{
+	struct ev_sock six = sock_of(1, 4000, 80);
+	struct evidence e;
+
+	memcpy(&six.flow.laddr, v6_addr, 16);
+	memcpy(&six.flow.raddr, v6_addr, 16);
+	begin();
+	state(0, six, TCP_S_CLOSE, TCP_S_SYN_SENT, 0);
+	state(MS, six, TCP_S_SYN_SENT, TCP_S_CLOSE, L_ECONNREFUSED);
+	open_by_us(10 * MS, sock_of(2, 4001, 81));
+	six.cookie = 3;
+	open_by_us(20 * MS, six);
+	open_by_us(1100 * MS, sock_of(4, 4002, 80));
+	e = end();
+	ck_assert_uint_eq(e.tolls[TROUBLE_REFUSED].n, 1);
+	ck_assert_uint_eq(e.n_fallbacks[TROUBLE_REFUSED], 0);
+}
+END_TEST
+
+/* wrk closes with answers unread: its own RST, which its server gets. */
+START_TEST(test_evidence__closing_resets)
+{
+	struct evidence e;
+
+	begin();
+	for (unsigned i = 0; i < 10; i++) {
+		struct ev_sock c = sock_of(2 * i + 1, (uint16_t)(4000 + i), 80);
+		struct ev_sock s = sock_of(2 * i + 2, 80, (uint16_t)(4000 + i));
+
+		open_by_us(i * MS, c);
+		open_by_them(i * MS + 10000, s);
+		state(S + i * MS, c, TCP_S_ESTABLISHED, TCP_S_CLOSE, 0);
+		state(S + i * MS + 1000, s, TCP_S_ESTABLISHED, TCP_S_CLOSE, L_ECONNRESET);
+	}
+	e = end();
+	ck_assert_uint_eq(e.tolls[TROUBLE_RESET].n, 0);
+	ck_assert_uint_eq(e.closing_resets, 20);
+}
+END_TEST
+
+/* The server does, and its client wanted more. Both ends are there: one connection each. */
+START_TEST(test_evidence__resets_by_the_server)
+{
+	struct evidence e;
+
+	begin();
+	for (unsigned i = 0; i < 10; i++) {
+		struct ev_sock c = sock_of(2 * i + 1, (uint16_t)(4000 + i), 80);
+		struct ev_sock s = sock_of(2 * i + 2, 80, (uint16_t)(4000 + i));
+
+		open_by_us(i * MS, c);
+		open_by_them(i * MS + 10000, s);
+		state(S + i * MS, s, TCP_S_ESTABLISHED, TCP_S_CLOSE, 0);
+		state(S + i * MS + 1000, c, TCP_S_ESTABLISHED, TCP_S_CLOSE, L_ECONNRESET);
+	}
+	e = end();
+	ck_assert_uint_eq(e.tolls[TROUBLE_RESET].n_conns, 10);
+	ck_assert_uint_eq(e.tolls[TROUBLE_RESET].n_failed, 10);
+}
+END_TEST
+
+START_TEST(test_evidence__resets_of_clients_elsewhere)
+{
+	struct evidence e;
+
+	begin();
+	for (unsigned i = 0; i < 10; i++) {
+		struct ev_sock s = sock_of(i + 1, 80, (uint16_t)(4000 + i));
+
+		open_by_them(i * MS, s);
+		state(S + i * MS, s, TCP_S_ESTABLISHED, TCP_S_CLOSE, 0);
+	}
+	e = end();
+	ck_assert_uint_eq(e.tolls[TROUBLE_RESET].n_failed, 10);
+}
+END_TEST
+
+/* Two segments were dropped here: of three that were sent again, one was lost elsewhere. */
+START_TEST(test_evidence__a_drop_explains_its_own_segment)
+{
+	struct ev_sock s = sock_of(1, 4000, 80);
+	struct evidence e;
+
+	begin();
+	open_by_us(0, s);
+	drop(10 * MS, s, 2 * 1448);
+	resend(300 * MS, s, TCP_S_ESTABLISHED, 1000, 1448);
+	resend(301 * MS, s, TCP_S_ESTABLISHED, 2448, 1448);
+	resend(900 * MS, s, TCP_S_ESTABLISHED, 9000, 100);
+	destroy(S, s, 50);
+	e = end();
+	ck_assert_uint_eq(e.tolls[TROUBLE_FIREWALL].n, 2);
+	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].n, 1);
+	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].cost_ns, 200 * MS); /* the timeout */
+	ck_assert_uint_eq(e.n_data_segs, 50);
+	ck_assert_uint_eq(e.drops[DROP_FIREWALL].n, 1);
+}
+END_TEST
+
+/* Nothing answers: lost, unless the trace has a listener there whose queue is full. */
+static struct evidence stuck(bool full)
+{
+	struct ev_listen_queue q = {.head = {START + S, 0, EV_listen_queue, sizeof(q)},
+				    .sock = sock_of(9, 80, 0),
+				    .max_backlog = 5,
+				    .backlog = 6};
+	struct ev_sock s = sock_of(1, 4000, 80);
+
+	begin();
+	memcpy(&q.sock.flow.laddr, any_addr, 16);
+	state(0, s, TCP_S_CLOSE, TCP_S_SYN_SENT, 0);
+	if (full) {
+		add(&q.head);
+		q.head.ts_ns += S;
+		q.drops = 2;
+		add(&q.head);
+	}
+	resend(2 * S + 1, s, TCP_S_SYN_SENT, 1, 0);
+	return end();
+}
+
+START_TEST(test_evidence__stuck_connects)
+{
+	struct evidence e = stuck(false);
+
+	ck_assert_uint_eq(e.tolls[TROUBLE_SYN].n_failed, 1);
+	ck_assert_uint_eq(e.tolls[TROUBLE_SYN].cost_ns, 100 * S); /* to the end of the trace */
+	ck_assert_uint_eq(e.tolls[TROUBLE_OVERFLOW].n, 0);
+	e = stuck(true);
+	ck_assert_uint_eq(e.tolls[TROUBLE_SYN].n, 0);
+	ck_assert_uint_eq(e.tolls[TROUBLE_OVERFLOW].n_failed, 1);
+	ck_assert_uint_eq(e.listener.max_backlog, 5);
+}
+END_TEST
+
+/* A SYN went out twice. That was the path, if it loses data too. */
+static struct evidence slow_connect(bool loses)
+{
+	struct ev_sock s = sock_of(1, 4000, 80);
+
+	begin();
+	state(0, s, TCP_S_CLOSE, TCP_S_SYN_SENT, 0);
+	resend(S, s, TCP_S_SYN_SENT, 1, 0);
+	state(S + 10 * MS, s, TCP_S_SYN_SENT, TCP_S_ESTABLISHED, 0);
+	if (loses)
+		resend(3 * S, s, TCP_S_ESTABLISHED, 1000, 100);
+	destroy(5 * S, s, 10);
+	return end();
+}
+
+START_TEST(test_evidence__a_second_syn)
+{
+	struct evidence e = slow_connect(false);
+
+	ck_assert_uint_eq(e.tolls[TROUBLE_SYN].cost_ns, 1010 * MS);
+	ck_assert_uint_eq(e.tolls[TROUBLE_SYN].n_failed, 0);
+	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].n, 0);
+	e = slow_connect(true);
+	ck_assert_uint_eq(e.tolls[TROUBLE_SYN].n, 0);
+	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].n_conns, 1);
+	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].cost_ns, 1210 * MS);
+}
+END_TEST
+
+/* Three timeouts of a full segment; whether such a one was ever acknowledged decides. */
+static struct evidence hole(bool acked)
+{
+	struct ev_sock s = sock_of(1, 4000, 80);
+
+	begin();
+	open_by_us(0, s);
+	ack(10 * MS, s, 1000, 1000, 10000, 10000);
+	if (acked)
+		ack(20 * MS, s, 2448, 2448, 10000, 10000);
+	for (unsigned i = 0; i < 3; i++)
+		resend((1 + i) * S, s, TCP_S_ESTABLISHED, 2448, 1448);
+	return end();
+}
+
+START_TEST(test_evidence__full_segments_vanish)
+{
+	struct evidence e = hole(false);
+
+	ck_assert_uint_eq(e.tolls[TROUBLE_MTU].n, 3);
+	ck_assert_uint_eq(e.tolls[TROUBLE_MTU].cost_ns, 600 * MS);
+	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].n, 0);
+	ck_assert_uint_eq(e.n_resent[RESENT_RTO], 0);
+	e = hole(true);
+	ck_assert_uint_eq(e.tolls[TROUBLE_MTU].n, 0);
+	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].n, 3);
+	ck_assert_uint_eq(e.n_resent[RESENT_RTO], 3);
+}
+END_TEST
+
+/* RTT = 10 ms + what stands in a queue of 1 MB/s; or the same bytes, and no queue. */
+static struct evidence bulk(bool queue)
+{
+	struct ev_sock s = sock_of(1, 4000, 80);
+	uint32_t una = 1, flight = 14480;
+	uint64_t at = 10 * MS;
+
+	begin();
+	open_by_us(0, s);
+	ack(at, s, una, una, 10000, 10000);
+	for (unsigned i = 0; i < 200; i++, flight += 1448) {
+		uint32_t rtt = 10000 + (queue ? flight : 0);
+
+		at += 5 * MS;
+		una += 1448;
+		ack(at, s, una, una + flight, (int32_t)rtt, 10000);
+	}
+	return end();
+}
+
+START_TEST(test_evidence__queues_on_the_path)
+{
+	struct evidence e = bulk(true);
+
+	ck_assert_uint_eq(e.tolls[TROUBLE_BLOAT].n_conns, 1);
+	ck_assert_double_gt(e.bloat_relation, 0.99);
+	ck_assert_uint_eq(e.bloat_min_us, 10000);
+	/* of one second, nine tenths and more */
+	ck_assert_uint_gt(e.tolls[TROUBLE_BLOAT].cost_ns, 850 * MS);
+	ck_assert_uint_lt(e.tolls[TROUBLE_BLOAT].cost_ns, 1000 * MS);
+	e = bulk(false);
+	ck_assert_uint_eq(e.tolls[TROUBLE_BLOAT].n, 0);
+}
+END_TEST
+
+/* An ACK of half a segment after 40 ms; at once more goes out, or not. */
+static struct evidence delayed(bool held)
+{
+	struct ev_sock s = sock_of(1, 4000, 80);
+	uint32_t seq = 1;
+
+	begin();
+	open_by_us(0, s);
+	ack(MS, s, seq, seq, 1000, 1000);
+	for (unsigned i = 0; i < 5; i++) {
+		uint64_t at = (i + 1) * S;
+
+		ack(at, s, seq, seq + 100, -1, 1000); /* of something else: 100 bytes are out */
+		ack(at + 40 * MS, s, seq + 100, seq + 100, 40000, 1000);
+		seq += 100;
+		if (held)
+			ack(at + 41 * MS, s, seq, seq + 100, -1, 1000);
+		seq += held ? 100 : 0;
+		ack(at + 42 * MS, s, seq, seq, 1000, 1000);
+	}
+	return end();
+}
+
+START_TEST(test_evidence__delayed_acks)
+{
+	struct evidence e = delayed(true);
+
+	ck_assert_uint_eq(e.tolls[TROUBLE_NAGLE].n, 5);
+	ck_assert_uint_eq(e.tolls[TROUBLE_NAGLE].cost_ns, 5 * 39 * MS);
+	ck_assert_uint_eq(e.n_held_sure, 0);
+	e = delayed(false);
+	ck_assert_uint_eq(e.tolls[TROUBLE_NAGLE].n, 0);
+}
+END_TEST
+
+SUITE("evidence", test_evidence__the_other_family_answers,
+      test_evidence__another_connect_does_not_excuse, test_evidence__closing_resets,
+      test_evidence__resets_by_the_server, test_evidence__resets_of_clients_elsewhere,
+      test_evidence__a_drop_explains_its_own_segment, test_evidence__stuck_connects,
+      test_evidence__a_second_syn, test_evidence__full_segments_vanish,
+      test_evidence__queues_on_the_path, test_evidence__delayed_acks)
