@@ -164,6 +164,7 @@ static int begin(struct delay *d, struct cmd_run *run)
 					.in = run->in,
 					.dir = d->dir,
 					.recorded = d->read.timed[d->dir],
+					.holds = d->read.holds,
 					.time_of_day = opts.timestamp};
 	delay_table_begin(&d->table);
 	return 0;
@@ -221,8 +222,11 @@ const struct cmd cmd_delay = {
 		"written to\n"
 		"TCP's sending it), TCP, IP (netfilter), OUTPUT, QDISC, DRIVER (its call), SENT "
 		"(until the\n"
-		"device has it). - is not known, or not passed; + includes the unknown layers "
-		"behind it.\n"
+		"device has it). HELD is what WRITE was, but for the way through the code: cwnd, "
+		"rwnd (a\n"
+		"window was full), nagle (Nagle, TCP_CORK, autocork), sndbuf (no room in the send\n"
+		"buffer), tsq (enough is in the queues below), pacing, unknown.\n"
+		"- is not known, or not passed; + includes the unknown layers behind it.\n"
 		"A segment stands for SEGS on the wire. Rows come in the order in which segments "
 		"were\n"
 		"complete. NOTES: merged:N and split:N, packets at the driver; again, sent before; "

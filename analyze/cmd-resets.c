@@ -8,10 +8,13 @@
 #include "cells.h"
 #include "cmd.h"
 #include "names.h"
+#include "resets_count.h"
 #include "stacks.h"
 
 static struct {
-	bool timestamp, verbose, sent, received, no_stacks;
+	bool timestamp, verbose, sent, received, no_stacks, count;
+	const char *by;
+	struct opt_fixed interval;
 	struct cells_filter filter;
 } opts;
 
@@ -19,6 +22,11 @@ static const struct opt_row rows[] = {
 	{'s', "sent", NULL, OPT_FLAG, offsetof(__typeof__(opts), sent), "only those sent"},
 	{'r', "received", NULL, OPT_FLAG, offsetof(__typeof__(opts), received),
 	 "only those received"},
+	{'c', "count", NULL, OPT_FLAG, offsetof(__typeof__(opts), count),
+	 "counts, one line a state, a reason and who decided"},
+	{0, "by", "KEY", OPT_STR, offsetof(__typeof__(opts), by),
+	 "with -c: one for each " BY_OF_SOCKETS_HELP},
+	INTERVAL_ROW(opts, "with -c: a table for each interval"),
 	{'t', "timestamp", NULL, OPT_FLAG, offsetof(__typeof__(opts), timestamp),
 	 "a column with the seconds since the start of the trace"},
 	{'v', "verbose", NULL, OPT_FLAG, offsetof(__typeof__(opts), verbose),
@@ -54,8 +62,9 @@ static const struct out_col columns[] = {
 enum { SENT = 1, RECEIVED = 2 }; /* unit rst_direction */
 
 struct resets {
-	struct conn_table conns; /* first: conn_track() */
+	struct by_who who; /* first: by_bind() */
 	struct cmd_run *run;
+	struct resets_count counts;
 	struct names reasons;
 	struct stacks stacks;
 };
@@ -102,11 +111,11 @@ static void cell_flags(struct out *o, unsigned flags)
 	out_strn(o, text, n);
 }
 
-/* Before 6.10 the kernel gives none; what an answer without a socket means is plain. */
-static void cell_reason(struct resets *r, const struct bind_row *row)
+/* Before 6.10 the kernel gives none. */
+static void cell_reason(void *ctx, uint64_t reason)
 {
+	struct resets *r = ctx;
 	struct out *o = r->run->out;
-	uint64_t reason = bind_get(row, R_REASON, NO_REASON);
 	const char *name = names_get(&r->reasons, reason);
 
 	if (reason == NO_REASON)
@@ -119,19 +128,14 @@ static void cell_reason(struct resets *r, const struct bind_row *row)
 
 /*
  * tcp_close and others set CLOSE, then send the RST: the state before is the one of interest. It is
- * known where state changes are recorded.
+ * known where state changes are recorded. 0: none.
  */
-static void cell_state_before(struct resets *r, const struct bind_row *row, const struct conn *c)
+static unsigned state_before(const struct bind_row *row, const struct conn *c)
 {
 	unsigned state = (unsigned)bind_get(row, R_STATE, 0);
-	struct out *o = r->run->out;
 
-	if (state == TCP_S_CLOSE && bind_get(row, R_ACTIVE, 0) && c && c->marks)
-		state = c->marks;
-	if (state)
-		cell_state(o, r->run->in, state);
-	else
-		out_none(o);
+	return state == TCP_S_CLOSE && bind_get(row, R_ACTIVE, 0) && c && c->marks ? c->marks
+										   : state;
 }
 
 /* Who decided: the peer; the process that holds the socket, or the kernel for it; TCP's answer. */
@@ -158,34 +162,53 @@ static void print_segment(struct out *o, const struct bind_row *row)
 	out_u64(o, bind_get(row, R_ACK, 0));
 }
 
-static int on_reset(void *ctx, const struct bind_row *row)
+/* A listener's socket, or none, stands for the ends that the segment names. */
+static void count(struct resets *r, const struct bind_row *row, const struct conn *c,
+		  const struct flow *flow)
 {
-	struct resets *r = ctx;
+	struct reset_kind kind = {.is_sent = bind_get(row, R_DIRECTION, 0) == SENT,
+				  .by = by(row),
+				  .state = state_before(row, c),
+				  .reason = bind_get(row, R_REASON, NO_REASON)};
+	struct sock sock = row->sock ? *row->sock : (struct sock){0};
+	struct task room;
+	struct by_event e = {.sock = &sock, .task = row->task ? row->task : conn_task(c, &room)};
+
+	if (!sock.has_flow || !sock.flow.rport)
+		sock.cookie = 0;
+	if (!sock.netns)
+		sock.netns = (uint32_t)bind_get(row, R_NETNS, 0);
+	if (flow) {
+		sock.flow = *flow;
+		sock.has_flow = true;
+	}
+	resets_count_pass(&r->counts, row->ts_ns);
+	resets_count_add(&r->counts, &e, &kind);
+}
+
+static void print(struct resets *r, const struct bind_row *row, const struct conn *c,
+		  const struct flow *flow)
+{
 	struct out *o = r->run->out;
 	bool is_sent = bind_get(row, R_DIRECTION, 0) == SENT;
-	const struct conn *c = conn_find(&r->conns, row->sock);
 	uint64_t netns = bind_get(row, R_NETNS, 0);
 	const char *stack =
 		opts.no_stacks ? NULL : stacks_get(&r->stacks, bind_get(row, R_STACK, 0));
-	struct flow flow;
-	bool has_flow =
-		bind_has(row, R_FLOW) && bind_flow(row->tables, bind_get(row, R_FLOW, 0), &flow);
 
-	if ((opts.sent && !opts.received && !is_sent) || (opts.received && !opts.sent && is_sent) ||
-	    !cells_filter_has(&opts.filter, has_flow ? &flow : NULL))
-		return 0;
 	cell_clock(o, r->run->in, row->ts_ns);
 	cell_seconds(o, r->run->in, row->ts_ns);
 	cells_task(o, row->task, c);
-	if (has_flow)
-		out_u64(o, flow_version(&flow));
+	if (flow)
+		out_u64(o, flow_version(flow));
 	else
 		out_none(o);
-	cells_ends(o, has_flow ? &flow : NULL, is_sent ? "->" : "<-",
-		   is_sent ? "sent" : "received");
-	cell_state_before(r, row, c);
+	cells_ends(o, flow, is_sent ? "->" : "<-", is_sent ? "sent" : "received");
+	if (state_before(row, c))
+		cell_state(o, r->run->in, state_before(row, c));
+	else
+		out_none(o);
 	out_str(o, by(row));
-	cell_reason(r, row);
+	cell_reason(r, bind_get(row, R_REASON, NO_REASON));
 	print_segment(o, row);
 	if (netns)
 		out_u64(o, netns);
@@ -195,6 +218,33 @@ static int on_reset(void *ctx, const struct bind_row *row)
 	cell_stack(o, stack);
 	out_end_row(o);
 	stack_lines(o, stack);
+}
+
+static int on_reset(void *ctx, const struct bind_row *row)
+{
+	struct resets *r = ctx;
+	bool is_sent = bind_get(row, R_DIRECTION, 0) == SENT;
+	const struct conn *c = conn_find(&r->who.conns, row->sock);
+	struct flow flow;
+	bool has_flow =
+		bind_has(row, R_FLOW) && bind_flow(row->tables, bind_get(row, R_FLOW, 0), &flow);
+
+	if ((opts.sent && !opts.received && !is_sent) || (opts.received && !opts.sent && is_sent) ||
+	    !cells_filter_has(&opts.filter, has_flow ? &flow : NULL))
+		return 0;
+	if (opts.count)
+		count(r, row, c, has_flow ? &flow : NULL);
+	else
+		print(r, row, c, has_flow ? &flow : NULL);
+	return 0;
+}
+
+static int on_chunk(void *ctx, uint64_t floor_ns)
+{
+	struct resets *r = ctx;
+
+	if (opts.count)
+		resets_count_pass(&r->counts, floor_ns);
 	return 0;
 }
 
@@ -211,10 +261,10 @@ static int on_state(void *ctx, const struct bind_row *row)
 	struct resets *r = ctx;
 	struct conn_change ch;
 
-	conn_change_take(&r->conns, row, &ch);
+	conn_change_take(&r->who.conns, row, &ch);
 	if (ch.conn)
 		ch.conn->marks = ch.new_state == TCP_S_CLOSE ? ch.old_state : 0;
-	conn_change_apply(&r->conns, &ch);
+	conn_change_apply(&r->who.conns, &ch);
 	return 0;
 }
 
@@ -233,41 +283,80 @@ static void notes(struct resets *r)
 
 static int check(int *n_operands, char **operands, struct fail *fail)
 {
+	enum by_key key;
+
+	if ((opts.by || opts.interval.given) && !opts.count)
+		return fail_set(fail, STATUS_USAGE, "--by and -i go with -c");
+	if (interval_check(&opts.interval, fail))
+		return -1;
+	if (by_parse(opts.by, BY_OF_SOCKETS, &key, fail))
+		return -1;
 	return cells_filter_check(&opts.filter, fail);
+}
+
+static int begin_counts(struct resets *r)
+{
+	enum by_key key = BY_ALL;
+
+	r->counts = (struct resets_count){.out = r->run->out,
+					  .in = r->run->in,
+					  .who = &r->who,
+					  .cell_reason = cell_reason,
+					  .ctx = r};
+	interval_begin(&r->counts.interval, &opts.interval, input_from(r->run->in));
+	if (by_parse(opts.by, BY_OF_SOCKETS, &key, r->run->fail))
+		return -1;
+	if (resets_count_begin(&r->counts, key, opts.interval.given, opts.interval.v >= 1))
+		return fail_nomem(r->run->fail);
+	return 0;
+}
+
+static void begin_rows(struct resets *r, struct out_col *cols)
+{
+	memcpy(cols, columns, sizeof(columns));
+	cols[COL_TIME_S].hidden = !opts.timestamp;
+	for (size_t i = N_COLUMNS - 1 - N_VERBOSE; i < N_COLUMNS - 1; i++) /* and the stack */
+		cols[i].hidden = !opts.verbose;
+	out_table(r->run->out, cols, N_COLUMNS);
 }
 
 static int run(struct cmd_run *run)
 {
 	struct resets r = {.run = run};
 	struct out_col cols[N_COLUMNS];
-	struct bind binds[CONN_TRACK_N + 2];
-	struct input_job job = {.binds = binds, .n_binds = CONN_TRACK_N + 2, .ctx = &r};
-	int rc;
+	struct bind binds[BY_N_BINDS + 2];
+	struct input_job job = {
+		.binds = binds, .n_binds = BY_N_BINDS + 2, .on_chunk = on_chunk, .ctx = &r};
+	int rc = 0;
 
 	if (input_needs(run->in, "reset", "reset", run->fail))
 		return -1;
 	if (names_init(&r.reasons, input_schema(run->in), "rst_reason"))
 		return fail_nomem(run->fail);
-	conn_track(binds);
-	binds[CONN_TRACK_STATE].on = on_state;
-	binds[CONN_TRACK_N] = (struct bind){
+	by_bind(binds);
+	binds[BY_BIND_CONN + CONN_TRACK_STATE].on = on_state;
+	binds[BY_N_BINDS] = (struct bind){
 		.record = "reset", .fields = reset_fields, .n_fields = R_N, .on = on_reset};
-	binds[CONN_TRACK_N + 1] = (struct bind){.record = "snap_stack",
-						.fields = stack_fields,
-						.n_fields = STACK_N,
-						.on = on_stack};
+	binds[BY_N_BINDS + 1] = (struct bind){.record = "snap_stack",
+					      .fields = stack_fields,
+					      .n_fields = STACK_N,
+					      .on = on_stack};
 	notes(&r);
-	memcpy(cols, columns, sizeof(columns));
-	cols[COL_TIME_S].hidden = !opts.timestamp;
-	for (size_t i = N_COLUMNS - 1 - N_VERBOSE; i < N_COLUMNS - 1; i++) /* and the stack */
-		cols[i].hidden = !opts.verbose;
-	out_table(run->out, cols, N_COLUMNS);
-	rc = input_run(run->in, &job, run->fail);
-	if (!rc && (r.conns.failed || r.stacks.failed))
+	if (opts.count)
+		rc = begin_counts(&r);
+	else
+		begin_rows(&r, cols);
+	if (!rc)
+		rc = input_run(run->in, &job, run->fail);
+	if (!rc && opts.count)
+		resets_count_end(&r.counts);
+	if (!rc &&
+	    (by_who_failed(&r.who) || r.stacks.failed || r.counts.failed || r.counts.groups.failed))
 		rc = fail_nomem(run->fail);
 	names_fini(&r.reasons);
 	stacks_fini(&r.stacks);
-	conn_table_fini(&r.conns);
+	resets_count_fini(&r.counts);
+	by_who_fini(&r.who);
 	return rc;
 }
 

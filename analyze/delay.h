@@ -44,13 +44,14 @@ bool delay_is_clean(const struct segment *s, uint32_t recorded, unsigned layer);
 
 /* ---- the table of segments (delay_table.c) ---- */
 
-#define DELAY_MAX_COLUMNS 56
+#define DELAY_MAX_COLUMNS 64
 
 struct delay_table {
 	struct out *out;
 	struct input *in;
 	enum seg_dir dir;
 	uint32_t recorded; /* layers as bits */
+	bool holds;	   /* segment.held_ns is recorded */
 	bool time_of_day;
 
 	struct out_col cols[DELAY_MAX_COLUMNS];

@@ -16,7 +16,11 @@ struct group {
 	struct hist hists[SEG_LAYERS + 1];     /* nanoseconds; the last one: of the whole */
 	struct estimate worth[SEG_LAYERS + 1]; /* of their n */
 	uint64_t n_unknown[SEG_LAYERS + 1];
-	uint64_t n; /* recorded */
+	uint64_t n;   /* recorded */
+	struct held { /* parts of WRITE; NULL: none yet */
+		struct hist hist;
+		struct estimate worth;
+	} * held;
 };
 
 static const struct out_col columns[] = {
@@ -86,13 +90,21 @@ struct delay_dist *delay_dist_new(const struct delay_dist_opts *opts, struct out
 	return d;
 }
 
+static void group_fini(struct group *g)
+{
+	for (unsigned k = 0; k <= TOTAL; k++)
+		hist_fini(&g->hists[k]);
+	for (unsigned i = 0; g->held && i < HOLD_WHYS; i++)
+		hist_fini(&g->held[i].hist);
+	free(g->held);
+}
+
 void delay_dist_free(struct delay_dist *d)
 {
 	if (!d)
 		return;
 	for (size_t i = 0; i < d->groups.n; i++)
-		for (unsigned k = 0; k <= TOTAL; k++)
-			hist_fini(&((struct group *)d->groups.list[i])->hists[k]);
+		group_fini((struct group *)d->groups.list[i]);
 	by_groups_fini(&d->groups);
 	estimates_fini(&d->estimates);
 	free(d);
@@ -137,12 +149,27 @@ static bool is_missed(const struct segment *s, uint32_t recorded, unsigned layer
 	return recorded & SEG_BIT(layer);
 }
 
-static void add_value(struct delay_dist *d, struct group *g, const struct segment *s,
-		      unsigned layer, uint64_t ns, uint64_t weight)
+static void add_value(struct delay_dist *d, struct hist *hist, struct estimate *worth,
+		      const struct segment *s, uint64_t ns, uint64_t weight)
 {
-	hist_add_n(&g->hists[layer], ns, weight);
+	hist_add_n(hist, ns, weight);
 	if (weight > 1)
-		estimate_add(&d->estimates, &g->worth[layer], &s->wire, 1, weight);
+		estimate_add(&d->estimates, worth, &s->wire, 1, weight);
+}
+
+/* Of those that were held by it. */
+static void add_held(struct delay_dist *d, struct group *g, const struct segment *s,
+		     uint64_t weight)
+{
+	if (!g->held) {
+		g->held = calloc(HOLD_WHYS, sizeof(*g->held));
+		for (unsigned i = 0; g->held && i < HOLD_WHYS; i++)
+			hist_init(&g->held[i].hist, 1000, !d->opts.picture);
+	}
+	d->failed |= !g->held;
+	for (unsigned i = 0; g->held && i < HOLD_WHYS; i++)
+		if (s->held_ns[i])
+			add_value(d, &g->held[i].hist, &g->held[i].worth, s, s->held_ns[i], weight);
 }
 
 void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct conn *owner)
@@ -155,10 +182,13 @@ void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct 
 	g->n++;
 	/* one connection's row stands for itself alone */
 	weight = d->opts.by == BY_CONN ? 1 : weight_at(d->opts.weights, s->start_ns);
-	add_value(d, g, s, TOTAL, s->end_ns - s->start_ns, weight);
+	add_value(d, &g->hists[TOTAL], &g->worth[TOTAL], s, s->end_ns - s->start_ns, weight);
+	if (s->has_held && delay_is_clean(s, d->opts.recorded, SEG_OUT_WRITE))
+		add_held(d, g, s, weight);
 	for (const struct delay_layer *l = delay_layers(s->dir); l->title; l++) {
 		if (delay_is_clean(s, d->opts.recorded, l->layer))
-			add_value(d, g, s, l->layer, s->spent_ns[l->layer], weight);
+			add_value(d, &g->hists[l->layer], &g->worth[l->layer], s,
+				  s->spent_ns[l->layer], weight);
 		else if (is_missed(s, d->opts.recorded, l->layer))
 			g->n_unknown[l->layer] += weight;
 	}
@@ -174,25 +204,22 @@ static void cells_group(struct delay_dist *d, const struct group *g, const char 
 	out_str(d->out, layer);
 }
 
-static void print_percentiles(struct delay_dist *d, const struct group *g, unsigned layer,
-			      const char *title)
+static void print_percentiles(struct delay_dist *d, const struct group *g, const struct hist *h,
+			      const struct estimate *worth, uint64_t n_unknown, const char *title)
 {
-	const struct hist *h = &g->hists[layer];
 	struct out *o = d->out;
 
 	cells_group(d, g, title);
 	out_u64(o, h->n);
-	out_fixed(o, estimate_error(&g->worth[layer]), 0);
+	out_fixed(o, estimate_error(worth), 0);
 	cells_percentiles(o, h, 1000, 3, 3);
-	out_u64(o, g->n_unknown[layer]);
+	out_u64(o, n_unknown);
 	out_end_row(o);
 }
 
-static void print_picture(struct delay_dist *d, const struct group *g, unsigned layer,
+static void print_picture(struct delay_dist *d, const struct group *g, const struct hist *h,
 			  const char *title)
 {
-	const struct hist *h = &g->hists[layer];
-
 	if (!h->n)
 		return;
 	if (!out_is_json(d->out) && !out_is_csv(d->out)) {
@@ -220,29 +247,57 @@ static void print_picture(struct delay_dist *d, const struct group *g, unsigned 
 	}
 }
 
+static void print_layer(struct delay_dist *d, const struct group *g, unsigned layer,
+			const char *title)
+{
+	if (d->opts.picture)
+		print_picture(d, g, &g->hists[layer], title);
+	else
+		print_percentiles(d, g, &g->hists[layer], &g->worth[layer], g->n_unknown[layer],
+				  title);
+}
+
+/* What WRITE was: only what there was. */
+static void print_held(struct delay_dist *d, const struct group *g)
+{
+	bool text = !out_is_json(d->out) && !out_is_csv(d->out);
+	char title[32];
+
+	for (unsigned i = 0; g->held && i < HOLD_WHYS; i++) {
+		const struct held *held = &g->held[i];
+
+		if (!held->hist.n)
+			continue;
+		snprintf(title, sizeof(title), text ? "WRITE:%s" : "write_%s", hold_names[i]);
+		if (d->opts.picture)
+			print_picture(d, g, &held->hist, title);
+		else
+			print_percentiles(d, g, &held->hist, &held->worth, 0, title);
+	}
+}
+
 static void print_group(struct delay_dist *d, const struct group *g)
 {
-	void (*print)(struct delay_dist *, const struct group *, unsigned, const char *) =
-		d->opts.picture ? print_picture : print_percentiles;
 	bool text = !out_is_json(d->out) && !out_is_csv(d->out);
 	char title[DELAY_TITLE_LEN];
 
-	print(d, g, TOTAL, text ? "TOTAL" : "total");
+	print_layer(d, g, TOTAL, text ? "TOTAL" : "total");
 	for (const struct delay_layer *l = delay_layers(d->opts.dir); l->title; l++) {
 		uint32_t span = delay_span(d->opts.dir, d->opts.recorded, l->layer);
 
 		if (!span)
 			continue;
 		delay_title(d->opts.dir, span, title);
-		print(d, g, l->layer, text ? title : l->name);
+		print_layer(d, g, l->layer, text ? title : l->name);
+		if (l->layer == SEG_OUT_WRITE && d->opts.dir == SEG_OUT)
+			print_held(d, g);
 	}
 }
 
 /* Groups of other intervals are not kept. */
 static bool is_kept(struct by_group *by)
 {
-	for (unsigned k = 0; k <= TOTAL; k++)
-		hist_fini(&((struct group *)by)->hists[k]);
+	group_fini((struct group *)by);
 	return false;
 }
 
@@ -255,6 +310,8 @@ static void print_groups(struct delay_dist *d)
 		print_group(d, g);
 		for (unsigned k = 0; k <= TOTAL; k++)
 			d->failed |= g->hists[k].failed;
+		for (unsigned k = 0; g->held && k < HOLD_WHYS; k++)
+			d->failed |= g->held[k].hist.failed;
 	}
 	by_groups_keep(&d->groups, is_kept);
 	d->only = NULL;

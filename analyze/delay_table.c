@@ -40,8 +40,12 @@ static const struct out_col in_columns[] = {
 	{NULL, "read_spread_us", 0, false},
 };
 static const struct out_col out_columns[] = {
-	{NULL, "paced_us", 0, false},
-	{NULL, "written_spread_us", 0, false},
+	{NULL, "paced_us", 0, false},	      {NULL, "written_spread_us", 0, false},
+	{NULL, "write_cwnd_us", 0, false}, /* in the order of enum hold_why */
+	{NULL, "write_rwnd_us", 0, false},    {NULL, "write_nagle_us", 0, false},
+	{NULL, "write_sndbuf_us", 0, false},  {NULL, "write_tsq_us", 0, false},
+	{NULL, "write_pacing_us", 0, false},  {NULL, "write_path_us", 0, false},
+	{NULL, "write_unknown_us", 0, false},
 };
 
 static void add_columns(struct delay_table *t, const struct out_col *cols, size_t n)
@@ -65,6 +69,8 @@ void delay_table_begin(struct delay_table *t)
 		t->cols[t->n_cols++] =
 			(struct out_col){*title ? title : NULL, l->key, -width, false};
 	}
+	if (t->dir == SEG_OUT)
+		t->cols[t->n_cols++] = (struct out_col){"HELD(us)", NULL, 16, !t->holds};
 	add_columns(t, back_columns, sizeof(back_columns) / sizeof(back_columns[0]));
 	if (t->dir == SEG_IN)
 		add_columns(t, in_columns, sizeof(in_columns) / sizeof(in_columns[0]));
@@ -145,6 +151,33 @@ static void cells_layers(struct delay_table *t, const struct segment *s)
 	}
 }
 
+/* "cwnd:1200.5,path": what WRITE was, but for the way through the code. */
+static void cell_held(struct delay_table *t, const struct segment *s)
+{
+	char text[160] = "";
+	size_t used = 0;
+
+	for (unsigned i = 0; i < HOLD_WHYS; i++)
+		if (s->held_ns[i] && i != HOLD_PATH)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s:%.3f",
+						 used ? "," : "", hold_names[i],
+						 (double)s->held_ns[i] / 1000);
+	if (!s->has_held)
+		out_none(t->out);
+	else
+		out_str(t->out, used ? text : hold_names[HOLD_PATH]);
+}
+
+static void cells_held(struct out *o, const struct segment *s)
+{
+	for (unsigned i = 0; i < HOLD_WHYS; i++) {
+		if (s->has_held)
+			cell_us(o, s->held_ns[i]);
+		else
+			out_none(o);
+	}
+}
+
 /* "mac+ip+deliver": times that are those of several layers, in this segment. */
 static void cell_spans(struct delay_table *t, const struct segment *s)
 {
@@ -215,6 +248,7 @@ static void cells_side(struct delay_table *t, const struct segment *s)
 	if (s->dir == SEG_OUT) {
 		cell_us(o, s->paced_ns);
 		cell_spread(o, s, SEG_OUT_WRITE);
+		cells_held(o, s);
 		return;
 	}
 	if (s->seen & SEG_BIT(SEG_IN_DONE) && s->seen & SEG_BIT(SEG_IN_ESTABLISHED) &&
@@ -244,6 +278,8 @@ void delay_table_row(struct delay_table *t, const struct segment *s, const struc
 
 	cells_front(t, s);
 	cells_layers(t, s);
+	if (s->dir == SEG_OUT)
+		cell_held(t, s);
 	cell_notes(t, s);
 	cell_spans(t, s);
 	cell_edge(o, s, false);

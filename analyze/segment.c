@@ -99,6 +99,19 @@ static uint32_t seq_len(const struct wire *p)
 	return p->payload + (p->tcp_flags & FLAG_SYN ? 1 : 0) + (p->tcp_flags & FLAG_FIN ? 1 : 0);
 }
 
+/*
+ * A departure time is of a clock read some time before, or when pacing lets it go: it is taken to
+ * lie between its neighbours.
+ */
+static uint64_t departed_ns(const struct seg_event *e, const struct write *w)
+{
+	uint64_t ns = departure(e);
+
+	if (w && ns < w->ts_ns)
+		ns = w->ts_ns;
+	return ns < e->ts_ns ? ns : e->ts_ns;
+}
+
 /* What stands before the first layer that saw a packet to be sent. */
 static void begin_out(struct segments *s, struct lane *lane, struct unit *u,
 		      const struct seg_event *e)
@@ -123,13 +136,15 @@ static void begin_out(struct segments *s, struct lane *lane, struct unit *u,
 		u->marks[0].last_ns = last_ns;
 		u->task = w->task;
 	}
-	if (!tcp_ns || e->layer == SEG_OUT_TCP || segments_has_layer(s, SEG_OUT, SEG_OUT_TCP))
-		return;
-	/* of a clock read some time before, or when pacing lets it go: between its neighbours */
-	if (w && tcp_ns < w->ts_ns)
-		tcp_ns = w->ts_ns;
-	unit_insert(u, u->n_marks, SEG_OUT_TCP, tcp_ns < e->ts_ns ? tcp_ns : e->ts_ns);
-	u->tcp_by_departure = true;
+	if (tcp_ns && e->layer != SEG_OUT_TCP && !segments_has_layer(s, SEG_OUT, SEG_OUT_TCP)) {
+		tcp_ns = departed_ns(e, w);
+		unit_insert(u, u->n_marks, SEG_OUT_TCP, tcp_ns);
+		u->tcp_by_departure = true;
+	} else {
+		tcp_ns = e->ts_ns;
+	}
+	if (p->payload && !(u->flags & SEG_AGAIN))
+		hold_on_send(lane, u, w, tcp_ns);
 }
 
 static void open_unit(struct segments *s, struct lane *lane, const struct seg_event *e)
@@ -294,6 +309,8 @@ int segments_write(struct segments *s, const struct seg_bytes *w)
 	lane = lane_of(s, SEG_OUT, w->sock, NULL, 0);
 	if (lane && lane_write(s, lane, w))
 		s->failed = true;
+	if (lane && w->state && s->opts.holds)
+		hold_on_write(s, lane, w);
 	return result(s);
 }
 

@@ -14,6 +14,7 @@
 #define ANA_SEGMENT_H
 
 #include "bind.h"
+#include "hold.h"
 #include "map.h"
 
 enum seg_dir { SEG_IN, SEG_OUT, SEG_DIRS };
@@ -83,6 +84,8 @@ struct segment {
 	uint64_t paced_ns;     /* of the time behind TCP: how long pacing asked for */
 	bool tcp_by_departure; /* the time at TCP is the packet's departure time, not an event */
 	struct task task; /* who wrote its first byte, or read its last one; pid 0: not known */
+	bool has_held;
+	uint64_t held_ns[HOLD_WHYS]; /* if has_held: they add up to spent_ns[SEG_OUT_WRITE] */
 };
 
 struct seg_event { /* a row of rx or tx */
@@ -100,6 +103,8 @@ struct seg_bytes { /* a row of rx_copy or tx_write */
 	const struct sock *sock;
 	const struct task *task; /* NULL: none */
 	uint32_t seq;
+	bool again;			/* a write that has waited for room may be told once more */
+	const struct hold_state *state; /* of the writer's socket; NULL: not recorded */
 };
 
 #define SEGMENTS_OPEN 65536u
@@ -108,6 +113,7 @@ struct seg_bytes { /* a row of rx_copy or tx_write */
 struct segments_opts {
 	uint32_t layers[SEG_DIRS]; /* bits: layers that have a hook in this recording */
 	bool dirs[SEG_DIRS];	   /* which are wanted */
+	bool holds;		   /* tx_state is recorded */
 	uint32_t max_open;	   /* 0: SEGMENTS_OPEN */
 	int (*on)(void *ctx, const struct segment *s); /* negative: stop */
 	void *ctx;
@@ -130,6 +136,9 @@ void segments_batch(struct segments *s);
 int segments_packet(struct segments *s, const struct seg_event *e);
 int segments_write(struct segments *s, const struct seg_bytes *w);
 int segments_copy(struct segments *s, const struct seg_bytes *c);
+/* tx_state, ahead of the segment that it is about; rtt, with the values after an ACK. */
+int segments_state(struct segments *s, const struct sock *sock, const struct hold_state *state);
+int segments_ack(struct segments *s, const struct sock *sock, const struct hold_state *state);
 /* The socket is gone: what is in its queue will not be read. */
 int segments_gone(struct segments *s, uint64_t cookie, uint64_t ts_ns);
 /* Nothing before floor_ns follows. */

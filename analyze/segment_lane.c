@@ -104,6 +104,7 @@ static void lane_free(struct segments *s, struct lane *l)
 	s->n_lanes--;
 	s->n_writes -= l->n_writes;
 	free(l->writes);
+	free(l->hold);
 	free(l);
 }
 
@@ -315,6 +316,7 @@ void lanes_fini(struct segments *s)
 	for (struct lane *l = s->oldest; l; l = next) {
 		next = l->next;
 		free(l->writes);
+		free(l->hold);
 		free(l);
 	}
 }
@@ -365,7 +367,7 @@ struct unit *lane_first(struct lane *lane, unsigned layer, uint32_t seq)
 
 /* ---- what was written ---- */
 
-static struct write *write_at(const struct lane *l, uint32_t i)
+struct write *lane_write_at(const struct lane *l, uint32_t i)
 {
 	return &l->writes[(l->w_first + i) & (l->cap_writes - 1)];
 }
@@ -378,7 +380,7 @@ static int grow_writes(struct lane *l)
 	if (!more)
 		return -1;
 	for (uint32_t i = 0; i < l->n_writes; i++)
-		more[i] = *write_at(l, i);
+		more[i] = *lane_write_at(l, i);
 	free(l->writes);
 	l->writes = more;
 	l->cap_writes = cap;
@@ -396,9 +398,10 @@ static void forget_write(struct segments *s, struct lane *l)
 /* A write that did not fit into the send buffer as a whole is followed by one for the rest. */
 int lane_write(struct segments *s, struct lane *l, const struct seg_bytes *w)
 {
-	struct write *last = l->n_writes ? write_at(l, l->n_writes - 1) : NULL;
+	struct write *last = l->n_writes ? lane_write_at(l, l->n_writes - 1) : NULL;
 
-	if (!w->size)
+	if (!w->size ||
+	    (w->again && last && last->seq == w->seq && w->task && last->task.tid == w->task->tid))
 		return 0;
 	if (last && seq_before(w->seq, last->end))
 		last->end = w->seq;
@@ -412,7 +415,7 @@ int lane_write(struct segments *s, struct lane *l, const struct seg_bytes *w)
 	}
 	if (l->n_writes == l->cap_writes && grow_writes(l))
 		return -1;
-	*write_at(l, l->n_writes++) = (struct write){
+	*lane_write_at(l, l->n_writes++) = (struct write){
 		.ts_ns = w->ts_ns,
 		.seq = w->seq,
 		.end = w->seq + (uint32_t)(w->size > INT32_MAX ? INT32_MAX : w->size),
@@ -423,7 +426,7 @@ int lane_write(struct segments *s, struct lane *l, const struct seg_bytes *w)
 
 void lane_forget_writes(struct segments *s, struct lane *l, uint32_t before)
 {
-	while (l->n_writes && !seq_before(before, write_at(l, 0)->end))
+	while (l->n_writes && !seq_before(before, lane_write_at(l, 0)->end))
 		forget_write(s, l);
 }
 
@@ -431,9 +434,9 @@ const struct write *lane_written(struct segments *s, struct lane *l, uint32_t se
 				 uint64_t *ret_last_ns)
 {
 	lane_forget_writes(s, l, seq);
-	if (!l->n_writes || seq_before(seq, write_at(l, 0)->seq))
+	if (!l->n_writes || seq_before(seq, lane_write_at(l, 0)->seq))
 		return NULL;
-	for (uint32_t i = 0; i < l->n_writes && seq_before(write_at(l, i)->seq, end); i++)
-		*ret_last_ns = write_at(l, i)->ts_ns;
-	return write_at(l, 0);
+	for (uint32_t i = 0; i < l->n_writes && seq_before(lane_write_at(l, i)->seq, end); i++)
+		*ret_last_ns = lane_write_at(l, i)->ts_ns;
+	return lane_write_at(l, 0);
 }

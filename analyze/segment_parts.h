@@ -69,6 +69,8 @@ struct unit {				    /* a segment in the making */
 	bool tcp_by_departure;
 	bool read_on; /* the reader is past it */
 	bool owned;   /* an event told its socket */
+	bool has_held;
+	uint64_t held_ns[HOLD_WHYS];
 	struct flow wire, inner;
 	struct task task;
 	struct mark marks[UNIT_MARKS];
@@ -78,6 +80,14 @@ struct write { /* bytes that the application gave, not all sent yet */
 	uint64_t ts_ns;
 	uint32_t seq, end;
 	struct task task;
+	uint64_t held_ns[HOLD_WHYS]; /* what its lane's hold had spent by then */
+};
+
+struct lane_hold { /* what holds back a lane that is sent */
+	struct hold hold;
+	struct hold_state next; /* of the segment that comes */
+	bool has_next;
+	uint32_t n_open; /* newest writes, whose held_ns is not final */
 };
 
 struct lane_key {
@@ -101,6 +111,7 @@ struct lane {				 /* one direction of a connection */
 	uint32_t n_unqueued;  /* of received ones: with payload, not readable yet */
 	struct write *writes; /* ring */
 	uint32_t w_first, n_writes, cap_writes;
+	struct lane_hold *hold; /* NULL: nothing is known of it */
 };
 
 /* What lane_of found last for packets of these ends, in one chunk. */
@@ -180,6 +191,13 @@ void cpu_push_driver(struct segments *s, struct unit *u, const struct seg_event 
 void cpu_sent(struct segments *s, const struct seg_event *e);
 void cpu_done(struct segments *s, struct lane *lane, const struct seg_event *e);
 
+/* ---- segment_hold.c ---- */
+
+void hold_on_write(struct segments *s, struct lane *lane, const struct seg_bytes *w);
+/* A new segment leaves TCP, at tcp_ns. w: who wrote its first byte; NULL: not known. */
+void hold_on_send(struct lane *lane, struct unit *u, const struct write *w, uint64_t tcp_ns);
+void hold_tell(const struct unit *u, struct segment *ret); /* behind the times of the layers */
+
 /* ---- segment_unit.c ---- */
 
 int unit_new(struct segments *s, struct unit **ret);
@@ -224,6 +242,7 @@ struct unit *lane_first(struct lane *lane, unsigned layer, uint32_t seq);
 /* Packets with those addresses belong to this lane too: a NAT. */
 void lane_alias(struct segments *s, struct lane *lane, const struct flow *flow);
 int lane_write(struct segments *s, struct lane *lane, const struct seg_bytes *w);
+struct write *lane_write_at(const struct lane *l, uint32_t i); /* the oldest is 0 */
 /*
  * The write that gave byte seq, NULL if it is not known; *ret_last_ns: when the last byte before
  * end was given. Writes that lie wholly before seq are forgotten.

@@ -36,6 +36,36 @@ static const struct bind_field copy_fields[BYTES_N] = {
 static const struct bind_field write_fields[BYTES_N] = {
 	{"sock", BIND_SOCK}, {"task", BIND_TASK}, {"size", BIND_INT}, {"write_seq", BIND_INT}};
 
+/* struct hold_state: of tx_write, tx_state and rtt, as much as each has. */
+enum {
+	STATE_SEQ = BYTES_N,
+	STATE_PAYLOAD,
+	STATE_UNA,
+	STATE_NXT,
+	STATE_WND,
+	STATE_CWND,
+	STATE_IN_FLIGHT,
+	STATE_MSS,
+	STATE_WMEM,
+	STATE_TRUESIZE,
+	STATE_PACED_TO,
+	STATE_TSQ_LIMIT,
+	STATE_PACING,
+	STATE_NONAGLE,
+	STATE_CHRONO,
+	STATE_FULL,
+	STATE_BEFORE,
+	STATE_N
+};
+static const struct bind_field state_fields[STATE_N] = {
+	{"sock", BIND_SOCK},	 {"task", BIND_TASK},	  {"size", BIND_INT},
+	{"write_seq", BIND_INT}, {"seq", BIND_INT},	  {"payload", BIND_INT},
+	{"snd_una", BIND_INT},	 {"snd_nxt", BIND_INT},	  {"snd_wnd", BIND_INT},
+	{"cwnd", BIND_INT},	 {"in_flight", BIND_INT}, {"mss", BIND_INT},
+	{"wmem", BIND_INT},	 {"truesize", BIND_INT},  {"paced_to_ns", BIND_INT},
+	{"tsq_limit", BIND_INT}, {"pacing", BIND_INT},	  {"nonagle", BIND_INT},
+	{"chrono", BIND_INT},	 {"full", BIND_INT},	  {"before", BIND_INT}};
+
 enum {
 	RX = SEGMENT_READ_RX,
 	RX_COPY = SEGMENT_READ_COPY,
@@ -43,6 +73,7 @@ enum {
 	TX_WRITE = SEGMENT_READ_WRITE,
 	N_OWN = SEGMENT_READ_BY
 };
+enum { OF_STATE, OF_RTT, N_HOLDS }; /* behind all others: only where they are recorded */
 
 /* ---- rows ---- */
 
@@ -125,13 +156,64 @@ static int on_other(void *ctx, uint64_t ts_ns)
 	return segments_pass(r->segments, ts_ns);
 }
 
+static uint32_t get32(const struct bind_row *row, unsigned field)
+{
+	return (uint32_t)bind_get(row, field, 0);
+}
+
+static struct hold_state state_of(const struct bind_row *row)
+{
+	return (struct hold_state){.ts_ns = row->ts_ns,
+				   .paced_to_ns = bind_get(row, STATE_PACED_TO, 0),
+				   .seq = get32(row, STATE_SEQ),
+				   .bytes = get32(row, STATE_PAYLOAD),
+				   .write_seq = get32(row, BYTES_SEQ),
+				   .snd_una = get32(row, STATE_UNA),
+				   .snd_nxt = get32(row, STATE_NXT),
+				   .snd_wnd = get32(row, STATE_WND),
+				   .cwnd = get32(row, STATE_CWND),
+				   .in_flight = get32(row, STATE_IN_FLIGHT),
+				   .mss = get32(row, STATE_MSS),
+				   .wmem = get32(row, STATE_WMEM),
+				   .truesize = get32(row, STATE_TRUESIZE),
+				   .tsq_limit = get32(row, STATE_TSQ_LIMIT),
+				   .nonagle = (uint8_t)get32(row, STATE_NONAGLE),
+				   .pacing = (uint8_t)get32(row, STATE_PACING),
+				   .chrono = (uint8_t)get32(row, STATE_CHRONO),
+				   .full = get32(row, STATE_FULL)};
+}
+
 static int on_write(void *ctx, const struct bind_row *row)
 {
 	struct segment_read *r = ctx;
 	struct seg_bytes bytes = bytes_of(row);
+	struct hold_state state;
 
 	learn_owner(r, row);
+	bytes.again = r->tells_buffers;
+	if (r->holds) {
+		state = state_of(row);
+		state.bytes = bytes.size < INT32_MAX ? (uint32_t)bytes.size : INT32_MAX;
+		bytes.state = &state;
+	}
 	return segments_write(r->segments, &bytes);
+}
+
+static int on_state(void *ctx, const struct bind_row *row)
+{
+	struct segment_read *r = ctx;
+	struct hold_state state = state_of(row);
+
+	return segments_state(r->segments, row->sock, &state);
+}
+
+/* Values of the time before an ACK tell nothing of what it brought. */
+static int on_rtt(void *ctx, const struct bind_row *row)
+{
+	struct segment_read *r = ctx;
+	struct hold_state state = state_of(row);
+
+	return bind_get(row, STATE_BEFORE, 1) ? 0 : segments_ack(r->segments, row->sock, &state);
 }
 
 /* Its segments first, as long as its owner is known. */
@@ -199,6 +281,25 @@ static uint32_t named_layers(const struct tape_schema *schema, enum seg_dir dir,
 	return bits;
 }
 
+/* tx_state comes from the hook at TCP, or from netfilter's at IP. */
+static bool has_holds(const struct segment_read *r)
+{
+	struct input *in = r->run->in;
+	const char *hooks = input_hooks(in, "tx");
+
+	return tape_schema_record_by_name(input_schema(in), "tx_state") &&
+	       (r->layers[SEG_OUT] & SEG_BIT(SEG_OUT_TCP) ||
+		(hooks && strstr(hooks, "netfilter:ipv4/local_out"))) &&
+	       r->layers[SEG_OUT] & SEG_BIT(SEG_OUT_WRITE);
+}
+
+static bool tells_buffers(const struct segment_read *r)
+{
+	const char *hooks = input_hooks(r->run->in, "tx_write");
+
+	return hooks && strstr(hooks, "tcp_sendmsg_locked");
+}
+
 static void find_layers(struct segment_read *r, enum seg_dir dir)
 {
 	struct input *in = r->run->in;
@@ -215,6 +316,10 @@ static void find_layers(struct segment_read *r, enum seg_dir dir)
 	has = input_has_probe(in, directions[dir].bytes_event, &why);
 	if (has == META_NO || (list && has == META_UNKNOWN))
 		r->layers[dir] &= ~SEG_BIT(directions[dir].bytes_layer);
+	if (dir == SEG_OUT) {
+		r->holds = has_holds(r);
+		r->tells_buffers = tells_buffers(r);
+	}
 	r->timed[dir] = r->layers[dir];
 	if (dir == SEG_OUT && r->layers[dir] & ~(SEG_BIT(SEG_OUT_IP) - 1))
 		r->timed[dir] |= SEG_BIT(SEG_OUT_TCP); /* departure_ns of the layers below */
@@ -291,7 +396,7 @@ static void choose_binds(const struct segment_read *r, struct bind binds[N_OWN])
 
 int segment_read_open(struct segment_read *r, struct bind binds[SEGMENT_READ_N])
 {
-	static const struct bind own[N_OWN] = {
+	const struct bind own[N_OWN] = {
 		[RX] = {.record = "rx", .fields = rx_fields, .n_fields = RX_N, .on = on_rx},
 		[RX_COPY] = {.record = "rx_copy",
 			     .fields = copy_fields,
@@ -299,11 +404,11 @@ int segment_read_open(struct segment_read *r, struct bind binds[SEGMENT_READ_N])
 			     .on = on_copy},
 		[TX] = {.record = "tx", .fields = tx_fields, .n_fields = TX_N, .on = on_tx},
 		[TX_WRITE] = {.record = "tx_write",
-			      .fields = write_fields,
-			      .n_fields = BYTES_N,
+			      .fields = r->holds ? state_fields : write_fields,
+			      .n_fields = r->holds ? STATE_N : BYTES_N,
 			      .on = on_write},
 	};
-	struct segments_opts opts = {.on = on_segment, .ctx = r};
+	struct segments_opts opts = {.on = on_segment, .holds = r->holds, .ctx = r};
 
 	memcpy(opts.layers, r->layers, sizeof(opts.layers));
 	memcpy(opts.dirs, r->dirs, sizeof(opts.dirs));
@@ -336,7 +441,17 @@ static int on_chunk(void *ctx, uint64_t floor_ns)
 
 int segment_read_run(struct segment_read *r)
 {
-	struct bind binds[SEGMENT_READ_N];
+	static const struct bind hold_binds[N_HOLDS] = {
+		[OF_STATE] = {.record = "tx_state",
+			      .fields = state_fields,
+			      .n_fields = STATE_N,
+			      .on = on_state},
+		[OF_RTT] = {.record = "rtt",
+			    .fields = state_fields,
+			    .n_fields = STATE_N,
+			    .on = on_rtt},
+	};
+	struct bind binds[SEGMENT_READ_N + N_HOLDS];
 	struct input_job job = {.binds = binds,
 				.n_binds = SEGMENT_READ_N,
 				.on_chunk = on_chunk,
@@ -346,6 +461,10 @@ int segment_read_run(struct segment_read *r)
 
 	if (segment_read_open(r, binds))
 		return -1;
+	if (r->holds) {
+		memcpy(binds + SEGMENT_READ_N, hold_binds, sizeof(hold_binds));
+		job.n_binds += N_HOLDS;
+	}
 	if (input_run(r->run->in, &job, r->run->fail))
 		return r->run->fail->status ? -1 : fail_nomem(r->run->fail);
 	return segment_read_close(r);

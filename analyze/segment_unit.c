@@ -265,6 +265,7 @@ void unit_tell(const struct segments *s, const struct unit *u, struct segment *r
 				.tcp_by_departure = u->tcp_by_departure,
 				.task = u->task};
 	tell_layers(u, ret);
+	hold_tell(u, ret);
 	tell_marks(s, u, ret);
 	if (lane->dir == SEG_OUT && (ret->seen & SEG_BIT(SEG_OUT_QDISC)) &&
 	    u->departure_ns > ret->first_ns[SEG_OUT_QDISC])

@@ -194,6 +194,19 @@ static __always_inline void FILL(tx)(struct ev_tx *e, struct tcp_sock *tp, struc
 	e->again = FILL(again)(p, tp, cb);
 }
 
+/* What is in queues and devices, in bytes of buffers; the socket itself counts as one. */
+static __always_inline uint32_t FILL(wmem)(struct tcp_sock *tp)
+{
+	return GET(tp, inet_conn.icsk_inet.sk.sk_wmem_alloc.refs.counter) - 1;
+}
+
+/* sk_stream_memory_free, but for TCP_NOTSENT_LOWAT */
+static __always_inline bool FILL(is_full)(struct tcp_sock *tp)
+{
+	return GET(tp, inet_conn.icsk_inet.sk.sk_wmem_queued) >=
+	       GET(tp, inet_conn.icsk_inet.sk.sk_sndbuf);
+}
+
 /* All of a tx_write event but its head, sock, task and size. */
 static __always_inline void FILL(tx_write)(struct ev_tx_write *e, struct tcp_sock *tp)
 {
@@ -206,6 +219,46 @@ static __always_inline void FILL(tx_write)(struct ev_tx_write *e, struct tcp_soc
 	e->mss = GET(tp, mss_cache);
 	e->state = GET(tp, inet_conn.icsk_inet.sk.__sk_common.skc_state);
 	e->nonagle = GET_BITS(tp, nonagle);
+	e->wmem = FILL(wmem)(tp);
+	e->tsq = GET(tp, inet_conn.icsk_inet.sk.sk_tsq_flags);
+	e->chrono = GET_BITS(tp, chrono_type);
+	e->full = FILL(is_full)(tp);
+}
+
+/* As tcp_small_queue_check has it for what is new. */
+static __always_inline uint32_t FILL(tsq_limit)(struct sock *sk, uint32_t truesize, bool paced)
+{
+	uint64_t limit = GET(sk, sk_pacing_rate) >> GET(sk, sk_pacing_shift);
+	uint32_t most;
+
+	if (limit < 2ull * truesize)
+		limit = 2ull * truesize;
+	if (!paced) {
+		most = GET2(sk, __sk_common.skc_net.net, ipv4.sysctl_tcp_limit_output_bytes);
+		if (limit > most)
+			limit = most;
+	}
+	return limit > 0xffffffff ? 0xffffffff : limit;
+}
+
+/* All of a tx_state event but its head, sock, paced_to_ns, seq, payload and wmem. */
+static __always_inline void FILL(tx_state)(struct ev_tx_state *e, struct tcp_sock *tp,
+					   uint32_t truesize)
+{
+	struct sock *sk = (struct sock *)tp;
+
+	e->write_seq = GET(tp, write_seq);
+	e->snd_una = GET(tp, snd_una);
+	e->snd_wnd = GET(tp, snd_wnd);
+	e->cwnd = GET(tp, snd_cwnd);
+	e->in_flight = FILL(in_flight)(tp);
+	e->mss = GET(tp, mss_cache);
+	e->nonagle = GET_BITS(tp, nonagle);
+	e->pacing = GET_BITS(sk, sk_pacing_status); /* not bits: GET takes no other size */
+	e->truesize = truesize;
+	e->tsq_limit = FILL(tsq_limit)(sk, truesize, e->pacing);
+	e->chrono = GET_BITS(tp, chrono_type);
+	e->full = FILL(is_full)(tp);
 }
 
 #undef GET

@@ -84,8 +84,13 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct netns_ipv4 {
+	int sysctl_tcp_limit_output_bytes;
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
 };
 
 typedef struct {
@@ -99,6 +104,10 @@ typedef struct {
 typedef struct {
 	int counter;
 } atomic_t;
+
+typedef struct refcount_struct {
+	atomic_t refs;
+} refcount_t;
 
 typedef struct {
 	unsigned int val;
@@ -129,7 +138,11 @@ struct sock {
 	atomic_t sk_drops;
 	int sk_err, sk_err_soft;
 	__u8 sk_shutdown;
-	int sk_sndbuf, sk_rcvbuf;
+	int sk_sndbuf, sk_rcvbuf, sk_wmem_queued;
+	refcount_t sk_wmem_alloc;
+	unsigned long sk_pacing_rate, sk_tsq_flags;
+	__u32 sk_pacing_status; /* enum sk_pacing */
+	__u8 sk_pacing_shift;
 	__u8 sk_userlocks : 4;
 	__u16 sk_protocol, sk_type;
 	kuid_t sk_uid;
@@ -203,6 +216,7 @@ struct tcp_sock {
 	__u32 snd_wnd;
 	__u16 advmss;
 	__u8 ecn_flags, nonagle : 4;
+	__u8 chrono_type : 2;
 	__u8 syn_data : 1, syn_data_acked : 1;
 	__u8 tcp_usec_ts : 1; /* since 6.7 */
 };
@@ -221,7 +235,7 @@ struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
 	unsigned long _skb_refdst;
-	unsigned int len, tail;
+	unsigned int len, tail, truesize;
 	int skb_iif;
 	__u32 mark;
 	__be16 protocol, vlan_proto;

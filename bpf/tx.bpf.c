@@ -83,6 +83,57 @@ static __always_inline void start_tx(struct ev_tx *e, enum layer layer)
 	e->again = 0;
 }
 
+/* What is new; a segment that is sent again lies below snd_nxt. */
+static __always_inline bool is_new(const struct ev_packet *p, uint32_t snd_nxt)
+{
+	return p->payload && p->seq == snd_nxt;
+}
+
+/*
+ * Ahead of the segment's own event. wmem: without this segment. paced_to_ns: here tcp_wstamp_ns
+ * still is what pacing asks for.
+ */
+static __always_inline void tell_state(struct sock *sk, struct tcp_sock *tp, struct sk_buff *skb)
+{
+	struct ev_tx_state *e;
+	struct ev_packet p;
+
+	fill_cb(&p, skb);
+	if (!is_new(&p, tp->snd_nxt))
+		return;
+	e = RESERVE(bulk, tx, tx_state);
+	if (!e)
+		return;
+	fill_sock(&e->sock, sk, tp, cookie_of(sk));
+	fill_tx_state(e, tp, skb->truesize);
+	e->paced_to_ns = tp->tcp_wstamp_ns;
+	e->seq = p.seq;
+	e->payload = p.payload;
+	e->wmem = fill_wmem(tp);
+	SUBMIT(bulk, e);
+}
+
+static __always_inline void tell_state_probed(struct sock *sk, struct tcp_sock *tp,
+					      struct sk_buff *skb)
+{
+	struct ev_tx_state *e;
+	struct ev_packet p;
+
+	fill_cb_probed(&p, skb);
+	if (!is_new(&p, BPF_CORE_READ(tp, snd_nxt)))
+		return;
+	e = RESERVE(bulk, tx, tx_state);
+	if (!e)
+		return;
+	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
+	fill_tx_state_probed(e, tp, BPF_CORE_READ(skb, truesize));
+	e->paced_to_ns = BPF_CORE_READ(tp, tcp_wstamp_ns);
+	e->seq = p.seq;
+	e->payload = p.payload;
+	e->wmem = fill_wmem_probed(tp);
+	SUBMIT(bulk, e);
+}
+
 /*
  * __tcp_transmit_skb: every segment of a full socket, new or again; not SYN-ACKs of a request, nor
  * RSTs and ACKs without a socket. It sets tcp_wstamp_ns and skb_mstamp_ns to this departure.
@@ -96,6 +147,7 @@ int BPF_PROG(tx__tcp, struct sock *sk, struct sk_buff *skb, int clone_it, uint32
 
 	if (!tp || !wants_sock(TAPE_GROUP_tx, sk, tp))
 		return 0;
+	tell_state(sk, tp, skb);
 	e = RESERVE(bulk, tx, tx);
 	if (!e)
 		return 0;
@@ -115,6 +167,7 @@ int BPF_KPROBE(tx__tcp_kprobe, struct sock *sk, struct sk_buff *skb, int clone_i
 
 	if (!wants_sock_probed(TAPE_GROUP_tx, sk, tp))
 		return 0;
+	tell_state_probed(sk, tp, skb);
 	e = RESERVE(bulk, tx, tx);
 	if (!e)
 		return 0;
@@ -235,6 +288,34 @@ int BPF_KPROBE(tx__ip_v6_kprobe, struct sock *sk, struct sk_buff *skb)
 	} while (0)
 
 /*
+ * The same at IP, where that comes by netfilter: then TCP itself cannot be hooked. The buffer
+ * counts as one below TCP by now. What pacing asked for shows only if it lies ahead. What TCP sends
+ * again is in none of its packets (skb->sk of another namespace's) but those below snd_nxt.
+ */
+static __always_inline void tell_state_late(struct sock *sk, struct sk_buff *skb,
+					    const struct ev_packet *p)
+{
+	struct ev_tx_state *e;
+	struct tcp_sock *tp;
+
+	if (!bpf_rdonly_cast || sk->sk_protocol != IPPROTO_TCP)
+		return;
+	tp = CAST(tcp_sock, sk);
+	if (!is_new(p, tp->snd_nxt))
+		return;
+	e = RESERVE(bulk, tx, tx_state);
+	if (!e)
+		return;
+	fill_sock(&e->sock, sk, tp, sk->__sk_common.skc_cookie.counter);
+	fill_tx_state(e, tp, skb->truesize);
+	e->paced_to_ns = skb->skb_mstamp_ns > e->head.ts_ns ? skb->skb_mstamp_ns : 0;
+	e->seq = p->seq;
+	e->payload = p->payload;
+	e->wmem = fill_wmem(tp) - e->truesize;
+	SUBMIT(bulk, e);
+}
+
+/*
  * skb_mstamp_ns is TCP's only while the buffer has TCP's socket: others may keep the time of
  * reception there, by another clock. A packet keeps its socket through a veth, up to ip_rcv_core.
  */
@@ -260,6 +341,8 @@ static __always_inline int at(struct sk_buff *skb, struct net_device *dev, enum 
 	if (!wanted)
 		return 0;
 	finish_packet(&p);
+	if (layer == LAYER_IP && sk)
+		tell_state_late(sk, skb, &p.ev);
 	e = RESERVE(bulk, tx, tx);
 	if (!e)
 		return 0;

@@ -13,11 +13,11 @@ build=$(cd "${1:-$here/../build}" && pwd)
 tests=$here/../tests
 TCPTAPE=$build/analyze/tcptape TCPTAPE_RECORD=$build/record/tcptape-record
 LOAD=$build/tests/load LINK=$build/tests/link SEGMENT=$build/tests/segment MOVE=$build/tests/move
-EXCHANGE=$build/tests/exchange
-export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT MOVE EXCHANGE
+EXCHANGE=$build/tests/exchange WRITER=$build/tests/writer
+export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT MOVE EXCHANGE WRITER
 [ $# = 0 ] || shift
 [ $# -gt 0 ] || set -- listener-never-accepts listen-overflow client-closes-first server-closes-first http-20ms ipv6 \
-	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop tbf-hold late-reader nat turnaround
+	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop tbf-hold late-reader nat turnaround held hole
 
 to=${OUT:-$here}
 names=$*

@@ -208,6 +208,33 @@ tbf-hold) # a queue of 1 Mbit/s in front of five uploads of 5000 bytes; no pacin
 	client -n 5 -s 5000 10.9.0.2 8080
 	tc -n "$A" -s qdisc show dev veth0
 	;;
+held) # what TCP waits for before it sends, each at a port of its own, over a link of 10 ms each way
+	join_by_veth 10ms
+	in_a sh -c 'echo reno >/proc/sys/net/ipv4/tcp_congestion_control
+		echo 0 >/proc/sys/net/ipv4/tcp_early_retrans'
+	for port in 8081 8083 8084 8085 8086; do
+		start "reader$port" ip netns exec "$B" "$WRITER" server 10.9.0.2 $port
+	done
+	start reader8082 ip netns exec "$B" "$WRITER" server -w 300 -r 4096 10.9.0.2 8082
+	for port in 8081 8082 8083 8084 8085 8086; do wait_line reader$port ready; done
+	begin conn,rtt,tx
+	writes() { in_a "$WRITER" client "$@" >>"$tmp/client"; }
+	ip -n "$A" route add 10.9.0.2/32 dev veth0 initcwnd 2
+	writes -N -s 20000 10.9.0.2 8081 # cwnd
+	ip -n "$A" route del 10.9.0.2/32
+	writes -N -s 10000 10.9.0.2 8082 # rwnd
+	writes -n 2 -s 100 -w 50 10.9.0.2 8083 # nagle
+	writes -n 2 -s 100 -w 50 -N 10.9.0.2 8084
+	writes -C -s 100 -w 100 10.9.0.2 8085 # cork
+	writes -N -s 30000 -p 200000 10.9.0.2 8086 # pacing
+	;;
+hole) # segments that wait for bytes before them: each 15th packet is lost
+	join_by_link 10000 15
+	start reader ip netns exec "$B" "$WRITER" server 10.9.0.2 8081
+	wait_line reader ready
+	begin conn,retrans,rx
+	in_a "$WRITER" client -N -s 60000 10.9.0.2 8081 >>"$tmp/client"
+	;;
 late-reader) # a server that waits 50 ms before each read, over IPv6
 	join_by_veth
 	serve server -s 3000 -a 4000 -w 50 fd09::2 8080

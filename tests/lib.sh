@@ -16,6 +16,7 @@ export LC_ALL PATH
 build=$(dirname "$0")/../../build
 : "${TCPTAPE=$build/analyze/tcptape}" "${TCPTAPE_RECORD=$build/record/tcptape-record}"
 : "${LOAD=$build/tests/load}" "${LINK=$build/tests/link}" "${OFFLOAD=$build/tests/offload}"
+: "${WRITER=$build/tests/writer}"
 
 n_checks=0 n_failed=0 pids='' pid='' A='' B='' unheard=''
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/tcptape-test.XXXXXX")

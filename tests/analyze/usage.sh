@@ -17,7 +17,7 @@ for command in $commands; do
 	delay) way='--in --percentiles' ;;
 	compare) way="$trace" ;;
 	connlat | turnaround) way=--percentiles ;;
-	retrans) way=-c ;;
+	retrans | resets) way=-c ;;
 	*) way='' ;;
 	esac
 	"$TCPTAPE" "$command" --help >"$tmp/help"

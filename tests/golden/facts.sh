@@ -136,6 +136,29 @@ is "$t: those not read after 50 ms" "$(held $t in 8080 queue_us | outside 49500 
 is "$t: those that others held too" "$(held $t in 8080 queue_us | cut -d' ' -f2 | outside 0 100)" 0
 is "$t: answers" "$(tcptape $t delay --in --data --sport 8080 | columns total_us | outside 0 100)" 0
 
+t=held # by port; ms that a reason held the segment that waited longest, and what others did, us
+why() { # PORT WHY
+	tcptape $t delay --out --data --dport "$1" | columns write_us write_path_us "write_$2_us" | awk '
+		{ if ($3 > max) max = $3; rest += $1 - $2 - $3 }
+		END { printf "%d %d\n", max / 1000, rest }'
+}
+is "$t: initial window 2 of 14 segments: the third and last round trip" "$(why 8081 cwnd)" "40 0"
+is "$t: the reader comes after 300 ms, 20 ms less under way, and reads twice" "$(why 8082 rwnd)" "340 0"
+is "$t: a small write behind another" "$(why 8083 nagle)" "20 0"
+is "$t: with TCP_NODELAY" "$(why 8084 nagle)" "0 0"
+is "$t: TCP_CORK for 100 ms" "$(why 8085 nagle)" "100 0"
+# 200 kB/s for what is behind the first ten segments: 15520 bytes, the last of which is 1040
+between "$t: paced, ms" "$(why 8086 pacing | cut -d' ' -f1)" 71 87
+
+t=hole
+holes() { tcptape $t delay --in --data | columns notes hole_us queue_us; }
+is "$t: bytes behind a hole wait for the round trip of 20 ms that fills it" \
+	"$(holes | awk '$1 == "waited" { print $2 }' | outside 20000 21000)" 0
+is "$t: holes, as many as segments were sent again" "$(holes | awk '
+	{ n += $1 == "waited" && last != "waited"; last = $1 } END { print n }') $(
+	tcptape $t retrans | columns cause | grep -c fast)" "2 2"
+is "$t: none waits long for its reader" "$(holes | awk '{ print $3 }' | outside 0 300)" 0
+
 t=nat # before and after, as conntrack -L had them while it was made
 both_ends() { tcptape $t delay "--$1" --data | columns notes socket_saddr socket_sport socket_daddr socket_dport \
 	saddr sport daddr dport | sed -n 's/^nat //p' | sort | uniq -c | sed 's/^ *//'; }

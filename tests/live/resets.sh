@@ -96,4 +96,14 @@ else
 		TCP_ABORT_ON_CLOSE
 	is "reasons without a name" "$(awk '$3 == "sent" && $8 !~ /[A-Z]/' "$tmp/rows" | count)" 0
 fi
+# the counts of -c are those of the rows
+kinds() { sort | uniq -c | awk '{ print $1, $2, $3, $4, $5 }' | sort; }
+awk '{ print $3, $7, $6, $8 }' "$tmp/rows" | kinds >"$tmp/kinds"
+"$TCPTAPE" resets -c --csv -f 'portrange 17111-17124' "$tmp/t.tcptape" 2>"$tmp/notes" |
+	columns count direction by state reason | sort >"$tmp/counts"
+check "resets -c: the $(count <"$tmp/counts") kinds of the rows" diff "$tmp/kinds" "$tmp/counts"
+"$TCPTAPE" resets -c --by remote -i 100 --csv -f 'portrange 17111-17124' "$tmp/t.tcptape" 2>"$tmp/notes" |
+	columns count >"$tmp/counts"
+is "resets -c --by remote: all of them" "$(awk '{ n += $1 } END { print n }' "$tmp/counts")" \
+	"$(count <"$tmp/rows")"
 finish

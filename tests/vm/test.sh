@@ -48,17 +48,18 @@ esac
 case $script in *nat.sh) nat='-m nft_chain_nat -m nft_nat -m nft_masq -m nf_conntrack_netlink' ;; esac
 
 # shellcheck disable=SC2046,SC2086 # options are words
-exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf $nat $scenarios -m 8021q \
+exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf -m sch_fq $nat $scenarios -m 8021q \
 	-f "$TCPTAPE:/usr/bin/tcptape" -f "$TCPTAPE_RECORD:/usr/bin/tcptape-record" \
 	-f "$LOAD:/usr/bin/load" -f "$LINK:/usr/bin/link" \
 	${SEGMENT:+-f "$SEGMENT:/usr/bin/segment"} ${MOVE:+-f "$MOVE:/usr/bin/move"} \
 	${CROWD:+-f "$CROWD:/usr/bin/crowd"} -e CROWD=/usr/bin/crowd \
 	${EXCHANGE:+-f "$EXCHANGE:/usr/bin/exchange"} -e EXCHANGE=/usr/bin/exchange \
+	${WRITER:+-f "$WRITER:/usr/bin/writer"} -e WRITER=/usr/bin/writer \
 	${DOORS:+-f "$DOORS:/usr/bin/doors"} -e DOORS=/usr/bin/doors \
 	${RARE:+-f "$RARE:/usr/bin/rare"} -e RARE=/usr/bin/rare \
 	${OFFLOAD:+-f "$OFFLOAD:/usr/bin/offload"} -e OFFLOAD=/usr/bin/offload \
 	-f "$tests/lib.sh:/tests/lib.sh" -f "$tests/$script:/tests/$script" \
-	$(carry tcprtt tcpconnlat tcpstates tcplife tcptop tcptracer tcpsynbl stdbuf) \
+	$(carry tcprtt tcpconnect tcpconnlat tcpstates tcplife tcptop tcptracer tcpsynbl stdbuf) \
 	$(carry chrt taskset setpriv strace wrk join cksum date env timeout nft conntrack unshare nsenter diff cmp) \
 	$(find /usr/libexec/coreutils -name libstdbuf.so -printf '-f %p ') \
 	-e TCPTAPE=/usr/bin/tcptape -e TCPTAPE_RECORD=/usr/bin/tcptape-record \
