@@ -42,7 +42,7 @@ between "the bound: half of the round trip, and the drift's share" "$bound" 12.4
 between "both ways of the network, ms" \
 	"$(awk '!($1 in m) || $2 < m[$1] { m[$1] = $2 } END { print (m["out"] + m["in"]) / 1000 }' "$tmp/each")" 24.5 25.5
 is "segments that arrive before they were sent" "$(awk '$2 < 0' "$tmp/each" | count)" 0
-is "the server sees the router's address" "$(awk '{ print $4, $5 >= 41000 && $5 <= 41099 }' "$tmp/each" | sort -u)" \
+is "the server sees the router's address" "$(awk '{ print $4, ($5 >= 41000 && $5 <= 41099) }' "$tmp/each" | sort -u)" \
 	"10.9.1.254 1"
 "$TCPTAPE" join --json "$tmp/c.tcptape" "$tmp/s.tcptape" >"$tmp/json"
 contains "both connections are joined" "$tmp/json" '"end":"client","connections":2,"joined_connections":2,'
