@@ -43,7 +43,7 @@ static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *a
 		return 0;
 	}
 	r = rec_symbols_see(&s->symbols, record, s->writer, &s->werr);
-	if (r >= 0)
+	if (r >= 0 && s->options->stacks)
 		r = rec_stacks_see(&s->stacks, &s->symbols, record, s->writer, &s->werr);
 	if (r >= 0)
 		r = rec_places_see(&s->places, record, s->writer, &s->werr);
