@@ -101,6 +101,7 @@ static void set_sizes(struct rec_object *o, const struct rec_choice *c, uint64_t
 	bpf_map__set_max_entries(o->skel->maps.lost, o->n_cpus);
 	o->skel->rodata->hz = kernel_hz();
 	o->skel->rodata->record_stacks = c->stacks && !*c->no_stacks;
+	o->skel->rodata->record_pointers = c->pointers;
 	o->skel->rodata->may_thin = c->may_thin;
 	memcpy(o->skel->bss->thin_below, c->thin_below, sizeof(c->thin_below));
 }
