@@ -28,6 +28,9 @@ static const struct cmd *const commands[] = {
 #ifdef TCPTAPE_SQLITE
 	&cmd_sql,
 #endif
+#ifdef TCPTAPE_REPORT
+	&cmd_report,
+#endif
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
