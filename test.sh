@@ -61,10 +61,12 @@ run() { # LABEL SUITES SETUP-OPTION...: build in build-test/LABEL and test
 }
 
 mkdir -p build-test
-CC=gcc run gcc "$suites" -Dwerror=true
+sh tests/assets.sh build-test/charts || : # without them there is no tcptape report
+charts=-Dcharts=$PWD/build-test/charts
+CC=gcc run gcc "$suites" -Dwerror=true "$charts"
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:abort_on_error=1
-CC=clang run sanitizers 'unit golden bad fuzz' -Dwerror=true -Db_sanitize=address,undefined \
+CC=clang run sanitizers 'unit golden bad fuzz' -Dwerror=true "$charts" -Db_sanitize=address,undefined \
 	-Db_lundef=false
 
 # What this run leaves out, by name.

@@ -66,7 +66,7 @@ struct report_conn {
 };
 
 struct report_missing { /* what the trace does not have */
-	char what[32], why[640];
+	char what[64], why[640];
 };
 
 enum { SERIES_RTT, SERIES_CONNECT, SERIES_IN, SERIES_OUT, SERIES_N };

@@ -128,8 +128,8 @@ function asTable(parent, caption, columns, rows) {
 	parent.append(d);
 }
 function logRange(lo, hi) {
-	lo = Math.max(lo, 1e-3);
-	return [lo / 1.15, Math.max(hi, lo * 2) * 1.15];
+	lo = 10 ** Math.floor(Math.log10(Math.max(lo, 1e-3)) + 1e-9); // whole decades have round numbers
+	return [lo, Math.max(hi, lo * 10) * 1.15];
 }
 const cellLow = (c) => {
 	const slot = c >> 2, part = c & 3;
