@@ -155,7 +155,8 @@ static int judge(struct show *s)
 	for (size_t i = 0; i < s->n; i++)
 		s->pairs[i].pair.p_adjusted = p[s->n + i];
 	free(p);
-	qsort(s->pairs, s->n, sizeof(*s->pairs), by_strength);
+	if (s->n)
+		qsort(s->pairs, s->n, sizeof(*s->pairs), by_strength);
 	return 0;
 }
 

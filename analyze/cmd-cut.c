@@ -12,7 +12,7 @@
 
 #include "cmd.h"
 #include "derive.h"
-#include "record.h"
+#include "pick.h"
 
 static struct cut_opts {
 	const char *output, *groups;
@@ -30,7 +30,6 @@ static const struct opt_row rows[] = {
 struct rule { /* for one record type: what of it is kept */
 	bool dropped;
 	uint64_t from_ns, to_ns;
-	int packet_field; /* -1: none */
 };
 
 struct cut {
@@ -99,16 +98,6 @@ static int check_groups(struct cut *c)
 	return 0;
 }
 
-static int packet_field(const struct tape_schema *s, const struct tape_record *rec)
-{
-	const struct tape_record *packets = tape_schema_record_by_name(s, "packet");
-
-	for (int i = 0; packets && i < rec->n_fields; i++)
-		if (rec->fields[i].type == TAPE_REF && rec->fields[i].table == packets->id)
-			return i;
-	return -1;
-}
-
 /* Events outside the window that commands look at (input.h). */
 static uint64_t margin_before(const char *group)
 {
@@ -135,7 +124,6 @@ static void make_rules(struct cut *c)
 
 		c->set.records[i].on = true;
 		c->newer |= known && known->n_fields < rec->n_fields;
-		r->packet_field = packet_field(c->set.schema, rec);
 		r->dropped = !rec->is_table && opts.groups && !is_snapshot(rec) &&
 			     !is_recorder(rec) &&
 			     !has_group(opts.groups, rec->group, strlen(rec->group));
@@ -281,24 +269,11 @@ static bool is_chosen(struct cut *c, const struct record *r, uint32_t k,
 		      const struct bind_tables *tables)
 {
 	struct input *in = c->run->in;
-	const struct rule *rule = &c->rule[r - c->set.records];
-	const struct sock *sock = bind_sock(tables, record_get(r, r->sock_field, k));
-	const struct wire *packet;
-	struct sock room, asked;
-	struct flow flow;
+	struct picked who;
 
-	if (!input_selects(in) || is_recorder(r->rec) ||
-	    (is_snapshot(r->rec) && r->sock_field < 0 && r->task_field < 0))
-		return true;
-	sock = input_asked(in, sock, record_addr(r, r->daddr_field, k),
-			   record_get(r, r->dport_field, k), &asked);
-	packet = bind_packet(tables, record_get(r, rule->packet_field, k));
-	if (bind_flow(tables, record_get(r, r->flow_field, k), &flow))
-		sock = input_packet(in, sock, &flow, &room);
-	else if (packet && packet->has_flow)
-		sock = input_packet(in, sock, &packet->flow, &room);
-	return input_wants(in, input_from(in), sock,
-			   bind_task(tables, record_get(r, r->task_field, k)));
+	return !input_selects(in) || is_recorder(r->rec) ||
+	       (is_snapshot(r->rec) && r->sock_field < 0 && r->task_field < 0) ||
+	       pick(in, r, k, input_from(in), tables, &who);
 }
 
 static bool reserve_keep(struct cut *c, uint32_t n)

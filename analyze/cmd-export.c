@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "export.h"
 #include "interval.h"
@@ -65,20 +64,13 @@ static const struct format *find_format(const char *name)
 
 static int write_all(struct export *x, struct export_file *f)
 {
-	size_t at = 0;
+	int err = f->text.failed ? 0 : text_write(&f->text, f->file.fd);
 
 	if (f->text.failed)
 		return fail_nomem(x->run->fail);
-	while (at < f->text.len) {
-		ssize_t n = write(f->file.fd, f->text.s + at, f->text.len - at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail_set(x->run->fail, STATUS_FOUND, "writing %s: %s", f->file.path,
-					strerror(errno));
-		at += (size_t)n;
-	}
+	if (err)
+		return fail_set(x->run->fail, STATUS_FOUND, "writing %s: %s", f->file.path,
+				strerror(err));
 	text_clear(&f->text);
 	return 0;
 }

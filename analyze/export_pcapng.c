@@ -330,14 +330,12 @@ static uint64_t key_of(const struct pcap_packet *k, unsigned direction)
  * time. */
 static int join(struct pcap_packet *held, struct pcap_packet *other)
 {
-	bool sent_first = held->direction == OUTBOUND;
+	const struct pcap_packet *sent = held->direction == OUTBOUND ? held : other;
+	const struct pcap_packet *received = sent == held ? other : held;
 	char *both = NULL;
 
-	if (asprintf(&both, "%s; received: %s",
-		     (sent_first ? held : other)->comment ? (sent_first ? held : other)->comment
-							  : "",
-		     (sent_first ? other : held)->comment ? (sent_first ? other : held)->comment
-							  : "") < 0)
+	if (asprintf(&both, "%s; received: %s", sent->comment ? sent->comment : "",
+		     received->comment ? received->comment : "") < 0)
 		return -1;
 	free(held->comment);
 	held->comment = both;

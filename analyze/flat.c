@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "record.h"
 #include "text.h"
 
 /* ---- columns ---- */
@@ -61,21 +62,6 @@ static bool name_column(const struct flat *flat, const struct way *w, const stru
 	return !is_taken(flat, ret);
 }
 
-/* laddr for raddr, and so on, of a record that is seen from its other end. */
-static uint16_t other_field(const struct tape_record *rec, uint16_t field)
-{
-	char c = rec->fields[field].name[0] == 'l'   ? 'r'
-		 : rec->fields[field].name[0] == 'r' ? 'l'
-						     : 0;
-
-	for (uint16_t i = 0; c && i < rec->n_fields; i++)
-		if (rec->fields[i].name[0] == c &&
-		    !strcmp(rec->fields[i].name + 1, rec->fields[field].name + 1) &&
-		    rec->fields[i].type == rec->fields[field].type)
-			return i;
-	return field;
-}
-
 static int add_column(struct flat *flat, const struct way *w, uint16_t field)
 {
 	const struct tape_field *f = &w->rec->fields[field];
@@ -92,7 +78,7 @@ static int add_column(struct flat *flat, const struct way *w, uint16_t field)
 	c->f = f;
 	c->value.record = c->other_end.record = w->rec->id;
 	c->value.field = field;
-	c->other_end.field = other_field(w->rec, field);
+	c->other_end.field = (uint16_t)record_other_end(w->rec, field);
 	c->is_signed = f->type == TAPE_I32 || f->type == TAPE_I64;
 	flat->n++;
 	return c->kind == FLAT_NAMED ? names_init(&c->names, w->schema, f->unit) : 0;

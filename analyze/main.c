@@ -21,7 +21,7 @@ static const struct cmd *const commands[] = {
 	&cmd_life,	&cmd_drops,	&cmd_inerrs, &cmd_retrans,    &cmd_resets,   &cmd_listen,
 	&cmd_nic,	&cmd_top,	&cmd_delay,  &cmd_turnaround, &cmd_timeline, &cmd_explain,
 	&cmd_compare,	&cmd_cut,	&cmd_merge,  &cmd_pack,	      &cmd_verify,   &cmd_repair,
-	&cmd_export,	&cmd_correlate,
+	&cmd_export,	&cmd_correlate, &cmd_join,
 #ifdef TCPTAPE_CRYPTO
 	&cmd_anonymize,
 #endif

@@ -90,21 +90,6 @@ bool out_has_header(const struct out *o)
 	return !o->opts.no_header;
 }
 
-static int write_all(const char *s, size_t len)
-{
-	while (len) {
-		ssize_t n = write(STDOUT_FILENO, s, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno;
-		s += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int out_flush(struct out *o)
 {
 	if (o->aside) {
@@ -114,7 +99,7 @@ int out_flush(struct out *o)
 	if (o->text.failed && !o->err)
 		o->err = ENOMEM;
 	if (!o->err)
-		o->err = write_all(o->text.s, o->text.len);
+		o->err = text_write(&o->text, STDOUT_FILENO);
 	text_clear(&o->text);
 	return o->err;
 }
@@ -418,24 +403,6 @@ void out_list(struct out *o, const char *s, char separator)
 	cell_end(o, col, start);
 }
 
-/* What was added since `start`, cut to a width of characters; + stands for the rest. */
-static void cut(struct text *t, size_t start, size_t width)
-{
-	size_t n = 0, last = start;
-
-	for (size_t i = start; i < t->len; i++) {
-		if (((unsigned char)t->s[i] & 0xc0) == 0x80)
-			continue; /* inside a character */
-		if (n + 1 == width)
-			last = i;
-		if (n++ < width)
-			continue;
-		t->len = last;
-		text_putc(t, '+');
-		return;
-	}
-}
-
 void out_str_cut(struct out *o, const char *s)
 {
 	size_t start = 0;
@@ -451,7 +418,7 @@ void out_str_cut(struct out *o, const char *s)
 	if (col) {
 		text_safe(&o->text, s, strlen(s));
 		if (col->width && !o->text.failed)
-			cut(&o->text, start, (size_t)abs(col->width));
+			text_cut(&o->text, start, (size_t)abs(col->width));
 	}
 	cell_end(o, col, start);
 }

@@ -210,16 +210,24 @@ static const char *bytes_of(const struct record_field *f, uint32_t k, size_t *le
 	}
 }
 
-/* In a flow that is seen from its other end: laddr for raddr, and so on; else the field itself. */
+unsigned record_other_end(const struct tape_record *rec, unsigned field)
+{
+	const struct tape_field *f = &rec->fields[field];
+	char c = f->name[0] == 'l' ? 'r' : f->name[0] == 'r' ? 'l' : 0;
+
+	for (unsigned i = 0; c && i < rec->n_fields; i++)
+		if (rec->fields[i].name[0] == c && !strcmp(rec->fields[i].name + 1, f->name + 1) &&
+		    rec->fields[i].type == f->type)
+			return i;
+	return field;
+}
+
 static const struct record_field *other_end(const struct record *r, const struct record_field *f)
 {
-	char c = f->f->name[0] == 'l' ? 'r' : f->f->name[0] == 'r' ? 'l' : 0;
+	const struct record_field *other =
+		&r->fields[record_other_end(r->rec, (unsigned)(f - r->fields))];
 
-	for (unsigned i = 0; c && i < r->rec->n_fields; i++)
-		if (r->fields[i].f->name[0] == c &&
-		    !strcmp(r->fields[i].f->name + 1, f->f->name + 1) && r->fields[i].have)
-			return &r->fields[i];
-	return f;
+	return other->have ? other : f;
 }
 
 /* What a reference points at. */

@@ -74,6 +74,9 @@ struct record *record_set_event(const struct record_set *s, uint32_t i, uint32_t
 uint64_t record_get(const struct record *r, int field, uint32_t k);
 const uint8_t *record_addr(const struct record *r, int field, uint32_t k); /* NULL: none */
 
+/* Of a flow that is seen from its other end: raddr for laddr, and so on; else the field itself. */
+unsigned record_other_end(const struct tape_record *rec, unsigned field);
+
 /* All fields of row k, tables that it refers to as objects in it. */
 void record_json(const struct record_set *s, struct json *j, const struct record *r, uint32_t k);
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void text_fini(struct text *t)
 {
@@ -338,4 +340,37 @@ void text_csv(struct text *t, const char *s, size_t len)
 		text_safe(t, s, len);
 	}
 	text_csv_quote(t, start);
+}
+
+void text_cut(struct text *t, size_t start, size_t width)
+{
+	size_t n = 0, last = start;
+
+	for (size_t i = start; i < t->len; i++) {
+		if (((unsigned char)t->s[i] & 0xc0) == 0x80)
+			continue; /* inside a character */
+		if (n + 1 == width)
+			last = i;
+		if (n++ < width)
+			continue;
+		t->len = last;
+		text_putc(t, '+');
+		return;
+	}
+}
+
+int text_write(const struct text *t, int fd)
+{
+	size_t at = 0;
+
+	while (at < t->len) {
+		ssize_t n = write(fd, t->s + at, t->len - at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno;
+		at += (size_t)n;
+	}
+	return 0;
 }

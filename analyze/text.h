@@ -42,6 +42,12 @@ void text_fmt(struct text *t, const char *fmt, ...) __attribute__((format(printf
  */
 void text_pad(struct text *t, size_t start, int width);
 
+/* Cut what was added since byte `start` to a width of characters; + stands for the rest. */
+void text_cut(struct text *t, size_t start, size_t width);
+
+/* Write it all. 0, or errno. */
+int text_write(const struct text *t, int fd);
+
 /*
  * The number of a socket as 0x2a; of another host than the first of a merged trace (merge.h), as
  * 1:0x2a.

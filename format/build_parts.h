@@ -11,6 +11,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "buffer.h"
 #include "chunk.h"
 #include "layout.h"
 
@@ -21,11 +22,6 @@
 #define NEAR_BITS 8
 #define AHEAD 256  /* bytes; records stand one behind the other where they come from */
 #define MAX_ID 255 /* of a record type */
-
-struct buffer {
-	uint8_t *p;
-	size_t len, cap;
-};
 
 /* The struct of a table as words, zeros behind it: all are compared and hashed in the same way. */
 struct key {
@@ -94,45 +90,6 @@ struct tape_build {
 	bool single;
 	struct tape_absent omit;
 };
-
-static inline bool reserve(struct buffer *b, size_t more)
-{
-	size_t cap = b->cap ? b->cap : 4096;
-	uint8_t *p;
-
-	if (b->len + more <= b->cap)
-		return true;
-	while (cap < b->len + more)
-		cap *= 2;
-	p = realloc(b->p, cap);
-	if (!p)
-		return false;
-	b->p = p;
-	b->cap = cap;
-	return true;
-}
-
-/* For what is filled by index: len has no meaning. */
-static inline bool resize(struct buffer *b, size_t cap)
-{
-	uint8_t *p = cap > b->cap ? realloc(b->p, cap) : b->p;
-
-	if (!p)
-		return false;
-	b->cap = cap > b->cap ? cap : b->cap;
-	b->p = p;
-	return true;
-}
-
-static inline bool append(struct buffer *b, const void *src, size_t len)
-{
-	if (!reserve(b, len))
-		return false;
-	if (len)
-		memcpy(b->p + b->len, src, len);
-	b->len += len;
-	return true;
-}
 
 /*
  * Structs are of whole words, and most spans short: no call for each, and the end again instead of

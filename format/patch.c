@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buffer.h"
 #include "chunk_parts.h"
 #include "cursor.h"
 #include "layout.h"
@@ -12,16 +13,11 @@
 #define MAX_COLUMN_ENTRY 64
 #define MAX_COUNT 20
 
-struct bytes {
-	uint8_t *p;
-	size_t len, cap;
-};
-
 struct tape_patch {
 	ZSTD_CCtx *zstd;
 	int level;
 	uint64_t raw_len; /* of all bodies */
-	struct bytes head, payload, values, body;
+	struct buffer head, payload, values, body;
 };
 
 int tape_patch_new(struct tape_patch **ret, int level, struct tape_error *err)
@@ -49,34 +45,6 @@ void tape_patch_free(struct tape_patch *p)
 	free(p->values.p);
 	free(p->body.p);
 	free(p);
-}
-
-/* Room for so many bytes more. */
-static bool reserve(struct bytes *b, size_t more)
-{
-	size_t need = b->len + more, cap = b->cap ? b->cap : 4096;
-	uint8_t *p;
-
-	if (need <= b->cap)
-		return true;
-	while (cap < need)
-		cap *= 2;
-	p = realloc(b->p, cap);
-	if (!p)
-		return false;
-	b->p = p;
-	b->cap = cap;
-	return true;
-}
-
-static bool append(struct bytes *b, const void *p, size_t len)
-{
-	if (!reserve(b, len))
-		return false;
-	if (len)
-		memcpy(b->p + b->len, p, len);
-	b->len += len;
-	return true;
 }
 
 /* ---- what can be had so ---- */

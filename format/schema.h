@@ -114,11 +114,13 @@ const char *tape_schema_name(const struct tape_schema *s, const char *unit, uint
 
 /*
  * The text form that files carry (docs/format.md, SCHEMA), with meanings in short where the schema
- * is this build's. The caller frees *ret_text with free(). extra: whole lines to append (names that
- * only the running kernel knows), may be NULL.
+ * is this build's. The caller frees *ret_text with free(). groups: the groups with a comma between
+ * them whose events are told, beside those that no group can leave out (of snapshots, of the
+ * recorder); NULL: all. extra: whole lines to append (names that only the running kernel knows),
+ * may be NULL.
  */
-int tape_schema_write(const struct tape_schema *s, const char *extra, char **ret_text,
-		      size_t *ret_len, struct tape_error *err);
+int tape_schema_write(const struct tape_schema *s, const char *groups, const char *extra,
+		      char **ret_text, size_t *ret_len, struct tape_error *err);
 
 /* Parse that text, which may come from an enemy. Free with tape_schema_free, NULL allowed. */
 int tape_schema_parse(const char *text, size_t len, struct tape_schema **ret,

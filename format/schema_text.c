@@ -87,8 +87,21 @@ static void write_names(FILE *f, const struct tape_name *all, size_t n)
 		fputc('\n', f);
 }
 
-int tape_schema_write(const struct tape_schema *s, const char *extra, char **ret_text,
-		      size_t *ret_len, struct tape_error *err)
+static bool is_told(const struct tape_record *rec, const char *groups)
+{
+	size_t len = strlen(rec->group);
+
+	if (!groups || rec->is_table || !rec->id || !strcmp(rec->group, "snapshot") ||
+	    !strcmp(rec->group, "recorder"))
+		return true;
+	for (const char *p = strstr(groups, rec->group); p; p = strstr(p + 1, rec->group))
+		if ((p == groups || p[-1] == ',') && (!p[len] || p[len] == ','))
+			return true;
+	return false;
+}
+
+int tape_schema_write(const struct tape_schema *s, const char *groups, const char *extra,
+		      char **ret_text, size_t *ret_len, struct tape_error *err)
 {
 	FILE *f = open_memstream(ret_text, ret_len);
 	bool bad;
@@ -97,7 +110,8 @@ int tape_schema_write(const struct tape_schema *s, const char *extra, char **ret
 		return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for the schema");
 	fprintf(f, "tape-schema\t%d\n", TAPE_VERSION_MAJOR);
 	for (size_t i = 0; i < s->n_records; i++)
-		write_record(f, s, &s->records[i]);
+		if (is_told(&s->records[i], groups))
+			write_record(f, s, &s->records[i]);
 	write_names(f, s->names, s->n_names);
 	if (extra)
 		fputs(extra, f);

@@ -30,6 +30,7 @@ struct tape_writer_opts {
 	size_t chunk_bytes;    /* of records; 0: 8 MiB, which bounds the writer's memory; 1 MiB of
 				  snapshot rows */
 	bool pointers;	       /* keep POINTER fields */
+	const char *groups;    /* whose events the schema tells, with commas between; NULL: all */
 	const char *names; /* extra lines of the schema ("name\tUNIT\tVALUE\tTEXT\n"), or NULL */
 	/*
 	 * Gets each block instead of fd; tape_block_pack has still to be called on its head. 0, or

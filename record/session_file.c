@@ -78,6 +78,15 @@ static void add_part(struct rec_session *s, const struct rec_head_job *job, stru
 		rec_session_ring_tell(s, m);
 }
 
+/* As META has them. */
+static const char *groups_of(const struct rec_meta *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (!strcmp(m->lines[i].key, "groups"))
+			return m->lines[i].value;
+	return NULL;
+}
+
 int rec_file_head(struct rec_session *s, const struct rec_head_job *job, struct tape_writer **ret)
 {
 	struct tape_writer_opts opts = {
@@ -86,6 +95,7 @@ int rec_file_head(struct rec_session *s, const struct rec_head_job *job, struct 
 		.start_ns = job->start_ns,
 		.level = s->options->level,
 		.chunk_bytes = CHUNK_BYTES,
+		.groups = groups_of(&s->head),
 		.names = s->names,
 		.put = job->put,
 		.on_row = rec_file_is_part(s) ? on_row : NULL,

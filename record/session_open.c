@@ -253,7 +253,7 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 	if (o->command && rec_command_fork(&s->command, o->command, err) < 0)
 		return -1;
 	rec_places_init(&s->places);
-	rec_symbols_init(&s->symbols);
+	rec_symbols_init(&s->symbols, o->stacks || o->groups >> TAPE_GROUP_drop & 1);
 	rec_stacks_init(&s->stacks);
 	map_groups(s);
 	if (attach(s, err) < 0 || open_generation(s, err) < 0 || watch_all(s, &signals, err) < 0)

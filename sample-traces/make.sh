@@ -17,7 +17,8 @@ EXCHANGE=$build/tests/exchange WRITER=$build/tests/writer
 export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT MOVE EXCHANGE WRITER
 [ $# = 0 ] || shift
 [ $# -gt 0 ] || set -- listener-never-accepts listen-overflow client-closes-first server-closes-first http-20ms ipv6 \
-	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop tbf-hold late-reader nat turnaround held hole
+	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop tbf-hold late-reader nat turnaround held hole \
+	join-client join-server
 
 to=${OUT:-$here}
 names=$*

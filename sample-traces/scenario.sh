@@ -271,6 +271,28 @@ turnaround) # 2 ms each way; answers after 1, 5, 20 ms, whole and in halves; a c
 	in_a "$EXCHANGE" client -m one-way -n 5 10.9.0.2 8080 0 >>"$tmp/client"
 	cat "$tmp/server.out" >>"$tmp/client"
 	;;
+join-client) # 20 ms there, 5 ms back, in a router; a recorder at each end, so this makes join-server too
+	join_by_router 20ms 5ms
+	start server ip netns exec "$B" "$EXCHANGE" server 10.9.1.2 8080
+	wait_line server '^ready'
+	in_a "$LOAD" client 10.9.1.2 8079 >"$tmp/warm_up"
+	start other "$TCPTAPE_RECORD" -o /out/join-server.tcptape --netns "/run/netns/$B" -e conn,rx,tx,io \
+		--note "sample: join-server"
+	wait_recording /out/join-server.tcptape
+	record "$trace" --netns "/run/netns/$A" -e conn,rx,tx,io --note "sample: $SCENARIO"
+	sleep 0.5
+	for us in 1000 5000; do
+		in_a "$EXCHANGE" client -n 5 -s 300 -a 2000 10.9.1.2 8080 $us >>"$tmp/client"
+	done
+	in_a "$EXCHANGE" client -n 2 -s 3000 -a 50000 10.9.1.2 8080 1000 >>"$tmp/client"
+	cat "$tmp/server.out" >>"$tmp/client"
+	sleep 1
+	stop "$(cat "$tmp/other.pid")"
+	;;
+join-server) # by join-client
+	[ -s "$trace" ]
+	exit
+	;;
 *)
 	# shellcheck source=sample-traces/causes.sh
 	. "${0%/*}/causes.sh"

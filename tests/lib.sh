@@ -18,14 +18,14 @@ build=$(dirname "$0")/../../build
 : "${LOAD=$build/tests/load}" "${LINK=$build/tests/link}" "${OFFLOAD=$build/tests/offload}"
 : "${WRITER=$build/tests/writer}"
 
-n_checks=0 n_failed=0 pids='' pid='' A='' B='' unheard=''
+n_checks=0 n_failed=0 pids='' pid='' A='' B='' R='' unheard=''
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/tcptape-test.XXXXXX")
 chmod 755 "$tmp"
 
 cleanup() {
 	for p in $pids; do kill "$p" 2>/dev/null || :; done
 	for p in $pids; do wait "$p" 2>/dev/null || :; done
-	for ns in $A $B; do ip netns del "$ns" 2>/dev/null || :; done
+	for ns in $A $B $R; do ip netns del "$ns" 2>/dev/null || :; done
 	[ -z "$unheard" ] || rmdir "$unheard" 2>/dev/null || :
 	# what is still mounted is not ours to remove
 	[ ! -d "$tmp/mnt" ] || umount "$tmp/mnt" 2>/dev/null || :
@@ -292,6 +292,25 @@ join_by_link() { # DELAY_US [DROP_NTH]
 	wait_line link ready
 	set_address "$A" tun0 1
 	set_address "$B" tun0 2
+}
+
+# A router $R between 10.9.0.1 and 10.9.1.2: netem there is the network's, as neither end's queue sees it.
+join_by_router() { # DELAY-TO-B DELAY-TO-A
+	R=tcptape$$r
+	ip netns add "$R"
+	ip -n "$A" link add veth0 type veth peer name veth0 netns "$R"
+	ip -n "$B" link add veth0 type veth peer name veth1 netns "$R"
+	ip -n "$A" addr add 10.9.0.1/24 dev veth0
+	ip -n "$B" addr add 10.9.1.2/24 dev veth0
+	ip -n "$R" addr add 10.9.0.254/24 dev veth0
+	ip -n "$R" addr add 10.9.1.254/24 dev veth1
+	for ns in "$A" "$B" "$R"; do ip -n "$ns" link set veth0 up; done
+	ip -n "$R" link set veth1 up
+	ip -n "$A" route add default via 10.9.0.254
+	ip -n "$B" route add default via 10.9.1.254
+	ip netns exec "$R" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	tc -n "$R" qdisc add dev veth1 root netem delay "$1" limit 10000
+	tc -n "$R" qdisc add dev veth0 root netem delay "$2" limit 10000
 }
 
 in_a() { ip netns exec "$A" "$@"; }

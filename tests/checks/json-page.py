@@ -217,6 +217,9 @@ def arguments(words, trace, tmp):
         return [], [trace, trace + ".next"]
     if command == "compare":
         return ["--all", "--force"], [trace, other]
+    if command == "join":  # the two ends of one recording
+        server = os.path.join(SOURCE, "sample-traces/join-server.tcptape")
+        return [] if trace.endswith("/join-client.tcptape") else None, [trace, server]
     if command == "timeline":
         lives = [json.loads(line) for line in run(["life"], trace)[1]]
         conn = next((o["conn"] for o in lives if o.get("conn")), None)

@@ -99,7 +99,7 @@ int main(int argc, char **argv)
 	size_t len;
 
 	if (argc > 1 && !strcmp(argv[1], "--schema")) {
-		if (tape_schema_write(s, NULL, &text, &len, NULL))
+		if (tape_schema_write(s, NULL, NULL, &text, &len, NULL))
 			return EXIT_FAILURE;
 		fwrite(text, 1, len, stdout);
 		free(text);

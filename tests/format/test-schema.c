@@ -154,7 +154,8 @@ START_TEST(test_schema__written_and_parsed)
 	char *text;
 	size_t len;
 
-	ck_assert_int_eq(tape_schema_write(tape_schema_builtin(), NULL, &text, &len, NULL), 0);
+	ck_assert_int_eq(tape_schema_write(tape_schema_builtin(), NULL, NULL, &text, &len, NULL),
+			 0);
 	ck_assert_uint_eq(strlen(text), len);
 	s = parse(text);
 	same_schema(tape_schema_builtin(), s);
@@ -170,7 +171,8 @@ START_TEST(test_schema__extra_names)
 	char *text;
 	size_t len;
 
-	ck_assert_int_eq(tape_schema_write(tape_schema_builtin(), extra, &text, &len, NULL), 0);
+	ck_assert_int_eq(tape_schema_write(tape_schema_builtin(), NULL, extra, &text, &len, NULL),
+			 0);
 	s = parse(text);
 	ck_assert_str_eq(tape_schema_name(s, "drop_reason", UINT64_MAX), "A name");
 	tape_schema_free(s);
@@ -197,7 +199,8 @@ START_TEST(test_schema__meanings_in_short)
 	char *text, *twice;
 	size_t len;
 
-	ck_assert_int_eq(tape_schema_write(tape_schema_builtin(), NULL, &text, &len, NULL), 0);
+	ck_assert_int_eq(tape_schema_write(tape_schema_builtin(), NULL, NULL, &text, &len, NULL),
+			 0);
 	s = parse(text);
 	for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
 		const struct tape_record *rec = tape_schema_record_by_name(s, expected[i].record);
@@ -212,7 +215,7 @@ START_TEST(test_schema__meanings_in_short)
 			ck_assert_uint_gt(strlen(s->records[i].fields[f].meaning), 2);
 	tape_schema_free(s);
 	s = parse(FRONT "record\t7\tt\tg\ta, b; c (d)\nfield\tu8\tx\t-\tnone\te (f), g\n");
-	ck_assert_int_eq(tape_schema_write(s, NULL, &twice, &len, NULL), 0);
+	ck_assert_int_eq(tape_schema_write(s, NULL, NULL, &twice, &len, NULL), 0);
 	again = parse(twice);
 	ck_assert_str_eq(tape_schema_record(again, 7)->meaning, "a, b; c (d)");
 	ck_assert_str_eq(tape_schema_record(again, 7)->fields[0].meaning, "e (f), g");
@@ -310,7 +313,7 @@ START_TEST(test_schema__newer_text_written_again)
 	char *text;
 	size_t len;
 
-	ck_assert_int_eq(tape_schema_write(s, NULL, &text, &len, NULL), 0);
+	ck_assert_int_eq(tape_schema_write(s, NULL, NULL, &text, &len, NULL), 0);
 	again = parse(text);
 	same_schema(s, again);
 	tape_schema_free(again);
@@ -464,7 +467,31 @@ START_TEST(test_schema__ceilings)
 }
 END_TEST
 
-SUITE("schema", test_schema__builtin_is_sound, test_schema__rows_an_event,
+/* A file of some groups tells their events only, and what no group can leave out. */
+START_TEST(test_schema__of_groups)
+{
+	struct tape_schema *s;
+	char *text;
+	size_t len;
+
+	ck_assert_int_eq(
+		tape_schema_write(tape_schema_builtin(), "conn,listen", NULL, &text, &len, NULL),
+		0);
+	ck_assert_int_eq(tape_schema_parse(text, len, &s, NULL), 0);
+	free(text);
+	for (size_t i = 0; i < tape_schema_builtin()->n_records; i++) {
+		const struct tape_record *rec = &tape_schema_builtin()->records[i];
+		bool is_told = rec->is_table || !rec->id || !strcmp(rec->group, "conn") ||
+			       !strcmp(rec->group, "listen") || !strcmp(rec->group, "snapshot") ||
+			       !strcmp(rec->group, "recorder");
+
+		ck_assert_msg(!tape_schema_record(s, rec->id) == !is_told, "%s", rec->name);
+	}
+	tape_schema_free(s);
+}
+END_TEST
+
+SUITE("schema", test_schema__of_groups, test_schema__builtin_is_sound, test_schema__rows_an_event,
       test_schema__lookup_of_nothing, test_schema__written_and_parsed, test_schema__extra_names,
       test_schema__meanings_in_short, test_schema__names_in_a_row, test_schema__frozen,
       test_schema__newer_text, test_schema__newer_text_written_again,

@@ -49,6 +49,7 @@ static const char *const lines[][2] = {
 	{"explain --list", "explain --pid 1"},
 	{"compare --all /proc/self/fd/0", "compare --force --by remote /proc/self/fd/0"},
 	{"correlate", "correlate --by conn -a -w 0.01 --lag 1"},
+	{"join /proc/self/fd/0", "join --each --data /proc/self/fd/0"},
 	{"cut -o -", "cut --force -f port\t8080 -e conn,rx,tx -o /dev/null"},
 	{"verify", "verify"},
 	{"repair -o -", "repair --force -o /dev/null"},
@@ -113,7 +114,7 @@ static void run_line(const char *line, unsigned how)
 		words[n++] = from;
 		words[n++] = to;
 	}
-	if ((!strcmp(words[1], "merge") || !strcmp(words[1], "sql") ||
+	if ((!strcmp(words[1], "merge") || !strcmp(words[1], "sql") || !strcmp(words[1], "join") ||
 	     !strcmp(words[1], "correlate")) &&
 	    how & PIPE)
 		return forget_options(cmd);	  /* they refuse them */

@@ -111,9 +111,12 @@ for name in exec fork comm ${cgroup:+cgroup}; do
 	ports $(owned $name) >"$tmp/wanted"
 	check "$name has connections" [ -s "$tmp/wanted" ]
 	same "$name: connections of event tcp_state" "$name" -e tcp_state
-	ports $name >"$tmp/wanted" # the other one is at rest
+	ports $name >"$tmp/wanted" # the one at rest may have an ACK of its FIN, no more
+	ports held >"$tmp/at_rest"
 	for event in rtt io_recv; do
-		! has_event $event "$tmp/all.tcptape" || same "$name: connections of event $event" "$name" -e $event
+		has_event $event "$tmp/all.tcptape" || continue
+		is "$name: connections of event $event" "$(seen "$tmp/$name.tcptape" -e $event | grep -vxFf "$tmp/at_rest" | tr '\n' ' ')" \
+			"$(tr '\n' ' ' <"$tmp/wanted")"
 	done
 done
 # what the server had accepted before is its children's, who were there before
@@ -139,7 +142,10 @@ if [ -n "$both" ]; then
 fi
 
 # ---- all that there is of these connections ----
-only() { grep "\"event\":\"$1\"" "$2" | sort; } # EVENT EVENTS
+# Before Linux 5.12 the recorder numbers sockets: two recorders may give starts and ends without a port to others.
+half='^$'
+"$TCPTAPE" info -v "$tmp/all.tcptape" | grep -q '^identity .*numbers given' && half='"sock":\{[^}]*"[lr]port":0'
+only() { grep "\"event\":\"$1\"" "$2" | grep -vE "$half" | sort; } # EVENT EVENTS
 total=0
 equal() { # NAME EVENT: whole.all and part.all have the same
 	only "$2" "$tmp/whole.all" >"$tmp/whole" || :

@@ -45,7 +45,7 @@ case $script in vm/explain.sh)
 	done
 	;;
 esac
-case $script in *nat.sh) nat='-m nft_chain_nat -m nft_nat -m nft_masq -m nf_conntrack_netlink' ;; esac
+case $script in *nat.sh | *join.sh) nat='-m nft_chain_nat -m nft_nat -m nft_masq -m nf_conntrack_netlink' ;; esac
 
 # shellcheck disable=SC2046,SC2086 # options are words
 exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf -m sch_fq $nat $scenarios -m 8021q \
