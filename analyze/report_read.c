@@ -11,12 +11,16 @@ int report_lacks(struct report *r, const char *what)
 {
 	struct report_missing *m = &r->missing[r->n_missing];
 	struct fail *fail = r->run->fail;
+	size_t path = strlen(r->run->path);
+	const char *why = fail->text;
 
 	if ((fail->status != STATUS_LACKS && fail->status != STATUS_FOUND) ||
 	    r->n_missing == sizeof(r->missing) / sizeof(r->missing[0]))
 		return -1;
 	strncpy(m->what, what, sizeof(m->what) - 1);
-	memcpy(m->why, fail->text, sizeof(fail->text));
+	if (!strncmp(why, r->run->path, path) && !strncmp(why + path, ": ", 2))
+		why += path + 2; /* the page is about this file */
+	memcpy(m->why, why, strlen(why) + 1);
 	r->n_missing++;
 	*fail = (struct fail){0};
 	return 0;

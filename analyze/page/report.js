@@ -18,7 +18,7 @@ const DARK = {
 	layers: ["#6a98c8", "#f5a352", "#74bd69", "#ee7b7d", "#8fcdc8", "#c795b9", "#b58e77", "#f0d567", "#9a9a9a"],
 };
 const isDark = matchMedia("(prefers-color-scheme: dark)");
-let theme = isDark.matches ? DARK : LIGHT;
+let theme = isDark.matches ? DARK : LIGHT, onPaper = false;
 
 // ---- elements ----
 function el(name, attrs, ...children) {
@@ -100,7 +100,7 @@ const valueAxis = (values, extra) => ({stroke: () => theme.dim, grid: {stroke: (
 const timeSeries = {label: "time", value: (u, v) => seconds(v)};
 const xScale = {time: false, range: () => [axis.from_s, axis.from_s + axis.n * axis.step_s]};
 
-// make: options of uPlot, made anew when the colours change
+// make: options of uPlot, made anew when the colours change; and draw, what is no series of its own
 function chart(parent, label, height, data, make) {
 	const box = el("div", {class: "chart", role: "img", "aria-label": label});
 	parent.append(box);
@@ -109,11 +109,14 @@ function chart(parent, label, height, data, make) {
 		if (c.u)
 			c.u.destroy();
 		const o = make();
-		o.width = Math.max(box.clientWidth, 300);
+		o.width = onPaper ? 700 : Math.max(box.clientWidth, 300);
 		o.height = height;
+		o.legend = {markers: {fill: (u, i) => u.series[i].stroke(u, i)}};
 		o.cursor = {sync: {key: "time"}, drag: {x: false, y: false}, points: {show: false}, ...o.cursor};
-		o.hooks = {drawClear: [drawLosses, ...(o.hooks && o.hooks.drawClear || [])], ...(o.hooks && o.hooks.more)};
+		o.hooks = {drawClear: [drawLosses], drawAxes: o.draw ? [o.draw] : [], // over the grid
+			setCursor: [(u) => u.root.classList.toggle("pointed", u.cursor.idx != null)]};
 		c.u = new uPlot(o, data, box);
+		c.u.root.querySelector(".u-legend").setAttribute("aria-hidden", "true"); // the figure's table tells all
 	};
 	c.draw();
 	charts.push(c);
@@ -128,9 +131,18 @@ function asTable(parent, caption, columns, rows) {
 	parent.append(d);
 }
 function logRange(lo, hi) {
-	lo = 10 ** Math.floor(Math.log10(Math.max(lo, 1e-3)) + 1e-9); // whole decades have round numbers
-	return [lo, Math.max(hi, lo * 10) * 1.15];
+	lo = Math.max(lo, 1e-3);
+	const ten = 10 ** Math.floor(Math.log10(lo) + 1e-9);
+	lo = [5, 2, 1].find((k) => k * ten <= lo * 1.0001) * ten; // begins at a round number
+	return [lo, Math.max(hi, lo * 4) * 1.15];
 }
+// Lines at 1, 10, 100, ...; also at 2 and 5 where there is room.
+const logAxis = ([lo, hi]) => valueAxis((u, v) => v.map((x) => us(x).replace(/\.0+ /, " ")), {filter: (u, v) => v, splits: () => {
+	const out = [];
+	for (let ten = 10 ** Math.floor(Math.log10(lo) + 1e-9); ten <= hi; ten *= 10)
+		out.push(...(hi / lo > 200 ? [1] : [1, 2, 5]).map((k) => k * ten).filter((v) => v >= lo * 0.9999 && v <= hi));
+	return out;
+}});
 const cellLow = (c) => {
 	const slot = c >> 2, part = c & 3;
 	return slot ? 2 ** (slot - 1) * (1 + part / 4) : 0;
@@ -165,7 +177,6 @@ function drawSeries(parent, s) {
 		hi = Math.max(hi, b);
 	}
 	const range = logRange(lo, hi);
-	const logAxis = () => valueAxis((u, v) => v.map((x) => x == null ? "" : us(x)));
 	const heat = (u) => {
 		const {ctx, bbox} = u;
 		ctx.save();
@@ -181,17 +192,16 @@ function drawSeries(parent, s) {
 		}
 		ctx.restore();
 	};
-	const f1 = el("figure", {}, el("figcaption", {class: "dim"}, "How many took how long, over time; " +
-		(theme === DARK ? "brighter" : "darker") + " is more (logarithmic, up to " +
-		count(Math.max(...s.cells.map((c) => c[2]))) + "). White space is time without any."));
+	const f1 = el("figure", {class: "plain"}, el("figcaption", {class: "dim"}, "How many took how long, over time; a stronger colour is more (logarithmic, up to " +
+		count(Math.max(...s.cells.map((c) => c[2]))) + "). Empty columns are time without any."));
 	parent.append(f1);
 	const hidden = (label, value) => ({label, value, paths: () => null, points: {show: false}});
 	chart(f1, s.title + ": heat map over time. " + say, 230, [times, n, p50, max], () => ({
 		scales: {x: xScale, y: {distr: 3, range: () => range}},
-		axes: [timeAxis(), logAxis()],
+		axes: [timeAxis(), logAxis(range)],
 		series: [timeSeries, hidden("values", (u, v) => count(v)), hidden("half within", (u, v) => us(v)),
 			hidden("longest", (u, v) => us(v))],
-		hooks: {drawClear: [heat]},
+		draw: heat,
 	}));
 	const f2 = el("figure", {}, el("figcaption", {class: "dim"}, "Percentiles of each " + seconds(axis.step_s) + " step"));
 	parent.append(f2);
@@ -199,7 +209,7 @@ function drawSeries(parent, s) {
 		points: {show: s.bins.length < 60, size: 5, stroke: () => theme.lines[i], fill: () => theme.lines[i]}});
 	chart(f2, s.title + ": percentiles over time. " + say, 190, [times, p50, p90, p99, max], () => ({
 		scales: {x: xScale, y: {distr: 3, range: () => range}},
-		axes: [timeAxis(), logAxis()],
+		axes: [timeAxis(), logAxis(range)],
 		series: [timeSeries, line("p50", 0, 2), line("p90", 1, 1.5), line("p99", 2, 1.5), line("max", 3, 1)],
 	}));
 	asTable(f2, s.title, [{title: "from"}, ...["n", "p50", "p90", "p99", "max", "mean"].map((t) => ({title: t, num: true}))],
@@ -217,23 +227,34 @@ function drawLayers(parent, l) {
 		values.slice(0, i + 1).reduce((sum, v) => sum + v[b], 0)));
 	const order = names.map((_, i) => names.length - 1 - i);
 	const f = el("figure", {}, el("figcaption", {class: "dim"},
-		"Where a segment spent its time, on average over all segments of a step (µs, one layer on the other)"));
+		"Where a segment spent its time, on average over all segments of a step (one layer on the other)"));
 	parent.append(f);
 	chart(f, l.title + ": mean time in each layer over time", 230, [times, ...order.map((i) => tops[i])], () => ({
 		scales: {x: xScale, y: {range: (u, lo, hi) => [0, (hi || 1) * 1.05]}},
 		axes: [timeAxis(), valueAxis((u, v) => v.map(us))],
-		series: [timeSeries, ...order.map((i) => ({label: names[i], stroke: theme.layers[i % 9], fill: theme.layers[i % 9],
+		series: [timeSeries, ...order.map((i) => ({label: names[i], stroke: () => theme.layers[i % 9], fill: theme.layers[i % 9],
 			width: 0, points: {show: false}, paths: uPlot.paths.bars({size: [1, Infinity], align: 1}),
 			value: (u, v, si, b) => b == null ? "-" : us(values[i][b])}))],
 	}));
+	asTable(f, l.title + ": mean time in each layer over time", [{title: "from"}, ...names.map((t) => ({title: t, num: true}))],
+		() => l.bins.map(([bin, ...v]) => [seconds(times[bin]), ...v.map(us)]));
 	f.append(table(l.title, [{title: "layer"}, ...["segments", "p50", "p90", "p99", "max", "mean"].map((t) => ({title: t, num: true}))],
 		l.layers.map(([name, n, ...v]) => [name, count(n), ...v.map(us)])));
 }
 
+const LANES = {"tcptape retrans": "retransmits", "tcptape drops": "drops", "tcptape resets": "resets", "tcptape connlat": "failed connects"};
 function drawLanes(parent) {
-	const lanes = D.lanes;
+	const lanes = D.lanes.filter((l) => l.n);
+	const none = D.lanes.filter((l) => !l.n).map((l) => l.title.toLowerCase());
+	const unknown = D.missing.map((m) => LANES[m.what]).filter(Boolean);
+	if (none.length)
+		parent.append(el("p", {}, "None happened: " + none.join(", ") + "."));
+	if (unknown.length)
+		parent.append(el("p", {class: "dim"}, "Not recorded: " + unknown.join(", ") + "."));
+	if (!lanes.length)
+		return;
 	const tallest = lanes.map((l) => Math.max(1, ...l.bins));
-	const colour = [2, 1, 3, 0];
+	const colour = lanes.map((l) => ({retransmits: 2, drops: 1, resets: 3, failed: 0})[l.name]);
 	const bars = (u) => {
 		const {ctx, bbox} = u;
 		lanes.forEach((l, i) => {
@@ -249,7 +270,7 @@ function drawLanes(parent) {
 			});
 		});
 	};
-	const f = el("figure", {}, el("figcaption", {class: "dim"}, "How many in each " + seconds(axis.step_s) +
+	const f = el("figure", {class: "plain"}, el("figcaption", {class: "dim"}, "How many in each " + seconds(axis.step_s) +
 		" step; the height is relative to the highest step of the row"));
 	parent.append(f);
 	const say = lanes.map((l) => l.title + " " + count(l.n)).join(", ");
@@ -257,21 +278,22 @@ function drawLanes(parent) {
 		scales: {x: xScale, y: {range: () => [0, lanes.length]}},
 		axes: [timeAxis(), valueAxis((u, v) => v.map((x) => lanes[lanes.length - 1 - Math.floor(x)].title),
 			{splits: () => lanes.map((_, i) => i + 0.5), size: 116, grid: {show: false}, ticks: {show: false}})],
-		series: [timeSeries, ...lanes.map((l, i) => ({label: l.title, stroke: theme.layers[colour[i]], value: (u, v) => count(v),
+		series: [timeSeries, ...lanes.map((l, i) => ({label: l.title, stroke: () => theme.layers[colour[i]], value: (u, v) => count(v),
 			paths: () => null, points: {show: false}}))],
-		hooks: {drawClear: [bars]},
+		draw: bars,
 	}));
 	const rows = [];
 	for (const l of lanes) {
+		const each = () => el("code", {}, l.command);
 		for (const [why, n] of l.why.slice().sort((a, b) => b[1] - a[1]))
-			rows.push([l.title, why, count(n)]);
+			rows.push([l.title, why, count(n), each()]);
 		if (l.other)
-			rows.push([l.title, "(other)", count(l.other)]);
+			rows.push([l.title, "(other)", count(l.other), each()]);
 	}
-	if (rows.length)
-		parent.append(table("Why", [{title: "event"}, {title: "why"}, {title: "n", num: true}], rows));
-	else
-		parent.append(el("p", {}, "None of these happened."));
+	asTable(f, "Events over time", [{title: "from"}, ...lanes.map((l) => ({title: l.title, num: true}))],
+		() => times.map((t, b) => [seconds(t), ...lanes.map((l) => l.bins[b])]).filter((r) => r.slice(1).some(Boolean))
+			.map(([t, ...n]) => [t, ...n.map(count)]));
+	parent.append(table("Why", [{title: "event"}, {title: "why"}, {title: "n", num: true}, {title: "each one"}], rows));
 }
 
 // ---- connections ----
@@ -341,7 +363,7 @@ function drawConnections(parent) {
 		count(D.summary.connections) + ", " + count(D.connections_left_out) + " are left out (" : "All of them (",
 	el("code", {}, "tcptape life"), D.connections_left_out ? " shows all)." : ")."));
 	parent.append(el("div", {class: "tools"}, el("label", {for: "filter"}, "Only with"), filter, status),
-		el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Connections"},
+		el("div", {class: "scroll wide", tabindex: "0", role: "region", "aria-label": "Connections"},
 			el("table", {"aria-label": "Connections"}, el("thead", {}, el("tr", {}, ...heads)), body)), more);
 	draw();
 }
@@ -357,9 +379,9 @@ function drawSummary() {
 		" wrote. Charts: uPlot, MIT licence.";
 	const rtt = D.series.find((x) => x.name === "rtt");
 	const tiles = [["time shown", seconds(s.to_s - s.from_s)], ["events", count(s.events)], ["events lost", count(s.lost), s.lost > 0],
-		["connections", count(s.connections)], ["connects", count(s.connects)], ["of them worked", count(s.connected)]];
+		["connections", count(s.connections)], ["connects", count(s.connects)], ["connects that worked", count(s.connected)]];
 	if (rtt)
-		tiles.push(["round trips, half within", us(rtt.figures[1])], ["99 % within", us(rtt.figures[3])]);
+		tiles.push(["round trip: median", us(rtt.figures[1])], ["round trip: 99 % within", us(rtt.figures[3])]);
 	for (const l of D.lanes)
 		tiles.push([l.title.toLowerCase(), count(l.n)]);
 	parent.append(el("dl", {class: "tiles"}, ...tiles.map(([k, v, bad]) =>
@@ -407,7 +429,7 @@ function drawAll() {
 	const latency = D.series.filter((s) => s.name !== "rtt"), rtt = D.series.find((s) => s.name === "rtt");
 	if (rtt)
 		drawSeries(section("rtt", "Round-trip times"), rtt);
-	if (D.lanes.length)
+	if (D.lanes.length || D.missing.length)
 		drawLanes(section("events", "Retransmits, drops, resets, failed connects"));
 	if (latency.length) {
 		const parent = section("latency", "Latency");
@@ -428,13 +450,14 @@ drawAll();
 
 // ---- colours and size ----
 const redraw = () => charts.forEach((c) => c.draw());
-const setTheme = (t) => {
-	theme = t;
+const choose = (paper) => {
+	onPaper = paper;
+	theme = isDark.matches && !paper ? DARK : LIGHT;
 	redraw();
 };
-isDark.addEventListener("change", () => setTheme(isDark.matches ? DARK : LIGHT));
-addEventListener("beforeprint", () => setTheme(LIGHT));
-addEventListener("afterprint", () => setTheme(isDark.matches ? DARK : LIGHT));
+isDark.addEventListener("change", () => choose(onPaper));
+addEventListener("beforeprint", () => choose(true));
+addEventListener("afterprint", () => choose(false));
 let width = innerWidth, timer = 0;
 addEventListener("resize", () => {
 	if (innerWidth === width)
