@@ -28,6 +28,7 @@ sh tests/install.sh gcc libc6-dev clang llvm clang-format bpftool libbpf-dev mes
 	iproute2 strace scdoc systemd nftables conntrack util-linux libbpf-tools wrk qemu-system-x86 busybox-static cpio xz-utils zstd \
 	bpftrace bash zsh man-db debhelper dpkg-dev lintian git ||
 	exit 1
+sh tests/install.sh chromium || : # looks at pages of tcptape report; not every machine has one
 
 # What programs of others make of an export: tested where they are there. Their packages start services
 # on a machine with systemd, so only the long run asks for them; not every Debian has ClickHouse.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * make-script FILE: a trace whose texts would be markup on a page that did not escape them: the
- * process, the host, the note, the file's writer, the group of a loss.
+ * process, the host, the note, the file's writer, the group of a loss. It lost events in the first
+ * of its two seconds.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,6 +19,8 @@ static int add_events(struct tape_writer *w)
 				   .bytes_sent = 1000,
 				   .srtt_us = 7,
 				   .state = 7};
+	struct ev_rtt rtt = {
+		.head = {START + S, 0, EV_rtt, sizeof(rtt)}, .srtt_us = 7000, .rtt_us = 7000};
 	struct ev_snap_sock old = {.head = {START, 0, EV_snap_sock, sizeof(old)}, .state = 1};
 	struct tape_loss loss = {
 		.from_ns = START, .to_ns = START + S, .count = 3, .group = "<b>x</b>"};
@@ -27,17 +30,18 @@ static int add_events(struct tape_writer *w)
 	e.sock.cookie = 1;
 	e.sock.flow.lport = 4000;
 	e.sock.flow.rport = 80;
-	old.sock = e.sock;
+	old.sock = rtt.sock = e.sock;
 	old.task = e.task;
-	return tape_writer_event(w, &old.head, NULL) | tape_writer_event(w, &e.head, NULL) |
-	       tape_writer_flush(w, 0, NULL) | tape_writer_loss(w, &loss, 1, NULL);
+	return tape_writer_event(w, &old.head, NULL) | tape_writer_event(w, &rtt.head, NULL) |
+	       tape_writer_event(w, &e.head, NULL) | tape_writer_flush(w, 0, NULL) |
+	       tape_writer_loss(w, &loss, 1, NULL);
 }
 
 int main(int argc, char **argv)
 {
 	struct tape_writer_opts opts = {.writer = "</script><i>1", .n_cpus = 1, .start_ns = START};
 	struct tape_clock clock = {.mono_ns = START, .real_ns = 1700000000 * S, .boot_ns = START};
-	struct tape_meta meta[] = {{"groups", "conn"},
+	struct tape_meta meta[] = {{"groups", "conn,rtt"},
 				   {"host", "<img src=x onerror=alert(1)>"},
 				   {"note", "</script><script>document.title='bad'</script>"}};
 	struct tape_writer *w;
