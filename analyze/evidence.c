@@ -210,9 +210,9 @@ static void fini(struct gather *g)
 	segment_read_fini(&g->segs);
 }
 
-int evidence_read(struct evidence *e, struct cmd_run *run)
+int evidence_read_with(struct evidence *e, struct cmd_run *run, const struct evidence_tap *tap)
 {
-	struct gather g = {.e = e, .run = run};
+	struct gather g = {.e = e, .run = run, .tap = tap};
 	int rc;
 
 	g.last_gone = &g.gone;
@@ -229,4 +229,9 @@ int evidence_read(struct evidence *e, struct cmd_run *run)
 		rc = fail_nomem(run->fail);
 	fini(&g);
 	return rc;
+}
+
+int evidence_read(struct evidence *e, struct cmd_run *run)
+{
+	return evidence_read_with(e, run, NULL);
 }

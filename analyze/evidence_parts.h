@@ -95,6 +95,7 @@ struct gather {
 	struct segment_read segs; /* first: its binds, and those of by.h, find it */
 	struct evidence *e;
 	struct cmd_run *run;
+	const struct evidence_tap *tap; /* NULL: none */
 	struct map conns, ends, paths;
 	struct labels places;
 	struct map netems;		     /* interfaces whose queueing discipline plays a path */
