@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Writes one trace to a file descriptor, append-only, so a pipe will do. Owns the open chunk and
- * its memory, not the descriptor. Times are CLOCK_MONOTONIC nanoseconds. One thread.
+ * its memory, not the descriptor. Times are CLOCK_MONOTONIC nanoseconds. One thread calls.
  *
  * Order of calls: open, meta, clock, then any of event, loss, clock, flush; close.
  * After an error of write(2) the file ends at the last whole block as far as the writer can say
@@ -30,8 +30,10 @@ struct tape_writer_opts {
 	size_t chunk_bytes;    /* of records; 0: 8 MiB, which bounds the writer's memory; 1 MiB of
 				  snapshot rows */
 	bool pointers;	       /* keep POINTER fields; else events may end before them */
-	const char *groups;    /* whose events the schema tells, with commas between; NULL: all */
-	const char *names; /* extra lines of the schema ("name\tUNIT\tVALUE\tTEXT\n"), or NULL */
+	bool aside; /* encode on another thread meanwhile, with as much memory again; not for
+		       tape_writer_give_up and _stats */
+	const char *groups; /* whose events the schema tells, with commas between; NULL: all */
+	const char *names;  /* extra lines of the schema ("name\tUNIT\tVALUE\tTEXT\n"), or NULL */
 	/*
 	 * Gets each block instead of fd; tape_block_pack has still to be called on its head. 0, or
 	 * -1 and errno.
@@ -82,6 +84,10 @@ int tape_writer_clock(struct tape_writer *w, const struct tape_clock *clock,
  * it is tape_record_size or, without opts.pointers, tape_record_short.
  */
 int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tape_error *err);
+
+/* The event that tape_rows_peek told, without a struct in between; it is passed over. */
+struct tape_rows;
+int tape_writer_row(struct tape_writer *w, struct tape_rows *rows, struct tape_error *err);
 
 /*
  * Events from now on have no value in these fields (tape_rows_absent): no column is written. Writes

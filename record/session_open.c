@@ -43,7 +43,7 @@ static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *a
 		return 0;
 	}
 	r = rec_symbols_see(&s->symbols, record, s->writer, &s->werr);
-	if (r >= 0)
+	if (r >= 0 && s->options->stacks)
 		r = rec_stacks_see(&s->stacks, &s->symbols, record, s->writer, &s->werr);
 	if (r >= 0)
 		r = rec_places_see(&s->places, record, s->writer, &s->werr);
@@ -254,7 +254,7 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 	if (o->command && rec_command_fork(&s->command, o->command, err) < 0)
 		return -1;
 	rec_places_init(&s->places);
-	rec_symbols_init(&s->symbols);
+	rec_symbols_init(&s->symbols, o->stacks || o->groups >> TAPE_GROUP_drop & 1);
 	rec_stacks_init(&s->stacks, o->pointers);
 	map_groups(s);
 	if (attach(s, err) < 0 || open_generation(s, err) < 0 || watch_all(s, &signals, err) < 0)
