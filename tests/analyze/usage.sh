@@ -15,7 +15,7 @@ n_ports=0 n_by=0
 for command in $commands; do
 	case $command in
 	delay) way='--in --percentiles' ;;
-	compare) way="$trace" ;;
+	compare | join) way="$trace" ;;
 	connlat | turnaround) way=--percentiles ;;
 	retrans | resets) way=-c ;;
 	*) way='' ;;
