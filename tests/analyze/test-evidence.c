@@ -14,7 +14,7 @@
 #define MS 1000000ull
 #define START (5000 * S)
 enum { L_ECONNRESET = 104, L_ECONNREFUSED = 111 };
-enum { REASON_FIREWALL = 7 };
+enum { REASON_FIREWALL = 7, REASON_SEQUENCE = 8 };
 enum { CA_LOSS = 4 };
 
 static struct tape_writer *w;
@@ -105,6 +105,19 @@ static void drop(uint64_t at, struct ev_sock s, unsigned payload)
 	add(&e.head);
 }
 
+/* For its sequence number, n times. */
+static void refuse(uint64_t at, struct ev_sock s, uint32_t seq, unsigned n)
+{
+	struct ev_drop e = {.head = {START + at, 0, EV_drop, sizeof(e)},
+			    .flow = s.flow,
+			    .reason = REASON_SEQUENCE,
+			    .seq = seq,
+			    .headers = 3};
+
+	for (unsigned i = 0; i < n; i++, e.head.ts_ns++)
+		add(&e.head);
+}
+
 static void ack(uint64_t at, struct ev_sock s, uint32_t una, uint32_t nxt, int32_t rtt_us,
 		uint32_t min_us)
 {
@@ -123,12 +136,13 @@ static void ack(uint64_t at, struct ev_sock s, uint32_t una, uint32_t nxt, int32
 
 /* ---- a trace ---- */
 
-static void begin(void)
+#define REASONS "name\tdrop_reason\t7\tNETFILTER_DROP\n"
+#define REASONS_6_1 REASONS "name\tdrop_reason\t8\tTCP_INVALID_SEQUENCE\n"
+
+static void begin_on(const char *reasons)
 {
-	struct tape_writer_opts opts = {.writer = "test 1",
-					.n_cpus = 1,
-					.start_ns = START,
-					.names = "name\tdrop_reason\t7\tNETFILTER_DROP\n"};
+	struct tape_writer_opts opts = {
+		.writer = "test 1", .n_cpus = 1, .start_ns = START, .names = reasons};
 	static const char *const events[] = {"tcp_state",  "tcp_accept", "tcp_destroy", "rtt",
 					     "retransmit", "drop",	 "listen_queue"};
 	struct tape_meta meta = {"groups", "conn,rtt,retrans,drop,listen,counters,reset"};
@@ -142,6 +156,11 @@ static void begin(void)
 		meta = (struct tape_meta){key, "tp_btf:test"};
 		ck_assert_int_eq(tape_writer_meta(w, &meta, 1, NULL), 0);
 	}
+}
+
+static void begin(void)
+{
+	begin_on(REASONS);
 }
 
 static struct evidence end(void)
@@ -291,6 +310,55 @@ START_TEST(test_evidence__a_drop_explains_its_own_segment)
 	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].cost_ns, 200 * MS); /* the timeout */
 	ck_assert_uint_eq(e.n_data_segs, 50);
 	ck_assert_uint_eq(e.drops[DROP_FIREWALL].n, 1);
+}
+END_TEST
+
+/* Linux 6.1 calls wrong what is old, too: keepalives, and what came twice. */
+START_TEST(test_evidence__old_is_not_wrong)
+{
+	struct ev_sock s = sock_of(1, 4000, 80), back = sock_of(2, 80, 4000);
+	struct evidence e;
+
+	begin_on(REASONS_6_1);
+	open_by_us(0, s);
+	refuse(S, s, 0xfffffff0, 20);
+	refuse(2 * S, s, 0x10, 20); /* the numbers went round */
+	refuse(3 * S, back, 0x80000000, 20);
+	e = end();
+	ck_assert_uint_eq(e.drops[DROP_SEQUENCE].n, 0);
+
+	begin_on(REASONS_6_1);
+	open_by_us(0, s);
+	refuse(S, s, 1000, 20);
+	refuse(2 * S, s, 1000 + (1u << 31), 5); /* no window is so large */
+	e = end();
+	ck_assert_uint_eq(e.drops[DROP_SEQUENCE].n, 5);
+
+	begin_on(REASONS_6_1 "name\tdrop_reason\t9\tTCP_OLD_SEQUENCE\n");
+	open_by_us(0, s);
+	refuse(S, s, 1000, 20);
+	e = end();
+	ck_assert_uint_eq(e.drops[DROP_SEQUENCE].n, 20);
+}
+END_TEST
+
+/* The other end of what was lost is here, or elsewhere. */
+START_TEST(test_evidence__loss_within_this_host)
+{
+	struct ev_sock s = sock_of(1, 4000, 80), other = sock_of(2, 80, 4000);
+	struct ev_sock away = sock_of(3, 4001, 81);
+	struct evidence e;
+
+	begin_on(NULL);
+	open_by_us(0, s);
+	open_by_them(1, other);
+	open_by_us(5 * MS, away);
+	resend(300 * MS, s, TCP_S_ESTABLISHED, 1000, 1448);
+	resend(400 * MS, away, TCP_S_ESTABLISHED, 1000, 1448);
+	e = end();
+	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].n_conns, 2);
+	ck_assert_uint_eq(e.n_lossy_here, 1);
+	ck_assert(!e.tells_reasons);
 }
 END_TEST
 
@@ -462,6 +530,7 @@ END_TEST
 SUITE("evidence", test_evidence__the_other_family_answers,
       test_evidence__another_connect_does_not_excuse, test_evidence__closing_resets,
       test_evidence__resets_by_the_server, test_evidence__resets_of_clients_elsewhere,
-      test_evidence__a_drop_explains_its_own_segment, test_evidence__stuck_connects,
+      test_evidence__a_drop_explains_its_own_segment, test_evidence__old_is_not_wrong,
+      test_evidence__loss_within_this_host, test_evidence__stuck_connects,
       test_evidence__a_second_syn, test_evidence__full_segments_vanish,
       test_evidence__queues_on_the_path, test_evidence__delayed_acks)
