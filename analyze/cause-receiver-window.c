@@ -66,7 +66,8 @@ static bool find(const struct evidence *e, struct finding *f)
 const struct cause cause_receiver_window = {
 	.name = "receiver-window",
 	.title = "a reader was late: data waited, or its window was full",
-	.next = "what does the process that reads do meanwhile? tcptape delay --in --slowest 10 "
+	.next = "what does the process that reads do meanwhile, and had it a processor? tcptape "
+		"delay --in --slowest 10 "
 		"(-e +rx) shows which one, tcptape top --by pid its waits (-e +io)",
 	.needs = EVID_BIT(EVID_COUNTER) | EVID_BIT(EVID_RX) | EVID_BIT(EVID_IO),
 	.record = "counters,+rx,+io",

@@ -147,13 +147,18 @@ static void lower(struct finding *f, const char *fmt, ...)
 	text_fmt(&f->reason, "%s%s", f->reason.len ? "; but " : "", why);
 }
 
+bool explain_much_lost(const struct evidence *e)
+{
+	return (double)e->n_lost > MUCH_LOST * (double)(e->n_events + e->n_lost);
+}
+
 /* What the recording lacks makes every answer less sure. */
 static void doubt(struct finding *f, const struct evidence *e)
 {
 	static const uint32_t bulk = EVID_BIT(EVID_RTT) | EVID_BIT(EVID_RX) | EVID_BIT(EVID_TX) |
 				     EVID_BIT(EVID_IO) | EVID_BIT(EVID_CALLS);
 
-	if ((double)e->n_lost > MUCH_LOST * (double)(e->n_events + e->n_lost))
+	if (explain_much_lost(e))
 		lower(f, "%" PRIu64 " of %" PRIu64 " events were lost", e->n_lost,
 		      e->n_events + e->n_lost);
 	if (e->weight > 1 && f->cause->needs & bulk)

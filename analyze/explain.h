@@ -69,6 +69,9 @@ static inline bool explain_can(const struct evidence *e, const struct cause *c)
 	return e->has & c->needs;
 }
 
+/* So much that what is missing may change what the rest seems to say. */
+bool explain_much_lost(const struct evidence *e);
+
 /* ---- for causes ---- */
 
 /* A line of evidence; "\n" is added. */
