@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interval.h"
+
 #define MAX_NAMES 65536 /* a hostile trace may have more */
 #define MAX_NAME_LEN 4096
 
@@ -37,6 +39,17 @@ int by_parse(const char *name, uint32_t keys, enum by_key *ret, struct fail *fai
 		      name);
 	text_fini(&words);
 	return rc;
+}
+
+int by_check_counts(bool count, const char *by, const struct opt_fixed *interval, struct fail *fail)
+{
+	enum by_key key;
+
+	if ((by || interval->given) && !count)
+		return fail_set(fail, STATUS_USAGE, "--by and -i go with -c");
+	if (interval_check(interval, fail))
+		return -1;
+	return by_parse(by, BY_OF_SOCKETS, &key, fail);
 }
 
 /* ---- who is who ---- */

@@ -198,23 +198,21 @@ static void fini(struct gather *g)
 	evid_conns_fini(g);
 	for (size_t i = 0; i < g->paths.cap; i++)
 		free(g->paths.slots[i].value);
-	for (size_t i = 0; i < g->places.cap; i++)
-		free(g->places.slots[i].value);
 	for (size_t i = 0; i < g->n_moved; i++)
 		free(g->moved[i].name);
 	free(g->moved);
 	map_fini(&g->netems);
 	map_fini(&g->paths);
-	map_fini(&g->places);
+	labels_fini(&g->places);
 	names_fini(&g->reasons);
 	names_fini(&g->rst_reasons);
 	turns_fini(&g->turns);
 	segment_read_fini(&g->segs);
 }
 
-int evidence_read(struct evidence *e, struct cmd_run *run)
+int evidence_read_with(struct evidence *e, struct cmd_run *run, const struct evidence_tap *tap)
 {
-	struct gather g = {.e = e, .run = run};
+	struct gather g = {.e = e, .run = run, .tap = tap};
 	int rc;
 
 	g.last_gone = &g.gone;
@@ -227,8 +225,13 @@ int evidence_read(struct evidence *e, struct cmd_run *run)
 		     : read_all(&g);
 	if (!rc)
 		finish(&g);
-	if (!rc && (g.failed || g.turns.failed))
+	if (!rc && (g.failed || g.places.failed || g.turns.failed))
 		rc = fail_nomem(run->fail);
 	fini(&g);
 	return rc;
+}
+
+int evidence_read(struct evidence *e, struct cmd_run *run)
+{
+	return evidence_read_with(e, run, NULL);
 }

@@ -231,7 +231,16 @@ struct evidence {
 	struct evid_listener listener;
 };
 
-/* Read the trace. 0, or -1 and run->fail. */
+/* Sees what the reading joins on its way, for a command that shows it too. */
+struct segment;
+struct evidence_tap {
+	/* Each segment that was chosen; recorded: layers as bits. Where there are rx and tx. */
+	void (*segment)(void *ctx, const struct segment *s, uint32_t recorded);
+	void *ctx;
+};
+
+/* Read the trace. tap may be NULL. 0, or -1 and run->fail. */
+int evidence_read_with(struct evidence *e, struct cmd_run *run, const struct evidence_tap *tap);
 int evidence_read(struct evidence *e, struct cmd_run *run);
 
 #endif

@@ -83,6 +83,8 @@ int evid_on_segment(void *ctx, const struct segment *s, const struct conn *owner
 	struct gather *g = ctx;
 	struct evid_conn *c = conn_at(g, s->cookie);
 
+	if (g->tap)
+		g->tap->segment(g->tap->ctx, s, g->segs.timed[s->dir]);
 	if (!s->payload || s->marks & (SEG_PASSED | SEG_PART))
 		return 0;
 	g->e->n_segments[s->dir]++;
