@@ -200,27 +200,30 @@ tape events | columns type pid laddr lport raddr rport outcome >"$tmp/all"
 awk '$1 != "connect" || $7 == "ok"' "$tmp/all" | cut -d' ' -f1-6 >"$tmp/ours"
 side tcptracer events $(($(count <"$tmp/all") - $(count <"$tmp/ours")))
 
-# tcpretrans.bt: segments and SYNs; not SYN-ACKs, no tail loss probes with new data. It hangs on the function, so it
-# has the SYNs that a rule of this host drops (18012), which is counted here from the load; the tracepoint has not
+# tcpretrans.bt: segments and SYNs; not SYN-ACKs, no tail loss probes. It hangs on tcp_retransmit_skb, so it has
+# the SYNs that a rule of this host drops (18012), which is counted here from the load; the tracepoint has not
 awk '$1 ~ /^[0-9]+:[0-9]+:[0-9]+$/ && NF == 5 {
 	l = r = $3; sub(/:[0-9]+$/, "", l); lp = substr($3, length(l) + 2)
 	r = $4; sub(/:[0-9]+$/, "", r); print l, lp, r, substr($4, length(r) + 2), $5
 }' "$tmp/tcpretrans.out" | is_ours 2 4 >"$tmp/all"
 grep -v ' 18012 SYN_SENT$' "$tmp/all" >"$tmp/theirs"
 tape retrans | columns laddr lport raddr rport state cause >"$tmp/all.ours"
-awk '$6 != "SYN-ACK"' "$tmp/all.ours" | cut -d' ' -f1-5 >"$tmp/ours"
+awk '$6 != "SYN-ACK" && $6 != "TLP"' "$tmp/all.ours" | cut -d' ' -f1-5 >"$tmp/ours"
 side tcpretrans retrans $(($(cat "$tmp/all" "$tmp/all.ours" | count) - $(cat "$tmp/theirs" "$tmp/ours" | count)))
 
-# tcpdrop.bt: packets that carry a socket, with a reason; what a listener or a rule refuses on the way in it lacks.
-# Of a socket that has closed it knows no port of this host any more (a FIN that was left in its queue)
+# tcpdrop.bt: packets that carry a socket, with a reason: what is sent, and what lies in a socket's queue, not what
+# comes in and is refused. Of a socket that has closed it knows no port of this host any more (a FIN that was left
+# in its queue)
 awk '
 	function end(s,   a) { a = s; sub(/:[0-9]+$/, "", a); return a " " substr(s, length(a) + 2) }
 	$1 ~ /^[0-9]+:[0-9]+:[0-9]+$/ && NF >= 6 { print end($(NF - 2)), end($(NF - 1)), $NF }
 ' "$tmp/tcpdrop.out" | awk '$4 == 18010 { next } $5 == "CLOSE" { $1 = $2 = "-" } { print }' >"$tmp/theirs"
-tape drops -a | columns saddr sport daddr dport state reason >"$tmp/all"
-awk '$5 != "-" && $5 != "LISTEN" && $6 != "NOT_SPECIFIED" {
+tape life | columns conn laddr lport >"$tmp/ends"
+tape drops -a | columns saddr sport daddr dport state reason conn >"$tmp/all"
+awk 'NR == FNR { end[$1] = $2 " " $3; next }
+	($6 == "QUEUE_PURGE" || end[$7] == $1 " " $2) && $6 != "NOT_SPECIFIED" {
 	if ($6 == "QUEUE_PURGE") print ($5 == "CLOSE" ? "- -" : $3 " " $4), $1, $2, $5
-	else print $1, $2, $3, $4, $5 }' "$tmp/all" >"$tmp/ours"
+	else print $1, $2, $3, $4, $5 }' "$tmp/ends" "$tmp/all" >"$tmp/ours"
 side tcpdrop drops $(($(count <"$tmp/all") - $(count <"$tmp/ours")))
 
 # tcptop: it adds up each second, in KiB rounded down; tcptape has bytes. A row that is less than 1 KiB a second off
