@@ -44,6 +44,10 @@ static int open_stdout(struct rec_output *out, struct rec_error *err)
 
 static int open_failed(const char *path, int e, struct rec_error *err)
 {
+	struct stat st;
+
+	if (e == EEXIST && !stat(path, &st) && S_ISDIR(st.st_mode))
+		return rec_fail(err, "%s is a directory; a file was expected", path);
 	if (e == EEXIST)
 		return rec_fail(err, "%s exists; --force overwrites it", path);
 	if (e == ELOOP)
