@@ -198,14 +198,12 @@ static void fini(struct gather *g)
 	evid_conns_fini(g);
 	for (size_t i = 0; i < g->paths.cap; i++)
 		free(g->paths.slots[i].value);
-	for (size_t i = 0; i < g->places.cap; i++)
-		free(g->places.slots[i].value);
 	for (size_t i = 0; i < g->n_moved; i++)
 		free(g->moved[i].name);
 	free(g->moved);
 	map_fini(&g->netems);
 	map_fini(&g->paths);
-	map_fini(&g->places);
+	labels_fini(&g->places);
 	names_fini(&g->reasons);
 	names_fini(&g->rst_reasons);
 	turns_fini(&g->turns);
@@ -227,7 +225,7 @@ int evidence_read_with(struct evidence *e, struct cmd_run *run, const struct evi
 		     : read_all(&g);
 	if (!rc)
 		finish(&g);
-	if (!rc && (g.failed || g.turns.failed))
+	if (!rc && (g.failed || g.places.failed || g.turns.failed))
 		rc = fail_nomem(run->fail);
 	fini(&g);
 	return rc;

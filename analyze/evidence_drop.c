@@ -8,7 +8,6 @@
 #include "packet.h"
 
 #define MAX_PATHS 65536
-#define MAX_PLACES 65536
 #define FLAG_SYN 2
 #define NO_REASON 65535
 #define RST_SENT 1 /* unit rst_direction */
@@ -183,7 +182,7 @@ static int on_drop(void *ctx, const struct bind_row *row)
 	struct gather *g = ctx;
 	uint64_t reason = bind_get(row, D_REASON, 0), payload = bind_get(row, D_PAYLOAD, 0);
 	uint64_t place = bind_get(row, D_LOCATION, 0);
-	const char *where = place ? map_get(&g->places, place) : NULL;
+	const char *where = labels_get(&g->places, place);
 	const char *name = reason ? names_get(&g->reasons, reason) : NULL;
 	enum drop_class class = class_of(name, where);
 	bool syn = bind_get(row, D_FLAGS, 0) & FLAG_SYN;
@@ -219,24 +218,11 @@ static int on_csum(void *ctx, const struct bind_row *row)
 	return 0;
 }
 
-enum { SYM_ID, SYM_NAME, SYM_N };
-static const struct bind_field symbol_fields[SYM_N] = {{"id", BIND_INT}, {"name", BIND_STR}};
-
 static int on_symbol(void *ctx, const struct bind_row *row)
 {
 	struct gather *g = ctx;
-	uint64_t id = bind_get(row, SYM_ID, 0);
-	size_t len = 0;
-	const char *name = bind_str(row, SYM_NAME, &len);
-	char *copy;
 
-	if (!id || !name || !len || g->places.n >= MAX_PLACES || map_get(&g->places, id))
-		return 0;
-	copy = strndup(name, len);
-	if (!copy || map_put(&g->places, id, copy)) {
-		free(copy);
-		g->failed = true;
-	}
+	labels_take(&g->places, row);
 	return 0;
 }
 
@@ -290,6 +276,6 @@ void evid_drop_bind(struct bind *ret)
 		.record = "reset", .fields = reset_fields, .n_fields = X_N, .on = on_reset};
 	ret[3] = (struct bind){.record = "snap_symbol",
 			       .fields = symbol_fields,
-			       .n_fields = SYM_N,
+			       .n_fields = LABEL_N,
 			       .on = on_symbol};
 }

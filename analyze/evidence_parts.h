@@ -4,6 +4,7 @@
 #define ANA_EVIDENCE_PARTS_H
 
 #include "evidence.h"
+#include "labels.h"
 #include "names.h"
 #include "segment_read.h"
 #include "turn_rows.h"
@@ -95,7 +96,8 @@ struct gather {
 	struct evidence *e;
 	struct cmd_run *run;
 	const struct evidence_tap *tap; /* NULL: none */
-	struct map conns, ends, paths, places;
+	struct map conns, ends, paths;
+	struct labels places;
 	struct map netems;		     /* interfaces whose queueing discipline plays a path */
 	struct evid_conn *gone, **last_gone; /* sockets that ended; segments may still come */
 	struct evid_conn *dead;		     /* until the chunk ends */

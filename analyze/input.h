@@ -138,6 +138,7 @@ struct input_job {
 	/* Behind each chunk: nothing earlier than floor_ns follows. May be NULL. */
 	int (*on_chunk)(void *ctx, uint64_t floor_ns);
 	bool tcp_only; /* leave out MPTCP sockets: their subflows are the connections */
+	bool uids;     /* sock.uid is wanted */
 	/*
 	 * All rows, whether chosen or not, and of files also those up to margin_ns outside the
 	 * window: for commands that join events first, and then ask input_wants about the whole.

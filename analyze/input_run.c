@@ -86,6 +86,7 @@ static int load_tables(const struct run *run, struct work *w, struct tape_chunk 
 	w->tables.want_socks = run->want.want_socks;
 	w->tables.want_tasks = run->want.want_tasks;
 	w->tables.want_packets = run->want.want_packets;
+	w->tables.want_uids = run->want.want_uids;
 	return bind_tables_load(&w->tables, input_schema(run->in), chunk, &w->err);
 }
 
@@ -345,6 +346,7 @@ static void bind_job(struct run *run)
 						 .want_tasks = true,
 						 .want_packets = job->raw_packets ||
 								 select_is_active(&in->select)};
+	run->want.want_uids = job->uids;
 	for (unsigned i = 0; i < job->n_binds; i++) {
 		struct bind *b = &job->binds[i];
 

@@ -36,6 +36,31 @@ void tape_rows_keep(struct tape_rows *r, const uint8_t *keep);
  */
 int tape_rows_next(struct tape_rows *r, const struct ev_head **ret);
 
+/*
+ * The same without a struct in between, for many: when the next event was (1, 0 at the end); then
+ * either pass over it, or move it to where the columns of another chunk are made. Of all that it
+ * refers to a row is made there once a chunk.
+ */
+int tape_rows_peek(struct tape_rows *r, uint64_t *ret_ns);
+void tape_rows_skip(struct tape_rows *r);
+int tape_rows_move(struct tape_rows *r, struct tape_build *to, struct tape_error *err);
+
+/*
+ * Behind tape_rows_begin: change numbers, names and addresses, of all rows at once. wants: whether
+ * a field is to be changed; edit: its n values, in place. Times and processors are fields of the
+ * common record.
+ */
+struct tape_rows_edit {
+	bool (*wants)(const void *ctx, const struct tape_record *rec, unsigned field);
+	void (*edit)(void *ctx, const struct tape_record *rec, unsigned field, void *values,
+		     size_t n);
+	void *ctx;
+};
+int tape_rows_edit(struct tape_rows *r, const struct tape_rows_edit *e, struct tape_error *err);
+
+/* Whether they are of group snapshot: what exists. */
+bool tape_rows_is_snapshot(const struct tape_rows *r);
+
 /* Of the chunk: events that this build does not know; fields of others that are not there, but
  * POINTER ones. */
 uint32_t tape_rows_unknown(const struct tape_rows *r);

@@ -324,6 +324,9 @@ static const struct option_row rows[] = {
 		FLAG(no_snapshot)},
 	{0, "stacks", NULL, "with each drop and reset the kernel's call stack; about 5 us each",
 		FLAG(stacks)},
+	{0, "pointers", NULL, "with each socket and packet the kernel's address of it, so that one\n"
+		"packet can be followed through layers; such a file tells where the\n"
+		"kernel's memory lies ('tcptape anonymize' takes that out)", FLAG(pointers)},
 	{0, "syscalls", NULL, "where connect() and accept() have no better hook, record their ends\n"
 		"at the return of the system call; every system call of the machine\n"
 		"then takes about 70 ns longer; Linux 5.15 and later", FLAG(syscalls)},

@@ -119,8 +119,7 @@ if "rtt" in series:
     s, step = series["rtt"], d["axis"]["step_s"]
     all_rtt = rows("rtt", "--percentiles")[0]
     check("rtt: %s, not %s" % (s["figures"], all_rtt), near(s["figures"], figures(all_rtt)))
-    # an interval's time_s is its end
-    told = {math.ceil((o["time_s"] - d["axis"]["from_s"]) / step - 1e-6) - 1: figures(o)
+    told = {math.floor((o["time_s"] - d["axis"]["from_s"]) / step + 1e-6): figures(o)
             for o in rows("rtt", "--percentiles", "-i", repr(step))}
     is_same("rtt: steps that have any", [b[0] for b in s["bins"]], sorted(told))
     check("rtt: step by step", all(near(b[1:], told[b[0]]) for b in s["bins"] if b[0] in told))
