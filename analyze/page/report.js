@@ -363,7 +363,7 @@ function drawConnections(parent) {
 		count(D.summary.connections) + ", " + count(D.connections_left_out) + " are left out (" : "All of them (",
 	el("code", {}, "tcptape life"), D.connections_left_out ? " shows all)." : ")."));
 	parent.append(el("div", {class: "tools"}, el("label", {for: "filter"}, "Only with"), filter, status),
-		el("div", {class: "scroll wide", tabindex: "0", role: "region", "aria-label": "Connections"},
+		el("div", {class: "scroll wide", tabindex: "0", role: "region", "aria-label": "Table of connections"},
 			el("table", {"aria-label": "Connections"}, el("thead", {}, el("tr", {}, ...heads)), body)), more);
 	draw();
 }

@@ -143,6 +143,8 @@ def for_screen_readers(name, page):
         check("%s: each %s has a name" % (name, role), role in by_role and not unnamed, unnamed)
     for role in ("banner", "navigation", "main", "contentinfo"):
         is_same("%s: %s" % (name, role), len(by_role.get(role, [])), 1)
+    names = [n["name"]["value"] for n in by_role["region"]]
+    check(name + ": no two regions of the same name", len(names) == len(set(names)), names)
     levels = [p["value"]["value"] for n in by_role["heading"] for p in n["properties"] if p["name"] == "level"]
     check(name + ": headings leave no level out", levels[0] == 1 and
           all(after <= before + 1 for before, after in zip(levels, levels[1:])), levels)
