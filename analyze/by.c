@@ -235,6 +235,16 @@ static void id_conn(const struct sock *s, uint32_t pid, struct by_id *ret)
 	memcpy(ret->bytes, s->flow.raddr, FLOW_ADDR_LEN);
 }
 
+/* The local address, of which a host has few, as a hash: an id has room for one. */
+static void id_target(const struct sock *s, struct by_id *ret)
+{
+	if (!s->has_flow)
+		return;
+	ret->a = map_hash(s->flow.laddr, FLOW_ADDR_LEN);
+	ret->b = s->flow.rport;
+	memcpy(ret->bytes, s->flow.raddr, FLOW_ADDR_LEN);
+}
+
 static void id_of_sock(const struct by_who *w, enum by_key key, const struct by_event *e,
 		       struct by_id *ret)
 {
@@ -242,6 +252,7 @@ static void id_of_sock(const struct by_who *w, enum by_key key, const struct by_
 
 	switch (key) {
 	case BY_CALLER: id_conn(s, e->task ? e->task->pid : 0, ret); break;
+	case BY_TARGET: id_target(s, ret); break;
 	case BY_CONN: id_conn(s, 0, ret); break;
 	case BY_NETNS: ret->a = s->netns; break;
 	case BY_INTERFACE:

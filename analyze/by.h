@@ -20,6 +20,7 @@
 enum by_key {
 	BY_ALL,	   /* no key: all is one group */
 	BY_CALLER, /* connection and process; has no word: what a command does without --by */
+	BY_TARGET, /* local address, remote address and port; has no word either */
 	BY_CONN,
 	BY_PID,
 	BY_TID,

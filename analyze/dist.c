@@ -82,21 +82,21 @@ static const char *unit_name(const struct dist *d)
 	return d->opts.ms ? "msecs" : "usecs";
 }
 
-static void cells_group(struct dist *d, const struct dist_group *g, uint64_t at_ns)
+static void cells_group(struct dist *d, const struct dist_group *g)
 {
 	struct out *o = d->run->out;
 
-	cell_clock(o, d->run->in, at_ns);
-	cell_seconds(o, d->run->in, at_ns);
+	cell_clock(o, d->run->in, d->interval.from_ns);
+	cell_seconds(o, d->run->in, d->interval.from_ns);
 	by_cells(o, d->who, d->opts.by, &g->by);
 }
 
-static void print_percentiles(struct dist *d, const struct dist_group *g, uint64_t at_ns)
+static void print_percentiles(struct dist *d, const struct dist_group *g)
 {
 	unsigned decimals = unit_of(d) == 1 ? 0 : 3;
 	struct out *o = d->run->out;
 
-	cells_group(d, g, at_ns);
+	cells_group(d, g);
 	out_u64(o, g->hist.n);
 	out_fixed(o, estimate_error(&g->estimate), 0);
 	cells_percentiles(o, &g->hist, unit_of(d), decimals, decimals ? decimals : 1);
@@ -121,11 +121,11 @@ static void print_picture(struct dist *d, const struct dist_group *g)
 	out_end_line(d->run->out);
 }
 
-static void print_json(struct dist *d, const struct dist_group *g, uint64_t at_ns)
+static void print_json(struct dist *d, const struct dist_group *g)
 {
 	struct json *j = out_object(d->run->out);
 
-	json_fixed(j, "time_s", input_seconds(d->run->in, at_ns), 9);
+	json_fixed(j, "time_s", input_seconds(d->run->in, d->interval.from_ns), 9);
 	by_json(j, d->who, d->opts.by, &g->by);
 	json_str(j, "value", d->opts.value, strlen(d->opts.value));
 	json_str(j, "unit", unit_name(d), strlen(unit_name(d)));
@@ -139,14 +139,14 @@ static void print_json(struct dist *d, const struct dist_group *g, uint64_t at_n
 	out_end_object(d->run->out);
 }
 
-static void print_buckets(struct dist *d, const struct dist_group *g, uint64_t at_ns)
+static void print_buckets(struct dist *d, const struct dist_group *g)
 {
 	struct out *o = d->run->out;
 
 	for (unsigned i = 0; i < HIST_SLOTS; i++) {
 		if (!g->hist.slots[i])
 			continue;
-		cells_group(d, g, at_ns);
+		cells_group(d, g);
 		out_str(o, unit_name(d));
 		out_u64(o, hist_low(i));
 		out_u64(o, hist_high(i));
@@ -155,14 +155,14 @@ static void print_buckets(struct dist *d, const struct dist_group *g, uint64_t a
 	}
 }
 
-static void print_group(struct dist *d, const struct dist_group *g, uint64_t at_ns)
+static void print_group(struct dist *d, const struct dist_group *g)
 {
 	if (d->opts.percentiles)
-		print_percentiles(d, g, at_ns);
+		print_percentiles(d, g);
 	else if (out_is_json(d->run->out))
-		print_json(d, g, at_ns);
+		print_json(d, g);
 	else if (out_is_csv(d->run->out))
-		print_buckets(d, g, at_ns);
+		print_buckets(d, g);
 	else
 		print_picture(d, g);
 }
@@ -183,22 +183,22 @@ static bool is_of_all(struct by_group *by)
 	return keep;
 }
 
-/* All groups, for what came until at_ns; then they begin anew. */
-static void print_groups(struct dist *d, uint64_t at_ns)
+/* All groups, for what came in the interval; then they begin anew. */
+static void print_groups(struct dist *d)
 {
 	struct out *o = d->run->out;
 	char time[16];
 
 	by_groups_sort(&d->groups);
 	if (d->opts.time_of_day && !d->opts.percentiles && !out_is_json(o) && !out_is_csv(o)) {
-		clock_time_of_day(input_wall(d->run->in, at_ns), time);
+		clock_time_of_day(input_wall(d->run->in, d->interval.from_ns), time);
 		text_fmt(out_line(o), "%s\n", time);
 	}
 	for (size_t i = 0; i < d->groups.n; i++) {
 		struct dist_group *g = group_at(d, i);
 
 		if (g->hist.n)
-			print_group(d, g, at_ns);
+			print_group(d, g);
 		d->failed |= g->hist.failed;
 	}
 	by_groups_keep(&d->groups, is_of_all);
@@ -241,7 +241,7 @@ void dist_pass(struct dist *d, uint64_t ts_ns)
 	if (!interval_is_over(&d->interval, ts_ns))
 		return;
 	if (has_values(d))
-		print_groups(d, d->interval.next_ns);
+		print_groups(d);
 	interval_skip(&d->interval, ts_ns);
 }
 
@@ -265,15 +265,13 @@ static void note_estimate(struct dist *d)
 
 int dist_finish(struct dist *d, struct fail *fail)
 {
-	uint64_t last = input_last(d->run->in);
-
 	for (size_t i = 0; i < d->groups.n; i++)
 		d->failed |= group_at(d, i)->hist.failed;
 	if (d->failed || d->groups.failed || d->estimates.failed)
 		return fail_nomem(fail);
 	note_estimate(d);
 	if (has_values(d))
-		print_groups(d, d->interval.next_ns < last ? d->interval.next_ns : last);
+		print_groups(d);
 	if (d->groups.n_left_out)
 		out_note(d->run->out,
 			 "%" PRIu64 " values of groups beyond the first %d are left out",

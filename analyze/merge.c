@@ -34,7 +34,8 @@ static bool keep_meta(void *ctx, struct tape_meta *line)
 			 !strncmp(line->key, "parts.", 6);
 	uint64_t h;
 
-	if (!strncmp(line->key, "window.", 7) || !strcmp(line->key, "groups"))
+	if (!strncmp(line->key, "window.", 7) || !strcmp(line->key, "groups") ||
+	    !strcmp(line->key, "pointers"))
 		return false;
 	text_clear(&m->key);
 	if (s->host && !of_events)
@@ -191,6 +192,7 @@ static int begin_output(struct merge *m, const char *output, bool force)
 	struct derive_how how = {.command = "merge",
 				 .output = output,
 				 .force = force,
+				 .no_pointers = true,
 				 .paths = m->run->paths,
 				 .n_paths = m->n,
 				 .writer = {.writer = info->writer, .start_ns = info->start_ns}};

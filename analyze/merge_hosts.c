@@ -263,7 +263,7 @@ int merge_find_ids(struct merge *m)
 		struct merge_source *s = &m->sources[i];
 		const struct tape_schema *schema = tape_reader_schema(s->facts.reader);
 
-		s->as_is = m->same_schema && !s->host;
+		s->as_is = m->same_schema && !s->host && !meta(s, "pointers");
 		for (size_t k = 0; k < schema->n_names; k++)
 			if (take_name(m, s, &schema->names[k]))
 				return -1;

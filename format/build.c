@@ -68,6 +68,7 @@ static void plan(struct tape_build *b, struct rows *r)
 	bool event = !r->rec->is_table;
 
 	r->size = tape_record_size(r->rec);
+	r->short_size = b->pointers ? r->size : tape_record_short(r->rec);
 	r->timed = event && has_time_of(r->rec);
 	if (r->timed)
 		plan_copy(r, offsetof(struct ev_head, ts_ns), ROW_TIME);
@@ -81,7 +82,7 @@ static void plan(struct tape_build *b, struct rows *r)
 		r->offset[i] = (uint16_t)r->stride;
 		if (f->table)
 			plan_ref(b, r, i, at);
-		if (f->hint == TAPE_POINTER && !b->pointers) {
+		if (f->hint == TAPE_POINTER && !b->pointers && at < r->short_size) {
 			assert(r->n_pointers < MAX_NESTED);
 			r->pointer[r->n_pointers++] = r->offset[i];
 		}
@@ -89,7 +90,7 @@ static void plan(struct tape_build *b, struct rows *r)
 			assert(r->n_strings < MAX_NESTED);
 			r->string[r->n_strings++] = r->offset[i];
 		}
-		if (!event || !f->table)
+		if ((!event || !f->table) && at < r->short_size)
 			plan_copy(r, at, tape_field_size(f));
 	}
 	for (unsigned i = 0; i < r->n_spans; i++)
@@ -235,7 +236,7 @@ int tape_build_begin_row(struct tape_build *b, const struct ev_head *e, struct r
 {
 	struct rows *r = rows_of(b, e->type);
 
-	if (!r || r->rec->is_table || e->size != r->size)
+	if (!r || r->rec->is_table || (e->size != r->size && e->size != r->short_size))
 		return tape_fail(err, TAPE_E_CORRUPT, 0,
 				 "a record of type %u and %u bytes is not one of this version",
 				 e->type, e->size);
@@ -248,7 +249,7 @@ int tape_build_begin_row(struct tape_build *b, const struct ev_head *e, struct r
 void tape_build_end_row(struct tape_build *b, struct rows *r, const struct ev_head *e)
 {
 	r->n++;
-	b->bytes += r->size;
+	b->bytes += e->size;
 	if (e->ts_ns < b->ts_min)
 		b->ts_min = e->ts_ns;
 	if (e->ts_ns > b->ts_max)

@@ -36,7 +36,8 @@ struct key {
  */
 struct rows {
 	const struct tape_record *rec;
-	size_t size, stride;		  /* of the struct; of a row in data */
+	size_t size, stride; /* of the struct; of a row in data */
+	size_t short_size;   /* of the struct without pointers at its end, if unwanted */
 	uint16_t offset[TAPE_MAX_FIELDS]; /* of each field in a row */
 	struct span {
 		uint16_t from, to, len;

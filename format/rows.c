@@ -142,7 +142,7 @@ static void find_absent(struct tape_rows *r, const struct tape_record *rec)
 	if (tape_chunk_rows(r->chunk, rec->id))
 		return; /* bind knows */
 	for (unsigned i = 0; i < rec->n_fields; i++)
-		if (rec->fields[i].hint == TAPE_POINTER ||
+		if ((rec->is_table && rec->fields[i].hint == TAPE_POINTER) ||
 		    (theirs && tape_record_field(theirs, rec->fields[i].name) < 0))
 			tape_set_absent(&r->absent, rec->id, i);
 }

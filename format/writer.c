@@ -64,7 +64,8 @@ static int put_schema(struct tape_writer *w, const struct tape_writer_opts *o,
 
 	if (o->schema)
 		return tape_blocks_schema(&w->out, o->schema, o->schema_len, err);
-	rc = tape_schema_write(tape_schema_builtin(), o->groups, o->names, &text, &len, err);
+	rc = tape_schema_write(tape_schema_builtin(), o->groups, o->pointers, o->names, &text, &len,
+			       err);
 	if (rc)
 		return rc;
 	rc = tape_blocks_schema(&w->out, text, len, err);

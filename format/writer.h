@@ -29,7 +29,7 @@ struct tape_writer_opts {
 	uint32_t chunk_events; /* a chunk closes at so many events; 0: 65536 */
 	size_t chunk_bytes;    /* of records; 0: 8 MiB, which bounds the writer's memory; 1 MiB of
 				  snapshot rows */
-	bool pointers;	       /* keep POINTER fields */
+	bool pointers;	       /* keep POINTER fields; else events may end before them */
 	bool aside; /* encode on another thread meanwhile, with as much memory again; not for
 		       tape_writer_give_up and _stats */
 	const char *groups; /* whose events the schema tells, with commas between; NULL: all */
@@ -80,7 +80,8 @@ int tape_writer_clock(struct tape_writer *w, const struct tape_clock *clock,
 /*
  * Add one event or, of group snapshot, one thing that exists. *e is copied (strings too). Events
  * should come in the order of ts_ns; one that is earlier than a floor already written counts as a
- * straggler. Writes the chunk when it is full. An unknown type or a wrong size is TAPE_E_CORRUPT.
+ * straggler. Writes the chunk when it is full. An unknown type or a wrong size is TAPE_E_CORRUPT:
+ * it is tape_record_size or, without opts.pointers, tape_record_short.
  */
 int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tape_error *err);
 
