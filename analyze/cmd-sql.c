@@ -296,6 +296,7 @@ static int run(struct cmd_run *run)
 const struct cmd cmd_sql = {
 	.name = "sql",
 	.summary = "SQL over a trace, by SQLite; read-only",
+	.no_pipe = true,
 	.about =
 		"Tables: one for each kind of event (tcptape dump shows them), with columns time, "
 		"time_s,\n"
