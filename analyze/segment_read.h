@@ -21,6 +21,7 @@ struct segment_read {
 	bool tells_buffers;	   /* tx_write is of each buffer that a call fills */
 	bool holds;		   /* what held a segment back is told: segment.held_ns */
 	uint64_t n_outside;	   /* not chosen, or not in the window */
+	bool no_owners; /* nobody asks who owns a connection, so it need not be found out */
 	/* Of each segment that was chosen, as soon as it is complete. owner NULL: not known. */
 	int (*on)(void *ctx, const struct segment *s, const struct conn *owner);
 	void *ctx;
