@@ -360,12 +360,12 @@ void lane_remove(struct lane *lane, struct unit *u)
 struct unit *lane_first(struct lane *lane, unsigned layer, uint32_t seq)
 {
 	uint32_t low = seq - lane->max_payload;
-	struct unit *u = lane->head;
+	struct unit *u = lane->tail; /* the newest ones are near */
 
 	if (lane->n_units <= FEW_UNITS) {
-		while (u && seq_before(u->seq, low))
-			u = u->next;
-		return u;
+		while (u && u->prev && !seq_before(u->prev->seq, low))
+			u = u->prev;
+		return u && seq_before(u->seq, low) ? NULL : u;
 	}
 	u = lane->hint[layer] ? lane->hint[layer] : lane->tail;
 	for (unsigned i = 0; i < MAX_STEPS && u && u->prev && !seq_before(u->prev->seq, low); i++)
