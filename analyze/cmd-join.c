@@ -11,8 +11,11 @@
 #include "join.h"
 #include "turn_read.h"
 
+#define MAX_GROUPS 2048 /* with some 100 KiB each */
+
 static struct {
 	bool each, clock, data;
+	const char *by;
 } opts;
 
 #define AT(member) offsetof(__typeof__(opts), member)
@@ -20,6 +23,9 @@ static const struct opt_row rows[] = {
 	{0, "each", NULL, OPT_FLAG, AT(each), "instead: a row for each segment"},
 	{0, "clock", NULL, OPT_FLAG, AT(clock), "instead: the clocks alone"},
 	{0, "data", NULL, OPT_FLAG, AT(data), "only segments with payload (clocks: of all)"},
+	{0, "by", "KEY", OPT_STR, AT(by),
+	 "one for each " BY_OF_SOCKETS_HELP ":\n"
+	 "listeners are the server's, all others the client's"},
 };
 
 /* ---- clocks, and what was joined ---- */
@@ -162,19 +168,65 @@ static const struct out_col part_columns[] = {
 	{"MEAN", "mean_us", -10, false},
 };
 
+struct group {
+	struct by_group by;
+	struct hist hists[N_PARTS]; /* nanoseconds */
+};
+
 struct parts {
 	struct turn_read turns;
-	struct map servers; /* cookies of the server's connections that were joined */
-	struct hist hists[N_PARTS];
+	const struct join *join;
+	struct map servers; /* cookies of the server's connections that were joined -> group */
+	struct group all;   /* without --by */
 	bool has_turns;
 };
+
+static void begin_group(struct group *g)
+{
+	for (unsigned i = 0; i < N_PARTS && !g->hists[i].unit; i++)
+		hist_init(&g->hists[i], 1000, true);
+}
+
+/* Where a joined connection's times go; NULL: too many groups, or no memory. */
+static struct group *group_of(struct parts *p, const struct join_conn *client)
+{
+	struct group *g = &p->all;
+
+	if (p->join->groups)
+		g = (struct group *)join_group(p->join, client);
+	if (g)
+		begin_group(g);
+	return g;
+}
 
 static void on_exchange(void *ctx, const struct exchange *x, uint64_t ts_ns)
 {
 	struct parts *p = ctx;
+	struct group *g = x->role == TURN_SERVER ? map_get(&p->servers, x->sock.cookie) : NULL;
 
-	if (x->role == TURN_SERVER && map_get(&p->servers, x->sock.cookie))
-		hist_add(&p->hists[APPLICATION], exchange_turn_ns(x));
+	if (g)
+		hist_add(&g->hists[APPLICATION], exchange_turn_ns(x));
+}
+
+/* Which of the server's sockets were joined, and whose they are. 0, or -1: no memory. */
+static int find_servers(struct parts *p)
+{
+	const struct join *j = p->join;
+	const struct join_side *client = &j->sides[JOIN_CLIENT];
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < client->n_conns; i++) {
+		const struct join_conn *c = &client->conns[i], *server;
+		struct group *g;
+
+		if (!c->joined)
+			continue;
+		server = &j->sides[JOIN_SERVER].conns[j->pairs[c->pair - 1].conn[JOIN_SERVER]];
+		g = server->cookie ? group_of(p, c) : NULL;
+		if (g)
+			rc = map_put(&p->servers, server->cookie, g);
+	}
+	return rc;
 }
 
 /* The server's trace once more, for its answers. 0, or -1 and fail. */
@@ -183,14 +235,11 @@ static int read_turns(struct parts *p, const struct join *j)
 	const struct join_side *server = &j->sides[JOIN_SERVER];
 	struct cmd_run run = *j->run;
 	struct fail none;
-	int rc = 0;
+	int rc;
 
 	run.in = server->in;
 	run.path = run.paths[JOIN_SERVER];
-	for (size_t i = 0; !rc && i < server->n_conns; i++)
-		if (server->conns[i].joined && server->conns[i].cookie)
-			rc = map_put(&p->servers, server->conns[i].cookie, p);
-	if (rc)
+	if (find_servers(p))
 		return fail_nomem(run.fail);
 	p->turns.on = on_exchange;
 	p->turns.ctx = p;
@@ -210,29 +259,67 @@ static void add_segment(struct parts *p, const struct join *j, const struct join
 {
 	const enum part *of = parts_of[s->way];
 	int64_t network = join_network_ns(j, s);
+	struct group *g = group_of(p, &j->sides[JOIN_CLIENT].conns[s->conn[JOIN_CLIENT]]);
 
-	hist_add(&p->hists[of[0]], join_at_end_ns(s, JOIN_CLIENT));
-	hist_add(&p->hists[of[1]], network > 0 ? (uint64_t)network : 0);
-	hist_add(&p->hists[of[2]], join_at_end_ns(s, JOIN_SERVER));
+	if (!g)
+		return;
+	hist_add(&g->hists[of[0]], join_at_end_ns(s, JOIN_CLIENT));
+	hist_add(&g->hists[of[1]], network > 0 ? (uint64_t)network : 0);
+	hist_add(&g->hists[of[2]], join_at_end_ns(s, JOIN_SERVER));
 }
 
-static int print_parts(const struct join *j, struct parts *p)
+static enum by_key key_of(const struct join *j)
+{
+	return j->groups ? j->groups->key : BY_ALL;
+}
+
+/* One that no joined segment is of has no rows. */
+static int print_group(const struct join *j, const struct parts *p, const struct group *g)
 {
 	struct out *o = j->run->out;
 	bool text = !out_is_json(o) && !out_is_csv(o);
 
-	out_table(o, part_columns, sizeof(part_columns) / sizeof(part_columns[0]));
-	for (unsigned i = 0; i < N_PARTS; i++) {
-		if (p->hists[i].failed)
+	for (unsigned i = 0; i < N_PARTS && g->hists[i].unit; i++) {
+		if (g->hists[i].failed)
 			return fail_nomem(j->run->fail);
 		if (i == APPLICATION && !p->has_turns)
 			continue;
+		by_cells(o, &j->sides[j->group_end].who, key_of(j), &g->by);
 		out_str(o, text ? part_names[i].title : part_names[i].key);
-		out_u64(o, p->hists[i].n);
-		cells_percentiles(o, &p->hists[i], 1000, 3, 3);
+		out_u64(o, g->hists[i].n);
+		cells_percentiles(o, &g->hists[i], 1000, 3, 3);
 		out_end_row(o);
 	}
 	return 0;
+}
+
+static int print_parts(const struct join *j, struct parts *p)
+{
+	struct out_col cols[BY_N_COLS + sizeof(part_columns) / sizeof(part_columns[0])];
+	int rc = 0;
+
+	by_cols(key_of(j), cols);
+	memcpy(cols + BY_N_COLS, part_columns, sizeof(part_columns));
+	out_table(j->run->out, cols, sizeof(cols) / sizeof(cols[0]));
+	if (!j->groups)
+		return print_group(j, p, &p->all);
+	if (j->groups->failed)
+		return fail_nomem(j->run->fail);
+	by_groups_sort(j->groups);
+	for (size_t i = 0; !rc && i < j->groups->n; i++)
+		rc = print_group(j, p, (const struct group *)j->groups->list[i]);
+	if (j->groups->n_left_out)
+		out_note(j->run->out,
+			 "%" PRIu64
+			 " segments of further groups are left out: there are more than %d",
+			 j->groups->n_left_out, MAX_GROUPS);
+	return rc;
+}
+
+static void group_fini(struct group *g)
+{
+	for (unsigned i = 0; i < N_PARTS; i++)
+		hist_fini(&g->hists[i]);
 }
 
 static int show_parts(const struct join *j)
@@ -242,16 +329,17 @@ static int show_parts(const struct join *j)
 
 	if (!p)
 		return fail_nomem(j->run->fail);
-	for (unsigned i = 0; i < N_PARTS; i++)
-		hist_init(&p->hists[i], 1000, true);
+	p->join = j;
+	begin_group(&p->all);
 	for (size_t i = 0; i < j->n; i++)
 		if (!opts.data || j->segments[i].payload)
 			add_segment(p, j, &j->segments[i]);
 	rc = read_turns(p, j);
 	if (!rc)
 		rc = print_parts(j, p);
-	for (unsigned i = 0; i < N_PARTS; i++)
-		hist_fini(&p->hists[i]);
+	group_fini(&p->all);
+	for (size_t i = 0; j->groups && i < j->groups->n; i++)
+		group_fini((struct group *)j->groups->list[i]);
 	map_fini(&p->servers);
 	if (p->has_turns)
 		turn_read_fini(&p->turns);
@@ -263,8 +351,12 @@ static int show_parts(const struct join *j)
 
 static int check(int *n_operands, char **operands, struct fail *fail)
 {
-	if (opts.each && opts.clock)
-		return fail_set(fail, STATUS_USAGE, "--each and --clock exclude each other");
+	enum by_key by;
+
+	if (opts.each + opts.clock + (opts.by != NULL) > 1)
+		return fail_set(fail, STATUS_USAGE, "--each, --clock and --by exclude each other");
+	if (by_parse(opts.by, BY_OF_SOCKETS, &by, fail))
+		return -1;
 	if (*n_operands && *n_operands != JOIN_ENDS)
 		return fail_set(fail, STATUS_USAGE, "takes two traces: the client's, the server's");
 	for (int i = 0; i < *n_operands; i++)
@@ -323,9 +415,16 @@ static int show(const struct join *j)
 
 static int run(struct cmd_run *run)
 {
+	struct by_groups groups = {.size = sizeof(struct group), .max = MAX_GROUPS};
 	struct join j = {0};
-	int rc = join_read(&j, run);
+	int rc = by_parse(opts.by, BY_OF_SOCKETS, &groups.key, run->fail);
 
+	if (opts.by) {
+		j.groups = &groups;
+		j.group_end = groups.key == BY_LISTENER ? JOIN_SERVER : JOIN_CLIENT;
+	}
+	if (!rc)
+		rc = join_read(&j, run);
 	if (!rc) {
 		note_limits(&j);
 		rc = show(&j);
@@ -334,6 +433,7 @@ static int run(struct cmd_run *run)
 		if (!rc)
 			rc = input_finish(j.sides[i].in, NULL, run->fail);
 	join_fini(&j);
+	by_groups_fini(&groups);
 	return rc;
 }
 

@@ -54,7 +54,8 @@ static struct merge_source *first(struct merge *m, uint64_t *ret_until)
 	return best;
 }
 
-static int write_event(struct merge *m, struct merge_source *s)
+/* What s has up to that time. */
+static int write_events(struct merge *m, struct merge_source *s, uint64_t until)
 {
 	const struct tape_absent *absent = s->is_odd ? &s->absent : &m->absent;
 	struct tape_error err;
@@ -63,19 +64,11 @@ static int write_event(struct merge *m, struct merge_source *s)
 	if (absent != m->current)
 		rc = tape_writer_absent(m->d.w, absent, &err);
 	m->current = absent;
+	if (tape_chunk_is_snapshot(s->chunk)) /* its rows stand between chunks, at any time */
+		until = UINT64_MAX;
 	if (!rc)
-		rc = tape_writer_row(m->d.w, s->rows, &err);
+		rc = tape_writer_rows(m->d.w, s->rows, until, &err);
 	return derive_written(&m->d, rc, &err) ? -1 : merge_source_step(m, s);
-}
-
-static int write_events(struct merge *m, struct merge_source *s, uint64_t until)
-{
-	int rc;
-
-	do
-		rc = write_event(m, s);
-	while (!rc && s->has_event && s->next_ns <= until);
-	return rc;
 }
 
 static int write_all(struct merge *m)

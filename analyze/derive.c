@@ -219,7 +219,6 @@ int derive_rows(struct derive *d, struct tape_chunk *c, const struct tape_schema
 {
 	const struct ev_head *e;
 	struct tape_error err, ignored;
-	uint64_t ts;
 	int rc = tape_rows_begin(d->rows, c, schema, &err);
 
 	if (rc && rc != TAPE_E_NOMEM) {
@@ -230,8 +229,8 @@ int derive_rows(struct derive *d, struct tape_chunk *c, const struct tape_schema
 	tape_rows_keep(d->rows, keep);
 	if (!rc)
 		rc = tape_writer_absent(d->w, tape_rows_absent_fields(d->rows), &err);
-	while (!rc && !edit && tape_rows_peek(d->rows, &ts))
-		rc = tape_writer_row(d->w, d->rows, &err);
+	if (!rc && !edit)
+		rc = tape_writer_rows(d->w, d->rows, UINT64_MAX, &err);
 	while (!rc && edit && tape_rows_next(d->rows, &e))
 		if (!edit(ctx, (struct ev_head *)(uintptr_t)e))
 			rc = tape_writer_event(d->w, e, &err);

@@ -105,7 +105,10 @@ static int open_binds(struct gather *g, struct bind *binds)
 		take_over(g, binds);
 		return SEGMENT_READ_BY;
 	}
-	if (segment_read_begin(&g->segs, g->run) || segment_read_open(&g->segs, binds))
+	if (segment_read_begin(&g->segs, g->run))
+		return -1;
+	g->segs.holds = false; /* no cause has it */
+	if (segment_read_open(&g->segs, binds))
 		return -1;
 	take_over(g, binds);
 	return 0;
@@ -219,10 +222,7 @@ int evidence_read_with(struct evidence *e, struct cmd_run *run, const struct evi
 	*e = (struct evidence){0};
 	find_sources(&g);
 	evid_wait_begin(&g);
-	rc = names_init(&g.reasons, input_schema(run->in), "drop_reason") ||
-			     names_init(&g.rst_reasons, input_schema(run->in), "rst_reason")
-		     ? fail_nomem(run->fail)
-		     : read_all(&g);
+	rc = evid_drop_begin(&g) ? fail_nomem(run->fail) : read_all(&g);
 	if (!rc)
 		finish(&g);
 	if (!rc && (g.failed || g.places.failed || g.turns.failed))

@@ -11,6 +11,9 @@
 #define FLAG_SYN 2
 #define NO_REASON 65535
 #define RST_SENT 1 /* unit rst_direction */
+#define SEQUENCE "TCP_INVALID_SEQUENCE"
+#define OLD_SEQUENCE "TCP_OLD_SEQUENCE" /* since 6.6; before that the same as the other */
+#define MAX_WINDOW (1u << 30)		/* RFC 7323, 2.3 */
 
 /*
  * Names of enum skb_drop_reason (include/net/dropreason-core.h), since numbers differ from kernel
@@ -33,7 +36,7 @@ static const struct {
 	{"TCP_CSUM", DROP_CHECKSUM},
 	{"SKB_CSUM", DROP_CHECKSUM},
 	{"IP_CSUM", DROP_CHECKSUM},
-	{"TCP_INVALID_SEQUENCE", DROP_SEQUENCE},
+	{SEQUENCE, DROP_SEQUENCE},
 	{"TCP_INVALID_END_SEQUENCE", DROP_SEQUENCE},
 	{"TCP_RFC7323_PAWS", DROP_SEQUENCE},
 	{"TCP_RFC7323_TSECR", DROP_SEQUENCE},
@@ -103,15 +106,21 @@ enum trouble evid_trouble_of(enum drop_class c, enum trouble otherwise)
 
 /* ---- flows that lost packets here ---- */
 
+static bool goes_back(const struct flow *f)
+{
+	int order = memcmp(f->laddr, f->raddr, FLOW_ADDR_LEN);
+
+	return order > 0 || (!order && f->lport > f->rport);
+}
+
 /* The same for both directions. */
 static uint64_t path_key(const struct flow *f)
 {
 	struct flow turned = {.lport = f->rport, .rport = f->lport};
-	int order = memcmp(f->laddr, f->raddr, FLOW_ADDR_LEN);
 
 	memcpy(turned.laddr, f->raddr, FLOW_ADDR_LEN);
 	memcpy(turned.raddr, f->laddr, FLOW_ADDR_LEN);
-	if (order > 0 || (!order && f->lport > f->rport))
+	if (goes_back(f))
 		f = &turned;
 	return map_hash(f, sizeof(*f));
 }
@@ -158,11 +167,10 @@ enum drop_class evid_take_credit(struct gather *g, const struct flow *f, uint32_
 
 /* ---- drops ---- */
 
-enum { D_SOCK, D_FLOW, D_LOCATION, D_REASON, D_PAYLOAD, D_FLAGS, D_HEADERS, D_N };
-static const struct bind_field drop_fields[D_N] = {{"sock", BIND_SOCK},	   {"flow", BIND_FLOW},
-						   {"location", BIND_INT}, {"reason", BIND_INT},
-						   {"payload", BIND_INT},  {"tcp_flags", BIND_INT},
-						   {"headers", BIND_INT}};
+enum { D_SOCK, D_FLOW, D_LOCATION, D_REASON, D_SEQ, D_PAYLOAD, D_FLAGS, D_HEADERS, D_N };
+static const struct bind_field drop_fields[D_N] = {
+	{"sock", BIND_SOCK}, {"flow", BIND_FLOW},   {"location", BIND_INT},  {"reason", BIND_INT},
+	{"seq", BIND_INT},   {"payload", BIND_INT}, {"tcp_flags", BIND_INT}, {"headers", BIND_INT}};
 
 static void count(struct gather *g, const struct bind_row *row, enum drop_class class,
 		  const char *name, const char *where)
@@ -175,6 +183,24 @@ static void count(struct gather *g, const struct bind_row *row, enum drop_class 
 			 where ? " at " : "", where ? where : "");
 	}
 	t->last_ns = row->ts_ns;
+}
+
+/*
+ * Refused for its sequence number, by a kernel that calls what is merely old the same: a keepalive,
+ * or a segment that came twice. Those lie within a window of each other; of two that are farther
+ * apart one is wrong, whichever it is.
+ */
+static bool is_surely_wrong(struct evid_path *p, const struct flow *f, uint32_t seq)
+{
+	struct evid_refused *r = &p->refused[goes_back(f)];
+	uint32_t apart = r->n_near ? seq - r->seq : 0;
+	bool far = apart > MAX_WINDOW && -apart > MAX_WINDOW;
+
+	if (!r->n_near)
+		r->seq = seq;
+	if (far)
+		return r->n_far++ < r->n_near;
+	return r->n_near++ < r->n_far;
 }
 
 static int on_drop(void *ctx, const struct bind_row *row)
@@ -197,8 +223,11 @@ static int on_drop(void *ctx, const struct bind_row *row)
 	/* behind a window that memory, or the reader, has made smaller: not the segment's fault */
 	if (class == DROP_SEQUENCE && p && (p->n[DROP_WINDOW] || p->n[DROP_BUFFER]))
 		class = DROP_WINDOW;
+	if (class == DROP_SEQUENCE && g->calls_old_wrong && !strcmp(name, SEQUENCE) &&
+	    !(p && is_surely_wrong(p, &flow, (uint32_t)bind_get(row, D_SEQ, 0))))
+		class = DROP_OTHER;
 	count(g, row, class, name, where);
-	if (!p)
+	if (!p || class == DROP_OTHER)
 		return 0;
 	p->n[class]++;
 	p->credit[class] += 1 + (uint32_t)(payload ? (payload - 1) / 1448 : 0);
@@ -263,6 +292,23 @@ static int on_reset(void *ctx, const struct bind_row *row)
 		}
 	if (e->n_resets < EVID_RESET_KINDS)
 		e->resets[e->n_resets++] = r;
+	return 0;
+}
+
+int evid_drop_begin(struct gather *g)
+{
+	const struct tape_schema *schema = input_schema(g->run->in);
+	bool has_sequence = false, has_old = false;
+
+	if (names_init(&g->reasons, schema, "drop_reason") ||
+	    names_init(&g->rst_reasons, schema, "rst_reason"))
+		return -1;
+	for (size_t i = 0; i < g->reasons.n; i++) {
+		has_sequence |= !strcmp(g->reasons.rows[i]->name, SEQUENCE);
+		has_old |= !strcmp(g->reasons.rows[i]->name, OLD_SEQUENCE);
+	}
+	g->calls_old_wrong = has_sequence && !has_old;
+	g->e->tells_reasons = g->reasons.n;
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "export.h"
 
 #define NS_PER_S 1000000000ull
+#define SMALL 256 /* numbers that have names, mostly */
 
 static const char *const common_columns[][2] = {
 	{"host", "String"},   {"recording", "UInt64"}, {"time", "DateTime"},
@@ -137,38 +138,53 @@ static void put_common(struct export *x, struct text *t, const struct flat_table
 	}
 }
 
-/* What place at[i] has, flat_places; 0: nothing. */
-static uint64_t value_at(const struct flat_data *d, uint32_t place)
+/* Values of that width and their places: 0 is null, the lowest bit less one says of which column.
+ */
+#define STORE(type)                                                                                \
+	do {                                                                                       \
+		const type *of[] = {d->value.values, d->other_end.values};                         \
+                                                                                                   \
+		for (size_t i = 0; i < n; i++) {                                                   \
+			uint32_t at = x->at[i] - 1;                                                \
+			type v = x->at[i] ? of[at & 1][at >> 1] : 0;                               \
+                                                                                                   \
+			store(p, i, v, sizeof(v));                                                 \
+		}                                                                                  \
+	} while (0)
+
+static void store_values(const struct export *x, const struct flat_data *d, unsigned width,
+			 size_t n, char *p)
 {
-	return !place		 ? 0
-	       : (place - 1) & 1 ? tape_column_get(&d->other_end, (place - 1) >> 1)
-				 : tape_column_get(&d->value, (place - 1) >> 1);
+	switch (width) {
+	case 1: STORE(uint8_t); break;
+	case 2: STORE(uint16_t); break;
+	case 4: STORE(uint32_t); break;
+	default: STORE(uint64_t);
+	}
 }
 
 /* Which values are null, then the values. */
 static void put_numbers(struct export *x, struct text *t, const struct flat_table *table,
 			unsigned k)
 {
+	const struct flat_column *c = &table->flat.columns[k];
 	const struct flat_data *d = &table->data[k];
-	unsigned width = table->flat.columns[k].f->width;
+	unsigned width = c->f->width;
 	size_t n = table->n;
 	char *nulls = text_room(t, n * (1 + width)), *p = nulls + n;
 
 	if (!nulls)
 		return;
 	t->len += n * (1 + width);
+	if (BYTE_ORDER == LITTLE_ENDIAN && !c->n_hops && d->have && n == d->n[0] &&
+	    d->value.n >= n) { /* all of them, as they lie */
+		memset(nulls, 0, n);
+		memcpy(p, d->value.values, n * width);
+		return;
+	}
 	for (size_t i = 0; i < n; i++)
 		nulls[i] = !x->at[i];
-#define STORE(w)                                                                                   \
-	for (size_t i = 0; i < n; i++)                                                             \
-	store(p, i, value_at(d, x->at[i]), (w))
-	switch (width) { /* so that each loop knows how wide its values are */
-	case 1: STORE(1); break;
-	case 2: STORE(2); break;
-	case 4: STORE(4); break;
-	default: STORE(8);
-	}
-#undef STORE
+	store_values(x, d, width, n, p);
 }
 
 /*
@@ -177,9 +193,12 @@ static void put_numbers(struct export *x, struct text *t, const struct flat_tabl
  */
 static size_t memo_key(const struct flat_column *c, const struct flat_data *d, uint32_t place)
 {
-	if (c->n_hops)
-		return place;
-	return c->kind == FLAT_NAMED && c->f->width == 1 ? 1 + value_at(d, place) : 0;
+	uint64_t v;
+
+	if (c->n_hops || c->kind != FLAT_NAMED)
+		return c->n_hops ? place : 0;
+	v = tape_column_get(&d->value, (place - 1) >> 1);
+	return v < SMALL ? 1 + v : 0;
 }
 
 /* The text of a place: whether it is null, its length, itself; where that stands in x->memo. */
@@ -208,7 +227,7 @@ static int find_texts(struct export *x, const struct flat_table *table, unsigned
 {
 	const struct flat_column *c = &table->flat.columns[k];
 	const struct flat_data *d = &table->data[k];
-	size_t n = 256 + 2 * (size_t)d->n[c->n_hops] + 1;
+	size_t n = SMALL + 2 * (size_t)d->n[c->n_hops] + 1;
 	uint32_t *memo = realloc(x->memo_at, n * sizeof(*memo));
 
 	x->memo_at = memo ? memo : x->memo_at;

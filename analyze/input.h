@@ -176,6 +176,12 @@ bool input_wants(struct input *in, uint64_t ts_ns, const struct sock *sock,
 		 const struct task *task);
 
 /*
+ * The same of a row of a job with all_rows: by its socket, or its packet; it is true of a
+ * snapshot's, which tell what is so.
+ */
+bool input_wants_row(struct input *in, const struct bind_row *row);
+
+/*
  * The socket of an event that tells the remote end which was asked for (connect_error): the same
  * with that end, in *room. daddr NULL: sock itself. sock may be NULL.
  */

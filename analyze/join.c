@@ -19,6 +19,7 @@ void join_fini(struct join *j)
 {
 	for (unsigned i = 0; i < JOIN_ENDS; i++) {
 		input_close(j->sides[i].in);
+		by_who_fini(&j->sides[i].who);
 		free(j->sides[i].conns);
 		map_fini(&j->sides[i].by_flow);
 	}
@@ -130,6 +131,37 @@ static void match(struct join *j, const struct join_segment *s, uint64_t key)
 	have->conn[JOIN_SERVER] = s->conn[JOIN_SERVER];
 }
 
+/* As soon as what it is grouped by is known. */
+static void group(struct reading *r, struct join_conn *c, const struct segment *s,
+		  const struct conn *owner)
+{
+	struct join *j = r->join;
+	struct sock sock = {
+		.cookie = s->cookie, .flow = s->inner, .netns = s->netns, .has_flow = true};
+	struct task room;
+	struct by_event e = {.sock = &sock, .task = conn_task(owner, &room)};
+	struct by_id id;
+
+	if (!j->groups || j->group_end != r->end || c->group)
+		return;
+	if (!e.task && s->task.pid)
+		e.task = &s->task;
+	if (by_id(&r->read.who, j->groups->key, &e, &id))
+		c->group = by_groups_get(j->groups, &r->read.who, &e);
+}
+
+struct by_group *join_group(const struct join *j, const struct join_conn *client)
+{
+	static const struct by_event nobody;
+	const struct join_conn *c = client;
+
+	if (!j->groups)
+		return NULL;
+	if (j->group_end == JOIN_SERVER)
+		c = &j->sides[JOIN_SERVER].conns[j->pairs[client->pair - 1].conn[JOIN_SERVER]];
+	return c->group ? c->group : by_groups_get(j->groups, &j->sides[j->group_end].who, &nobody);
+}
+
 static int on_segment(void *ctx, const struct segment *s, const struct conn *owner)
 {
 	struct reading *r = ctx;
@@ -147,6 +179,7 @@ static int on_segment(void *ctx, const struct segment *s, const struct conn *own
 		return failed ? fail_nomem(r->join->run->fail) : 0;
 	if (!side->conns[conn - 1].cookie)
 		side->conns[conn - 1].cookie = s->cookie;
+	group(r, &side->conns[conn - 1], s, owner);
 	seg.conn[r->end] = conn - 1;
 	seg.way = out == (r->end == JOIN_CLIENT) ? SKEW_TO_SERVER : SKEW_TO_CLIENT;
 	seg.far_ns[r->end] = out ? s->start_ns : s->end_ns;
@@ -174,6 +207,8 @@ static int read_end(struct join *j, enum join_end end, const struct input_opts *
 	rc = segment_read_begin(&r.read, &run);
 	if (!rc)
 		rc = segment_read_run(&r.read);
+	j->sides[end].who = r.read.who;
+	r.read.who = (struct by_who){0};
 	segment_read_fini(&r.read);
 	return rc;
 }

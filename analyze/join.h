@@ -14,6 +14,7 @@
 #ifndef ANA_JOIN_H
 #define ANA_JOIN_H
 
+#include "by.h"
 #include "cmd.h"
 #include "map.h"
 #include "skew.h"
@@ -28,6 +29,7 @@ struct join_conn { /* as one end sees it */
 	uint64_t cookie; /* 0: not known */
 	uint32_t pair;	 /* of those that it may be part of, the best one; from 1 */
 	bool joined;
+	struct by_group *group; /* of join.groups; NULL: not known */
 };
 
 struct join_segment {
@@ -43,6 +45,7 @@ struct join_segment {
 
 struct join_side {
 	struct input *in;
+	struct by_who who; /* names its groups */
 	struct join_conn *conns;
 	size_t n_conns, cap_conns;
 	struct map by_flow; /* hash -> number in conns, from 1 */
@@ -62,11 +65,17 @@ struct join {
 	struct join_pair *pairs;
 	size_t n_pairs, n_joined_pairs; /* connections */
 	struct skew_line line;
+	/* --by, set by the command: whose connections are grouped; NULL: nobody's */
+	struct by_groups *groups;
+	enum join_end group_end;
 };
 
 /* Open and read run->paths. 0, or -1 and run->fail; in any case join_fini. */
 int join_read(struct join *j, struct cmd_run *run);
 void join_fini(struct join *j);
+
+/* The group of a connection that was joined; NULL: there are none, or too many. */
+struct by_group *join_group(const struct join *j, const struct join_conn *client);
 
 /* Of a segment that was joined: its time from end to end, and between the hosts. */
 int64_t join_network_ns(const struct join *j, const struct join_segment *s);

@@ -288,6 +288,7 @@ void merge_fini(struct merge *m)
 		for (unsigned k = 0; k < MERGE_KINDS; k++)
 			map_fini(&s->ids[k]);
 		tape_rows_free(s->rows);
+		free(s->keep);
 		tape_pass_end(s->pass);
 		tape_reader_close(s->facts.reader);
 		free(s->key);
@@ -383,6 +384,28 @@ static void find_chunk_absent(struct merge *m, struct merge_source *s)
 		m->current = NULL;
 }
 
+/* Of a cut trace, only what is in its window: the rest is another part's. */
+static int keep_window(struct merge *m, struct merge_source *s)
+{
+	const struct tape_chunk_head *h = tape_chunk_head(s->chunk);
+	struct tape_column ts;
+	uint8_t *keep;
+
+	if (tape_chunk_is_snapshot(s->chunk) || (h->ts_min >= s->from_ns && h->ts_max <= s->to_ns))
+		return 0;
+	keep = realloc(s->keep, h->n_events);
+	if (!keep || tape_chunk_column(s->chunk, TAPE_COMMON, TAPE_COMMON_TS, &ts, NULL))
+		return fail_nomem(m->run->fail); /* it was decoded before */
+	s->keep = keep;
+	for (uint32_t i = 0; i < ts.n; i++) {
+		uint64_t ns = tape_column_get(&ts, i);
+
+		keep[i] = ns >= s->from_ns && ns <= s->to_ns;
+	}
+	tape_rows_keep(s->rows, keep);
+	return 0;
+}
+
 int merge_source_begin(struct merge *m, struct merge_source *s)
 {
 	struct tape_rows_edit edit = merge_edit;
@@ -401,26 +424,20 @@ int merge_source_begin(struct merge *m, struct merge_source *s)
 	m->d.n_damaged += tape_rows_damaged(s->rows, &err);
 	m->d.n_unknown += tape_rows_unknown(s->rows);
 	find_chunk_absent(m, s);
-	return merge_source_step(m, s);
+	return keep_window(m, s) ? -1 : merge_source_step(m, s);
 }
 
 int merge_source_step(struct merge *m, struct merge_source *s)
 {
-	bool snapshot = tape_chunk_is_snapshot(s->chunk);
 	uint64_t ts;
 
-	for (; tape_rows_peek(s->rows, &ts); tape_rows_skip(s->rows)) {
-		uint64_t own = ts - (uint64_t)s->shift_ns;
-
-		if (!snapshot && (own < s->from_ns || own > s->to_ns))
-			continue;
-		if (!snapshot)
-			s->pos_ns = ts;
-		s->next_ns = s->pos_ns;
-		s->has_event = true;
-		return 0;
-	}
-	return merge_source_load(m, s);
+	s->has_event = tape_rows_peek(s->rows, &ts);
+	if (!s->has_event)
+		return merge_source_load(m, s);
+	if (!tape_chunk_is_snapshot(s->chunk))
+		s->pos_ns = ts;
+	s->next_ns = s->pos_ns;
+	return 0;
 }
 
 /* ---- the end ---- */

@@ -46,12 +46,13 @@ struct merge_source {
 	struct map ids[MERGE_KINDS];	   /* number + 1 -> number + 1 here, where they differ */
 	bool as_is;			   /* nothing in it changes */
 	uint64_t first_ns, last_ns;	   /* of its chunks, moved */
-	uint64_t pos_ns;		   /* of the last event that was taken, moved */
+	uint64_t pos_ns;		   /* of the event that comes next, or was last, moved */
 	struct tape_absent absent;
 	bool is_odd; /* this chunk lacks more than all do */
 
 	struct tape_pass_run *pass;
 	struct tape_rows *rows;
+	uint8_t *keep; /* of its events, where some are out of the window */
 	struct tape_chunk *chunk;
 	bool ended;
 	bool has_event;	  /* rows stand at one that is wanted */
@@ -97,7 +98,7 @@ extern const struct tape_rows_edit merge_edit;
 int merge_source_load(struct merge *m, struct merge_source *s);
 /* Its first event; has_event false: there is none, the next chunk is loaded. */
 int merge_source_begin(struct merge *m, struct merge_source *s);
-/* The event behind the one that was taken. */
+/* To the event behind those that were taken, or to the next chunk. */
 int merge_source_step(struct merge *m, struct merge_source *s);
 /* The chunk as it is, where it may be: 1 done, 0 not, -1. */
 int merge_source_copy(struct merge *m, struct merge_source *s);

@@ -29,7 +29,8 @@ int tape_rows_new(struct tape_rows **ret, struct tape_error *err)
 		p->rec = &s->records[i];
 		p->size = tape_record_size(p->rec);
 		p->parts = calloc(p->rec->n_fields, sizeof(*p->parts));
-		ok = p->parts != NULL;
+		p->moves = calloc(p->rec->n_fields, sizeof(*p->moves));
+		ok = p->parts && p->moves;
 	}
 	if (!ok) {
 		tape_rows_free(r);
@@ -49,6 +50,7 @@ void tape_rows_free(struct tape_rows *r)
 		for (unsigned k = 0; p->parts && k < p->rec->n_fields; k++)
 			free(p->parts[k].edited.p);
 		free(p->parts);
+		free(p->moves);
 		free(p->moved);
 	}
 	free(r->plans);
@@ -251,44 +253,12 @@ void tape_rows_keep(struct tape_rows *r, const uint8_t *keep)
 	r->keep = keep;
 }
 
-struct plan *tape_rows_find(struct tape_rows *r)
-{
-	for (; r->at < r->type.n; r->at++) {
-		uint16_t id = ((const uint16_t *)r->type.values)[r->at];
-		struct plan *p = id < TAPE_MAX_RECORDS ? r->by_id[id] : NULL;
-
-		if (p && (!r->keep || r->keep[r->at]))
-			return p;
-		if (p)
-			p->next++;
-	}
-	return NULL;
-}
-
 int tape_rows_peek(struct tape_rows *r, uint64_t *ret_ns)
 {
 	if (!tape_rows_find(r))
 		return 0;
 	*ret_ns = tape_column_get(&r->ts, r->at);
 	return 1;
-}
-
-void tape_rows_skip(struct tape_rows *r)
-{
-	struct plan *p = tape_rows_find(r);
-
-	if (!p)
-		return;
-	p->next++;
-	r->at++;
-}
-
-void tape_rows_head(const struct tape_rows *r, const struct plan *p, struct ev_head *ret)
-{
-	*ret = (struct ev_head){.ts_ns = tape_column_get(&r->ts, r->at),
-				.cpu = r->cpu.n ? (uint32_t)tape_column_get(&r->cpu, r->at) : 0,
-				.type = p->rec->id,
-				.size = (uint16_t)p->size};
 }
 
 int tape_rows_next(struct tape_rows *r, const struct ev_head **ret)

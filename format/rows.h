@@ -36,14 +36,23 @@ void tape_rows_keep(struct tape_rows *r, const uint8_t *keep);
  */
 int tape_rows_next(struct tape_rows *r, const struct ev_head **ret);
 
-/*
- * The same without a struct in between, for many: when the next event was (1, 0 at the end); then
- * either pass over it, or move it to where the columns of another chunk are made. Of all that it
- * refers to a row is made there once a chunk.
- */
+/* When the next event was: 1; 0 at the end. */
 int tape_rows_peek(struct tape_rows *r, uint64_t *ret_ns);
-void tape_rows_skip(struct tape_rows *r);
-int tape_rows_move(struct tape_rows *r, struct tape_build *to, struct tape_error *err);
+
+struct tape_move {
+	uint64_t until_ns;   /* up to the first event that is later */
+	uint64_t floor_ns;   /* stragglers are earlier */
+	uint32_t max_events; /* what `to` may have then */
+	size_t max_bytes;
+	uint32_t n_moved, n_stragglers; /* what was done */
+};
+
+/*
+ * Without structs: move the next events, as many as that allows, to where the columns of another
+ * chunk are made. Of all that they refer to a row is made there once a chunk.
+ */
+int tape_rows_move(struct tape_rows *r, struct tape_build *to, struct tape_move *m,
+		   struct tape_error *err);
 
 /*
  * Behind tape_rows_begin: change numbers, names and addresses, of all rows at once. wants: whether

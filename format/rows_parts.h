@@ -14,8 +14,13 @@ struct part {
 	struct tape_column col;
 	const struct plan *to;	/* of the table, for a reference */
 	uint16_t field, offset; /* of the record of this build; in the struct */
-	uint16_t place;		/* move.c: in a row of struct rows; of a reference, which one */
 	struct buffer edited;	/* values that stand for the chunk's */
+};
+
+/* move.c: from where, and to which place in a row of struct rows; of a reference, which one. */
+struct move {
+	const uint8_t *values;
+	size_t place;
 };
 
 enum part_class { PART_1, PART_2, PART_4, PART_8, PART_16, PART_STR, PART_REF, PART_CLASSES };
@@ -28,7 +33,9 @@ struct plan {
 	unsigned n_parts, n_of[PART_CLASSES];
 	struct part *parts; /* by class; room for rec->n_fields */
 	/* move.c */
+	struct move *moves; /* as parts */
 	struct rows *dest;
+	bool is_whole;	 /* nothing of a row there is missing here */
 	uint32_t *moved; /* of a table, by reference - 1: what it is there, + 1; 0: not yet */
 	size_t n_moved;
 };
@@ -56,9 +63,32 @@ struct tape_rows {
 void tape_rows_fill_ref(const struct part *part, uint32_t row, uint8_t *out);
 
 /* r->at becomes the next event that is wanted and known: its plan; NULL at the end. */
-struct plan *tape_rows_find(struct tape_rows *r);
+static inline struct plan *tape_rows_find(struct tape_rows *r)
+{
+	const uint16_t *types = r->type.values;
+
+	for (; r->at < r->type.n; r->at++) {
+		uint16_t id = types[r->at];
+		struct plan *p = id < TAPE_MAX_RECORDS ? r->by_id[id] : NULL;
+
+		if (p && (!r->keep || r->keep[r->at]))
+			return p;
+		if (p)
+			p->next++;
+	}
+	return NULL;
+}
 
 /* What all events have, of the one at r->at. */
-void tape_rows_head(const struct tape_rows *r, const struct plan *p, struct ev_head *ret);
+static inline void tape_rows_head(const struct tape_rows *r, const struct plan *p,
+				  struct ev_head *ret)
+{
+	*ret = (struct ev_head){
+		.ts_ns = ((const uint64_t *)r->ts.values)[r->at],
+		.cpu = r->cpu.n ? ((const uint32_t *)r->cpu.values)[r->at] : 0,
+		.type = p->rec->id,
+		.size = (uint16_t)p->size,
+	};
+}
 
 #endif

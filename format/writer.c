@@ -322,19 +322,16 @@ int tape_writer_made(struct tape_writer *w, struct tape_chunk *c,
 	return 0;
 }
 
-static bool is_full(const struct tape_writer *w, const struct tape_build *b)
+static size_t max_bytes(const struct tape_writer *w, const struct tape_build *b)
 {
-	size_t bytes = w->chunk_bytes;
-
-	if (b == w->snapshot && bytes > MAX_SNAPSHOT_BYTES)
-		bytes = MAX_SNAPSHOT_BYTES;
-	return tape_build_count(b) >= w->chunk_events || tape_build_bytes(b) >= bytes;
+	return b == w->snapshot && w->chunk_bytes > MAX_SNAPSHOT_BYTES ? MAX_SNAPSHOT_BYTES
+								       : w->chunk_bytes;
 }
 
 /* Something was added to b: close it if it is full. */
 static int close_full(struct tape_writer *w, const struct tape_build *b, struct tape_error *err)
 {
-	if (!is_full(w, b))
+	if (tape_build_count(b) < w->chunk_events && tape_build_bytes(b) < max_bytes(w, b))
 		return 0;
 	return b == w->snapshot ? flush_snapshot(w, err) : close_open(w, 0, err);
 }
@@ -354,18 +351,27 @@ int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tap
 	return close_full(w, b, err);
 }
 
-int tape_writer_row(struct tape_writer *w, struct tape_rows *rows, struct tape_error *err)
+int tape_writer_rows(struct tape_writer *w, struct tape_rows *rows, uint64_t until_ns,
+		     struct tape_error *err)
 {
 	bool snapshot = tape_rows_is_snapshot(rows);
-	struct tape_build *b = snapshot ? w->snapshot : w->events;
-	uint64_t ts;
-	int rc = tape_rows_peek(rows, &ts) ? tape_rows_move(rows, b, err) : 0;
+	struct tape_move m;
+	int rc;
 
-	if (rc)
-		return rc;
-	w->n_added += !snapshot;
-	w->n_stragglers_open += !snapshot && ts < w->floor_ns;
-	return close_full(w, b, err);
+	do { /* the build is another one after each chunk */
+		struct tape_build *b = snapshot ? w->snapshot : w->events;
+
+		m = (struct tape_move){.until_ns = until_ns,
+				       .floor_ns = snapshot ? 0 : w->floor_ns,
+				       .max_events = w->chunk_events,
+				       .max_bytes = max_bytes(w, b)};
+		rc = tape_rows_move(rows, b, &m, err);
+		w->n_stragglers_open += m.n_stragglers;
+		if (!rc)
+			rc = close_full(w, b, err);
+		w->n_added += snapshot ? 0 : m.n_moved;
+	} while (!rc && m.n_moved);
+	return rc;
 }
 
 size_t tape_writer_open_bytes(const struct tape_writer *w)

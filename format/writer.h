@@ -85,9 +85,11 @@ int tape_writer_clock(struct tape_writer *w, const struct tape_clock *clock,
  */
 int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tape_error *err);
 
-/* The event that tape_rows_peek told, without a struct in between; it is passed over. */
+/* The next events of a chunk, up to the first that is later, without structs in between (rows.h).
+ */
 struct tape_rows;
-int tape_writer_row(struct tape_writer *w, struct tape_rows *rows, struct tape_error *err);
+int tape_writer_rows(struct tape_writer *w, struct tape_rows *rows, uint64_t until_ns,
+		     struct tape_error *err);
 
 /*
  * Events from now on have no value in these fields (tape_rows_absent): no column is written. Writes

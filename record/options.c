@@ -372,9 +372,26 @@ static const struct option_row *row_of(int val)
 	return NULL;
 }
 
+static bool may_repeat(const struct option_row *row)
+{
+	return row->set == set_pid || row->set == set_comm || row->set == set_cgroup ||
+	       row->set == rec_option_rotate || row->set == rec_option_ring ||
+	       row->set == rec_option_trigger;
+}
+
+static bool was_given(const struct rec_options *o, const struct option_row *row)
+{
+	for (unsigned i = 0; i < o->n_given; i++)
+		if (o->given[i].name == row->name)
+			return true;
+	return false;
+}
+
 static int apply(struct rec_options *o, const struct option_row *row, const char *value,
 		 struct rec_error *err)
 {
+	if (row->set && !may_repeat(row) && was_given(o, row))
+		return rec_fail(err, "--%s is given twice" HINT, row->name);
 	if (!row->set)
 		*(bool *)((char *)o + row->flag) = true;
 	else if (row->set(o, value, err) < 0)

@@ -41,9 +41,27 @@ is "rows whose parts are not the whole" \
 "$TCPTAPE" join --json "$c" "$s" 2>"$tmp/err" >"$tmp/json"
 contains "all connections are joined" "$tmp/json" '"end":"client","connections":3,"joined_connections":3,'
 is "the application's times are those of turnaround at the server" \
-	"$("$TCPTAPE" join --csv "$c" "$s" 2>"$tmp/err" | awk -F, '$1 == "server_application" { print $2, $3, $4 }')" \
+	"$("$TCPTAPE" join --csv "$c" "$s" 2>"$tmp/err" | columns part n min_us p50_us |
+		sed -n 's/^server_application //p')" \
 	"$("$TCPTAPE" turnaround --server --percentiles --csv "$s" 2>"$tmp/err" | columns n min p50 |
 		awk '{ print $1, $2, $3 }')"
+
+# --by: the groups together are the whole; each connection has its own exchanges: five, five, two
+by() { # KEY -> of each part, its name and how many, all groups together
+	"$TCPTAPE" join --by "$1" --csv "$c" "$s" 2>"$tmp/err" | columns part n |
+		awk '{ n[$1] += $2 } END { for (p in n) print p, n[p] }' | sort
+}
+"$TCPTAPE" join --csv "$c" "$s" 2>"$tmp/err" | columns part n | sort >"$tmp/whole"
+for key in conn pid remote listener; do
+	by $key >"$tmp/sum"
+	check "--by $key: the groups are the whole" cmp "$tmp/whole" "$tmp/sum"
+done
+is "--by conn: exchanges" "$("$TCPTAPE" join --by conn --csv "$c" "$s" 2>"$tmp/err" | columns lport part n |
+	sed -n 's/server_application //p' | sort | cut -d' ' -f2 | paste -sd' ')" "5 5 2"
+is "--by listener: of the server" "$("$TCPTAPE" join --by listener --csv "$c" "$s" 2>"$tmp/err" | columns laddr lport raddr |
+	sort -u)" "10.9.1.2 8080 -"
+is "--by remote: as the client sees it" "$("$TCPTAPE" join --by remote --csv "$c" "$s" 2>"$tmp/err" |
+	columns raddr laddr | sort -u)" "10.9.1.2 -"
 
 # the other way round it is the other sign
 clock "$s" "$c" >"$tmp/turned"

@@ -49,7 +49,7 @@ static const char *const lines[][2] = {
 	{"explain --list", "explain --pid 1"},
 	{"compare --all /proc/self/fd/0", "compare --force --by remote /proc/self/fd/0"},
 	{"correlate", "correlate --by conn -a -w 0.01 --lag 1"},
-	{"join /proc/self/fd/0", "join --each --data /proc/self/fd/0"},
+	{"join --by listener /proc/self/fd/0", "join --each --data /proc/self/fd/0"},
 	{"cut -o -", "cut --force -f port\t8080 -e conn,rx,tx -o /dev/null"},
 	{"verify", "verify"},
 	{"repair -o -", "repair --force -o /dev/null"},
