@@ -92,6 +92,43 @@ int bind_chunk(struct bind *b, struct tape_chunk *chunk, struct tape_error *err)
 	return 0;
 }
 
+/* ---- whole columns ---- */
+
+/* One loop for each width, since a switch for each value costs more than the value. */
+#define SPREAD(to_type, from_type)                                                                 \
+	for (uint32_t k = 0; k < n; k++, at += stride)                                             \
+	*(to_type *)(void *)at = (to_type)((const from_type *)col->values)[k]
+
+#define SPREAD_ANY(to_type)                                                                        \
+	do {                                                                                       \
+		char *at = (char *)to;                                                             \
+                                                                                                   \
+		switch (col ? col->width : 0) {                                                    \
+		case 1: SPREAD(to_type, uint8_t); break;                                           \
+		case 2: SPREAD(to_type, uint16_t); break;                                          \
+		case 4: SPREAD(to_type, uint32_t); break;                                          \
+		case 8: SPREAD(to_type, uint64_t); break;                                          \
+		default:                                                                           \
+			for (uint32_t k = 0; k < n; k++, at += stride)                             \
+				*(to_type *)(void *)at = 0;                                        \
+		}                                                                                  \
+	} while (0)
+
+void column_spread16(const struct tape_column *col, uint32_t n, uint16_t *to, size_t stride)
+{
+	SPREAD_ANY(uint16_t);
+}
+
+void column_spread32(const struct tape_column *col, uint32_t n, uint32_t *to, size_t stride)
+{
+	SPREAD_ANY(uint32_t);
+}
+
+void column_spread64(const struct tape_column *col, uint32_t n, uint64_t *to, size_t stride)
+{
+	SPREAD_ANY(uint64_t);
+}
+
 /* ---- tables ---- */
 
 void bind_tables_fini(struct bind_tables *t)
@@ -263,20 +300,20 @@ static const char *const wire_names[WIRE_N] = {
 	[WIRE_HEADERS] = "headers",
 };
 
-static void fill_packet(struct wire *w, const struct tape_column cols[WIRE_N],
-			const bool have[WIRE_N], uint32_t k)
+static void fill_packets(struct wire *w, uint32_t n, const struct tape_column cols[WIRE_N],
+			 const bool have[WIRE_N])
 {
-	uint64_t v[WIRE_N];
+	const struct tape_column *of[WIRE_N];
 
 	for (unsigned i = 0; i < WIRE_N; i++)
-		v[i] = have[i] ? tape_column_get(&cols[i], k) : 0;
-	w->seq = (uint32_t)v[WIRE_SEQ];
-	w->ack_seq = (uint32_t)v[WIRE_ACK];
-	w->payload = (uint32_t)v[WIRE_PAYLOAD];
-	w->segs = (uint16_t)v[WIRE_SEGS];
-	w->tcp_flags = (uint16_t)v[WIRE_FLAGS];
-	w->vlan = (uint16_t)v[WIRE_VLAN];
-	w->headers = (uint16_t)v[WIRE_HEADERS];
+		of[i] = have[i] ? &cols[i] : NULL;
+	column_spread32(of[WIRE_SEQ], n, &w->seq, sizeof(*w));
+	column_spread32(of[WIRE_ACK], n, &w->ack_seq, sizeof(*w));
+	column_spread32(of[WIRE_PAYLOAD], n, &w->payload, sizeof(*w));
+	column_spread16(of[WIRE_SEGS], n, &w->segs, sizeof(*w));
+	column_spread16(of[WIRE_FLAGS], n, &w->tcp_flags, sizeof(*w));
+	column_spread16(of[WIRE_VLAN], n, &w->vlan, sizeof(*w));
+	column_spread16(of[WIRE_HEADERS], n, &w->headers, sizeof(*w));
 }
 
 static int load_packets(struct bind_tables *t, const struct tape_schema *schema,
@@ -301,15 +338,14 @@ static int load_packets(struct bind_tables *t, const struct tape_schema *schema,
 	if (rc < 0)
 		return rc;
 	has_flow = rc > 0;
+	fill_packets(t->packets, n, cols, have);
 	for (uint32_t i = 0; i < n; i++) {
 		struct wire *w = &t->packets[i];
 
-		*w = (struct wire){0};
-		fill_packet(w, cols, have, i);
-		if (!has_flow)
-			continue;
-		w->ends = ((const uint32_t *)ref.values)[i];
+		w->ends = has_flow ? ((const uint32_t *)ref.values)[i] : 0;
 		w->has_flow = bind_flow(t, w->ends, &w->flow);
+		if (!w->has_flow)
+			w->flow = (struct flow){0};
 	}
 	t->n_packets = n;
 	return 0;

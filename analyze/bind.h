@@ -76,6 +76,11 @@ struct bind {
 	int (*on)(void *ctx, const struct bind_row *row);
 	/* Instead of on, with no fields: that there was such an event is all. */
 	int (*on_time)(void *ctx, uint64_t ts_ns);
+	/*
+	 * Instead of on, where the job has all_rows and its digest (input.h) said yes: row k of
+	 * what that made of the chunk.
+	 */
+	int (*on_digested)(void *ctx, void *digest, uint32_t k);
 
 	/* of the file, then of the chunk */
 	const struct tape_record *rec; /* NULL: the file knows no such record */
@@ -125,6 +130,22 @@ static inline uint64_t bind_value(const struct bind *b, unsigned field, uint32_t
 static inline uint64_t bind_get(const struct bind_row *row, unsigned field, uint64_t missing)
 {
 	return bind_value(row->bind, field, row->k, missing);
+}
+
+/*
+ * A whole column into a member of n structs that stand stride bytes apart, of which `to` points to
+ * the first one's; NULL: zeros.
+ */
+void column_spread16(const struct tape_column *col, uint32_t n, uint16_t *to, size_t stride);
+void column_spread32(const struct tape_column *col, uint32_t n, uint32_t *to, size_t stride);
+void column_spread64(const struct tape_column *col, uint32_t n, uint64_t *to, size_t stride);
+static inline void bind_spread32(const struct bind *b, unsigned field, uint32_t *to, size_t stride)
+{
+	column_spread32(b->have[field] ? &b->cols[field] : NULL, b->n_rows, to, stride);
+}
+static inline void bind_spread64(const struct bind *b, unsigned field, uint64_t *to, size_t stride)
+{
+	column_spread64(b->have[field] ? &b->cols[field] : NULL, b->n_rows, to, stride);
 }
 
 /* 16 bytes, NULL if not recorded. */

@@ -10,9 +10,9 @@
  * is half of it, tcp_adv_win_scale 1), for 256 kB or more on a path of 5 ms or more; the cost is
  * half of the time, as twice the buffer would have taken.
  *
- * Before Linux 5.17 the kernel does not tell which packets TCP dropped. Where all connections that
- * lost segments have both ends in this host, and it counted a packet or more for each that it had
- * no room for, what they lost is charged here.
+ * Before Linux 5.17 the kernel does not tell which packets TCP dropped, nor does a recording
+ * without group drop. Where all connections that lost segments have both ends in this host, and it
+ * counted a packet or more for each that it had no room for, what they lost is charged here.
  */
 #include <inttypes.h>
 
@@ -66,8 +66,8 @@ static bool find(const struct evidence *e, struct finding *f)
 	}
 	if (lost)
 		finding_trust(f, CONFIDENCE_MEDIUM,
-			      "the kernel counted packets that it dropped, but does not tell "
-			      "which (before Linux 5.17)");
+			      "the kernel counted packets that it dropped; which ones is not "
+			      "recorded");
 	else if (n)
 		finding_trust(f, CONFIDENCE_HIGH, "the kernel counted it");
 	else

@@ -501,6 +501,8 @@ static int run(struct cmd_run *run)
 const struct cmd cmd_compare = {
 	.name = "compare",
 	.summary = "what changed between recordings; exit status 1 if it became worse",
+	.operands = "BASE... -- NEW...",
+	.no_pipe = true,
 	.about =
 		"compare BASE NEW, or compare BASE... -- NEW... with several recordings of a side; "
 		"options stand\n"

@@ -365,6 +365,7 @@ static int run(struct cmd_run *run)
 const struct cmd cmd_correlate = {
 	.name = "correlate",
 	.summary = "what moves with what: metrics over windows, compared by rank, at lags",
+	.no_pipe = true,
 	.about =
 		"Each pair of metrics is compared by Spearman's rank correlation, RHO, at lags of "
 		"up to --lag\n"

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "batches.h"
 #include "delay.h"
 #include "segment_read.h"
 #include "slowest.h"
@@ -54,6 +55,8 @@ struct delay {
 	struct delay_table table;
 	struct slowest slowest;	 /* of struct slow */
 	struct delay_dist *dist; /* NULL: not asked for */
+	struct batches *aside;	 /* of struct counted, for dist; NULL: on this thread */
+	const struct weight_group *weights;
 	enum seg_dir dir;
 	uint64_t n_passed;
 };
@@ -61,6 +64,11 @@ struct delay {
 struct slow {
 	struct segment segment;
 	struct task owner; /* pid 0: not known */
+};
+
+struct counted { /* what goes into the distribution */
+	struct segment segment;
+	uint64_t weight;
 };
 
 /* Of two that took equally long the earlier one counts as slower. */
@@ -90,6 +98,33 @@ static bool has_port(const struct segment *s, const struct opt_u32 *port, bool s
 	       port->v == (local ? s->inner.lport : s->inner.rport);
 }
 
+static int count_aside(void *ctx, const char *p, size_t len)
+{
+	const struct counted *c = (const struct counted *)(const void *)p;
+
+	for (size_t n = len / sizeof(*c); n; n--, c++)
+		delay_dist_add(ctx, &c->segment, NULL, c->weight);
+	return 0;
+}
+
+static int count(struct delay *d, const struct segment *s, const struct conn *conn)
+{
+	uint64_t weight = weight_at(d->weights, s->start_ns);
+	struct counted *c;
+
+	if (!d->aside) {
+		delay_dist_pass(d->dist, s->end_ns);
+		delay_dist_add(d->dist, s, conn, weight);
+		return 0;
+	}
+	c = batches_room(d->aside, sizeof(*c));
+	if (!c)
+		return fail_nomem(d->read.run->fail);
+	*c = (struct counted){*s, weight};
+	batches_noted(d->aside);
+	return 0;
+}
+
 static int on_segment(void *ctx, const struct segment *s, const struct conn *conn)
 {
 	struct delay *d = ctx;
@@ -105,11 +140,8 @@ static int on_segment(void *ctx, const struct segment *s, const struct conn *con
 		d->n_passed++;
 		return 0;
 	}
-	if (d->dist) {
-		delay_dist_pass(d->dist, s->end_ns);
-		delay_dist_add(d->dist, s, conn);
-		return 0;
-	}
+	if (d->dist)
+		return count(d, s, conn);
 	owner = conn_task(conn, &room);
 	if (opts.slowest.given)
 		add_slow(d, s, owner);
@@ -152,15 +184,21 @@ static int begin(struct delay *d, struct cmd_run *run)
 	d->read.dirs[d->dir] = true;
 	d->read.on = on_segment;
 	d->read.ctx = d;
+	if (by_parse(opts.by, KEYS, &dist.by, run->fail))
+		return -1;
+	d->read.no_owners = opts.percentiles || opts.hist
+				    ? !by_needs_conns(dist.by)
+				    : !out_is_json(run->out) && !out_is_csv(run->out);
 	if (segment_read_begin(&d->read, run))
 		return -1;
 	if (opts.percentiles || opts.hist) {
 		dist.recorded = d->read.timed[d->dir];
-		dist.weights = input_weights(run->in, opts.in ? "rx" : "tx");
+		d->weights = input_weights(run->in, opts.in ? "rx" : "tx");
 		dist.sampled = input_is_sampled(run->in, opts.in ? "rx" : "tx");
-		if (by_parse(opts.by, KEYS, &dist.by, run->fail))
-			return -1;
 		d->dist = delay_dist_new(&dist, run->out);
+		if (d->dist && d->read.no_owners && !opts.interval.given &&
+		    input_workers(run->in) > 1)
+			d->aside = batches_new(count_aside, d->dist);
 		return d->dist ? 0 : fail_nomem(run->fail);
 	}
 	if (opts.slowest.given &&
@@ -198,6 +236,7 @@ static int run(struct cmd_run *run)
 	rc = begin(d, run);
 	if (!rc)
 		rc = segment_read_run(&d->read);
+	batches_free(d->aside); /* all is counted */
 	if (!rc && d->dist && !delay_dist_print(d->dist))
 		rc = fail_nomem(run->fail);
 	if (!rc)

@@ -77,7 +77,7 @@ static int write_all(struct export *x, struct export_file *f)
 
 int export_open(struct export *x, struct export_file *f, const char *name, const char *suffix)
 {
-	char *path = NULL;
+	char *path = NULL, *input = (char *)(uintptr_t)x->run->path;
 
 	if (name && asprintf(&path, "%s/%s.%s", x->output, name, suffix) < 0)
 		return fail_nomem(x->run->fail);
@@ -85,7 +85,7 @@ int export_open(struct export *x, struct export_file *f, const char *name, const
 		path = strdup(x->output);
 	if (!path)
 		return fail_nomem(x->run->fail);
-	f->is_open = !outfile_open(&f->file, path, x->force, -1, x->run->fail);
+	f->is_open = !outfile_open(&f->file, path, x->force, &input, 1, x->run->fail);
 	if (!f->is_open)
 		free(path);
 	return f->is_open ? 0 : -1;

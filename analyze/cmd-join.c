@@ -440,6 +440,8 @@ static int run(struct cmd_run *run)
 const struct cmd cmd_join = {
 	.name = "join",
 	.summary = "both ends' traces of the same connections: clocks, client, network, server",
+	.operands = "CLIENT SERVER",
+	.no_pipe = true,
 	.about = "Of two traces, the client's and the server's, recorded at the same time with "
 		 "-e +rx,+tx\n"
 		 "(+io: how long the server's application took). Segments are known by their "

@@ -109,6 +109,7 @@ static int run(struct cmd_run *run)
 const struct cmd cmd_merge = {
 	.name = "merge",
 	.summary = "writes several traces as one, in the order of time",
+	.no_pipe = true,
 	.about =
 		"Parts of one recording are put together again; what two of them hold of the "
 		"same\n"

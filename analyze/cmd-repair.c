@@ -170,6 +170,7 @@ static int take_ring(const char *path, bool *is_ring, struct fail *fail)
 static int run(struct cmd_run *run)
 {
 	bool from_stdin = !strcmp(run->path, "-"), is_ring;
+	char *path = (char *)(uintptr_t)run->path;
 	struct outfile file;
 	struct repair r;
 	struct fail closing;
@@ -180,8 +181,8 @@ static int run(struct cmd_run *run)
 	input = from_stdin ? dup(STDIN_FILENO) : open(run->path, O_RDONLY | O_CLOEXEC);
 	if (input < 0)
 		return fail_set(run->fail, STATUS_USAGE, "%s: %s", run->path, strerror(errno));
-	rc = outfile_open(&file, opts.output, opts.force, input, run->fail);
 	close(input);
+	rc = outfile_open(&file, opts.output, opts.force, &path, 1, run->fail);
 	if (rc)
 		return -1;
 	rc = take_ring(run->path, &is_ring, run->fail);

@@ -148,6 +148,8 @@ static int run_text(struct sqltab *t, const char *sql, struct cmd_run *run)
 			return rc;
 		if (stmt && sqlite3_column_count(stmt))
 			rc = print_result(t, stmt, run);
+		else if (stmt) /* VACUUM, REINDEX: SQLite does not ask the authorizer */
+			rc = fail_set(run->fail, STATUS_USAGE, "only reading is allowed");
 		sqlite3_finalize(stmt);
 		if (rc || out_flush(run->out))
 			return -1;
@@ -294,6 +296,7 @@ static int run(struct cmd_run *run)
 const struct cmd cmd_sql = {
 	.name = "sql",
 	.summary = "SQL over a trace, by SQLite; read-only",
+	.no_pipe = true,
 	.about =
 		"Tables: one for each kind of event (tcptape dump shows them), with columns time, "
 		"time_s,\n"

@@ -272,6 +272,7 @@ static int run(struct cmd_run *run)
 const struct cmd cmd_timeline = {
 	.name = "timeline",
 	.summary = "one connection's whole story, with a picture",
+	.operands = "[CONN] FILE",
 	.about =
 		"CONN is the number that -C adds to the rows of other commands (tcptape life -C "
 		"FILE); or\n"

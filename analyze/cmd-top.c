@@ -400,7 +400,7 @@ static int on_destroy(void *ctx, const struct bind_row *row)
 enum { BIND_SEND, BIND_RECV, BIND_WAIT, BIND_DESTROY, N_OWN };
 
 /* Not where threads sleep: when they do, the order of their calls matters. */
-static bool digest(const void *ctx, const struct input_chunk *chunk, void *calls)
+static bool digest(const void *ctx, struct input_chunk *chunk, void *calls)
 {
 	const struct calls_chunk c = {
 		.binds = {[TX] = &chunk->binds[BIND_SEND], [RX] = &chunk->binds[BIND_RECV]},

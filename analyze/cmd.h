@@ -38,6 +38,9 @@ struct cmd {
 			    * options only */
 	bool takes_conn;   /* an operand may stand before the file: it is --conn */
 	bool local_ports;  /* shows starts of connects: look for their local ports first */
+	bool no_pipe;	   /* reads its files more than once */
+	/* Of the line of usage; NULL: FILE, or FILE... */
+	const char *operands;
 
 	/* Optional: checks the options before a file is opened; may take operands off the end. */
 	int (*check)(int *n_operands, char **operands, struct fail *fail);

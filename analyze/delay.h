@@ -77,14 +77,15 @@ struct delay_dist_opts {
 	bool picture;		  /* a histogram instead of percentiles */
 	struct input *in;
 	struct opt_fixed interval;
-	const struct weight_group *weights; /* what a segment stands for; stays the caller's */
-	bool sampled;			    /* that is more than itself, as far as is known yet */
+	bool sampled; /* segments stand for more than themselves, as far as is known yet */
 };
 
 /* NULL: no memory. */
 struct delay_dist *delay_dist_new(const struct delay_dist_opts *opts, struct out *out);
 void delay_dist_free(struct delay_dist *d); /* NULL allowed */
-void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct conn *owner);
+/* weight: segments that it stands for. */
+void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct conn *owner,
+		    uint64_t weight);
 /* A segment whose way ended at ts_ns is next: print the interval if it is over. */
 void delay_dist_pass(struct delay_dist *d, uint64_t ts_ns);
 bool delay_dist_print(struct delay_dist *d); /* false: memory ran out somewhere */

@@ -113,21 +113,22 @@ void delay_dist_free(struct delay_dist *d)
 static struct group *group_of(struct delay_dist *d, const struct segment *s,
 			      const struct conn *owner)
 {
-	struct sock sock = {
-		.cookie = s->cookie, .flow = s->inner, .netns = s->netns, .has_flow = true};
+	struct sock sock;
+	struct by_event e = {.sock = &sock, .ifindex = s->ifindex};
 	struct task room;
-	struct by_event e = {.sock = &sock,
-			     .task = s->task.pid ? &s->task : conn_task(owner, &room),
-			     .ifindex = s->ifindex};
-	struct group *g = d->only;
+	struct group *g;
 
-	if (!g)
-		g = by_groups_get(&d->groups, d->opts.who, &e);
+	if (d->only)
+		return d->only;
+	sock = (struct sock){
+		.cookie = s->cookie, .flow = s->inner, .netns = s->netns, .has_flow = true};
+	e.task = s->task.pid ? &s->task : conn_task(owner, &room);
+	g = by_groups_get(&d->groups, d->opts.who, &e);
 	if (d->opts.by == BY_ALL)
 		d->only = g;
 	if (g && !g->n)
 		for (unsigned k = 0; k <= TOTAL; k++)
-			hist_init(&g->hists[k], 1000, !d->opts.picture);
+			hist_init(&g->hists[k], d->opts.picture ? 1000 : 0, !d->opts.picture);
 	return g;
 }
 
@@ -164,7 +165,7 @@ static void add_held(struct delay_dist *d, struct group *g, const struct segment
 	if (!g->held) {
 		g->held = calloc(HOLD_WHYS, sizeof(*g->held));
 		for (unsigned i = 0; g->held && i < HOLD_WHYS; i++)
-			hist_init(&g->held[i].hist, 1000, !d->opts.picture);
+			hist_init(&g->held[i].hist, d->opts.picture ? 1000 : 0, !d->opts.picture);
 	}
 	d->failed |= !g->held;
 	for (unsigned i = 0; g->held && i < HOLD_WHYS; i++)
@@ -172,21 +173,23 @@ static void add_held(struct delay_dist *d, struct group *g, const struct segment
 			add_value(d, &g->held[i].hist, &g->held[i].worth, s, s->held_ns[i], weight);
 }
 
-void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct conn *owner)
+void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct conn *owner,
+		    uint64_t weight)
 {
 	struct group *g = group_of(d, s, owner);
-	uint64_t weight;
 
 	if (!g)
 		return;
 	g->n++;
-	/* one connection's row stands for itself alone */
-	weight = d->opts.by == BY_CONN ? 1 : weight_at(d->opts.weights, s->start_ns);
+	if (d->opts.by == BY_CONN) /* one connection's row stands for itself alone */
+		weight = 1;
 	add_value(d, &g->hists[TOTAL], &g->worth[TOTAL], s, s->end_ns - s->start_ns, weight);
 	if (s->has_held && delay_is_clean(s, d->opts.recorded, SEG_OUT_WRITE))
 		add_held(d, g, s, weight);
 	for (const struct delay_layer *l = delay_layers(s->dir); l->title; l++) {
-		if (delay_is_clean(s, d->opts.recorded, l->layer))
+		bool known = s->known & SEG_BIT(l->layer), spans = s->spans & SEG_BIT(l->layer);
+
+		if (known && (!spans || delay_is_clean(s, d->opts.recorded, l->layer)))
 			add_value(d, &g->hists[l->layer], &g->worth[l->layer], s,
 				  s->spent_ns[l->layer], weight);
 		else if (is_missed(s, d->opts.recorded, l->layer))

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "derive.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "input.h"
@@ -32,21 +30,6 @@ int derive_written(struct derive *d, int rc, const struct tape_error *err)
 
 /* ---- opening ---- */
 
-/* The output must be none of the traces that are read, also with --force. */
-static int check_paths(const struct derive_how *how, struct fail *fail)
-{
-	struct stat out, in;
-
-	if (stat(how->output, &out) || !S_ISREG(out.st_mode))
-		return 0;
-	for (unsigned i = 0; i < how->n_paths; i++)
-		if (!(strcmp(how->paths[i], "-") ? stat(how->paths[i], &in)
-						 : fstat(STDIN_FILENO, &in)) &&
-		    in.st_dev == out.st_dev && in.st_ino == out.st_ino)
-			return fail_set(fail, STATUS_USAGE, "%s is the trace itself", how->output);
-	return 0;
-}
-
 int derive_begin(struct derive *d, const struct derive_how *how, struct fail *fail)
 {
 	struct tape_writer_opts wo = how->writer;
@@ -56,7 +39,7 @@ int derive_begin(struct derive *d, const struct derive_how *how, struct fail *fa
 	*d = (struct derive){.fail = fail, .file = {.fd = -1}, .level = wo.level};
 	if (getrandom(&wo.file_id, sizeof(wo.file_id), 0) != sizeof(wo.file_id))
 		return fail_set(fail, STATUS_FOUND, "no random number for a file id");
-	if (check_paths(how, fail) || outfile_open(&d->file, how->output, how->force, -1, fail))
+	if (outfile_open(&d->file, how->output, how->force, how->paths, how->n_paths, fail))
 		return -1;
 	wo.aside = input_all_workers() > 1;
 	wo.pointers = !how->no_pointers; /* as far as the trace has them: tape_writer_absent */

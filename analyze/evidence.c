@@ -123,6 +123,7 @@ static int read_all(struct gather *g)
 				.on_chunk = on_chunk,
 				.tcp_only = true,
 				.all_rows = g->all_rows,
+				.wants_cpu = g->all_rows,
 				.margin_ns = g->all_rows ? INPUT_MARGIN_NS : 0,
 				.ctx = g};
 	uint64_t last;

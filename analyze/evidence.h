@@ -197,7 +197,7 @@ struct evidence {
 	uint64_t start_ns, from_ns, last_ns;
 	uint64_t n_events, n_lost; /* of the whole trace */
 	uint64_t n_seen;	   /* events that were looked at here */
-	bool tells_reasons;	   /* why packets are dropped: since Linux 5.17 */
+	bool tells_reasons;	   /* why packets are dropped: group drop, since Linux 5.17 */
 	uint64_t weight; /* of rtt, rx, tx, io one connection in so many is there; 1: all */
 
 	uint64_t n_conns;     /* that the events speak of */

@@ -63,8 +63,9 @@ int export_sqlite(struct export *x)
 
 	if (!rc)
 		rc = sqltab_open(&t, x->run);
-	if (!rc)
-		rc = sqltab_own(t, "ATTACH %Q AS out", x->output);
+	if (!rc) /* no name that SQLite takes for something else (file:NAME, :memory:) */
+		rc = sqltab_own(t, "ATTACH '%q%q' AS out", *x->output == '/' ? "" : "./",
+				x->output);
 	if (!rc)
 		rc = sqltab_own(t, "PRAGMA out.journal_mode = OFF; BEGIN");
 	if (!rc)

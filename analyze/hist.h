@@ -22,7 +22,8 @@ struct hist {
 	uint64_t slots[HIST_SLOTS];
 	uint64_t *fine[HIST_SLOTS]; /* HIST_FINE counts each, NULL until needed */
 	uint64_t n, sum, min, max;
-	uint32_t unit; /* the picture counts in so many: 1000 shows microseconds as milliseconds */
+	uint32_t unit; /* the picture counts in so many: 1000 shows microseconds as milliseconds; 0:
+			  there is no picture */
 	bool with_fine, failed; /* failed: no memory for the fine part */
 };
 
@@ -40,7 +41,8 @@ static inline unsigned hist_slot(uint64_t v)
 /* A value that was seen n times. */
 static inline void hist_add_n(struct hist *h, uint64_t v, uint64_t n)
 {
-	h->slots[hist_slot(h->unit == 1 ? v : v / h->unit)] += n;
+	if (h->unit)
+		h->slots[hist_slot(h->unit == 1 ? v : v / h->unit)] += n;
 	h->n += n;
 	h->sum += v * n;
 	if (v < h->min)

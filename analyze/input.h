@@ -107,12 +107,20 @@ const struct weights *input_rates(const struct input *in);
 /* It is known already that not all connections of the group are there. */
 bool input_is_sampled(struct input *in, const char *group);
 
+struct input_row {
+	uint32_t event; /* where it stands among all events */
+	uint32_t k : 24, bind : 8;
+};
+
 struct input_chunk { /* decoded */
 	const struct bind *binds;
 	const struct bind_tables *tables;
 	const uint64_t *ts_ns; /* of all events, also those of no bind */
 	const uint16_t *types;
+	const uint32_t *cpus; /* NULL: not recorded, or not wanted */
 	uint32_t n_events;
+	struct input_row *rows; /* of all binds */
+	uint32_t n_rows;
 	uint64_t to_ns; /* the latest event's time */
 };
 
@@ -129,16 +137,19 @@ struct input_job {
 	 * out and each stands for itself: digest (on any thread; it may only look at the rest)
 	 * makes of them what on_digest (in order, before the other rows) takes. Where one of them
 	 * says no, they come row by row. A digest is zeroed once, then used for chunk after chunk.
+	 * on_digest NULL: they come in order with all others, by their bind's on_digested; digest
+	 * may take out rows of which another one tells.
 	 */
 	unsigned n_digested;
 	size_t digest_size;
-	bool (*digest)(const void *ctx, const struct input_chunk *chunk, void *digest);
+	bool (*digest)(const void *ctx, struct input_chunk *chunk, void *digest);
 	bool (*on_digest)(void *ctx, const struct input_chunk *chunk, void *digest);
 	void (*digest_fini)(void *digest);
 	/* Behind each chunk: nothing earlier than floor_ns follows. May be NULL. */
 	int (*on_chunk)(void *ctx, uint64_t floor_ns);
-	bool tcp_only; /* leave out MPTCP sockets: their subflows are the connections */
-	bool uids;     /* sock.uid is wanted */
+	bool tcp_only;	/* leave out MPTCP sockets: their subflows are the connections */
+	bool uids;	/* sock.uid is wanted */
+	bool wants_cpu; /* bind_row.cpu; else it is 0 */
 	/*
 	 * All rows, whether chosen or not, and of files also those up to margin_ns outside the
 	 * window: for commands that join events first, and then ask input_wants about the whole.

@@ -31,6 +31,8 @@ struct work { /* of one chunk */
 	struct bind_tables tables;
 	struct common common;
 	uint64_t n_rows;
+	struct input_row *due; /* in their order */
+	uint32_t n_due, cap_due;
 	bool whole; /* columns, not rows */
 	bool digested;
 	int rc, raw_rc; /* of decoding */
@@ -54,13 +56,15 @@ static int common_column(struct tape_chunk *chunk, unsigned field, unsigned widt
 	return rc;
 }
 
-static int load_common(struct tape_chunk *chunk, struct common *c, struct tape_error *err)
+static int load_common(const struct run *run, struct tape_chunk *chunk, struct common *c,
+		       struct tape_error *err)
 {
 	int rc = common_column(chunk, TAPE_COMMON_TS, 8, (const void **)&c->ts, err);
 
 	if (!rc)
 		rc = common_column(chunk, TAPE_COMMON_TYPE, 2, (const void **)&c->type, err);
-	if (rc)
+	c->cpu = NULL;
+	if (rc || !run->job->wants_cpu)
 		return rc;
 	rc = common_column(chunk, TAPE_COMMON_CPU, 4, (const void **)&c->cpu, err);
 	return rc == TAPE_E_ABSENT || rc == TAPE_E_UNKNOWN ? 0 : rc;
@@ -90,6 +94,43 @@ static int load_tables(const struct run *run, struct work *w, struct tape_chunk 
 	return bind_tables_load(&w->tables, input_schema(run->in), chunk, &w->err);
 }
 
+/* Without a branch for each event, of which it might be any. */
+static int list_due(const struct run *run, struct work *w, const struct tape_chunk *chunk)
+{
+	uint32_t n = tape_chunk_rows(chunk, TAPE_COMMON), m = 0;
+	const uint8_t *by_type = run->in->by_type;
+	const uint16_t *types = w->common.type;
+	uint32_t next[NO_BIND + 1] = {0};
+
+	if (w->n_rows >= w->cap_due) {
+		free(w->due);
+		w->cap_due = (uint32_t)w->n_rows + 1;
+		w->due = malloc(w->cap_due * sizeof(*w->due));
+	}
+	if (!w->due) {
+		w->cap_due = 0;
+		return tape_fail(&w->err, TAPE_E_NOMEM, 0, "no memory to read a trace");
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		unsigned bind = by_type[types[i]];
+
+		w->due[m] = (struct input_row){i, next[bind]++, (uint8_t)bind};
+		m += bind != NO_BIND;
+	}
+	w->n_due = m;
+	return 0;
+}
+
+/* What rows, rather than columns, take. */
+static int load_rows(const struct run *run, struct work *w, struct tape_chunk *chunk)
+{
+	int rc = load_tables(run, w, chunk);
+
+	if (!rc)
+		rc = load_common(run, chunk, &w->common, &w->err);
+	return rc ? rc : list_due(run, w, chunk);
+}
+
 static int decode_raw(const struct run *run, struct work *w, struct tape_chunk *chunk)
 {
 	int rc = load_tables(run, w, chunk);
@@ -111,7 +152,10 @@ static struct input_chunk chunk_of(const struct work *w, const struct tape_chunk
 				    .tables = &w->tables,
 				    .ts_ns = w->common.ts,
 				    .types = w->common.type,
+				    .cpus = w->common.cpu,
 				    .n_events = tape_chunk_rows(chunk, TAPE_COMMON),
+				    .rows = w->due,
+				    .n_rows = w->n_due,
 				    .to_ns = tape_chunk_head(chunk)->ts_max};
 }
 
@@ -123,8 +167,10 @@ static void digest(const struct run *run, struct work *w, const struct tape_chun
 
 	for (unsigned i = 0; i < job->n_digested; i++)
 		n += w->binds[i].n_rows;
-	w->digested = n && is_all_wanted(run, chunk) && !tape_chunk_is_snapshot(chunk) &&
+	w->digested = n && (job->all_rows || is_all_wanted(run, chunk)) &&
+		      !tape_chunk_is_snapshot(chunk) &&
 		      job->digest(job->ctx, &c, digest_of(run, w));
+	w->n_due = c.n_rows;
 }
 
 static int decode(const struct run *run, struct work *w, struct tape_chunk *chunk)
@@ -143,9 +189,7 @@ static int decode(const struct run *run, struct work *w, struct tape_chunk *chun
 	}
 	if (rc || !w->n_rows || w->whole)
 		return rc;
-	rc = load_tables(run, w, chunk);
-	if (!rc)
-		rc = load_common(chunk, &w->common, &w->err);
+	rc = load_rows(run, w, chunk);
 	if (!rc)
 		digest(run, w, chunk);
 	return rc;
@@ -162,10 +206,12 @@ static void map_chunk(void *ctx, struct tape_chunk *chunk, void *work)
 static void fini_work(void *ctx, void *work)
 {
 	const struct run *run = ctx;
+	struct work *w = work;
 
 	if (run->job && run->job->digest_fini)
-		run->job->digest_fini(digest_of(run, work));
-	bind_tables_fini(&((struct work *)work)->tables);
+		run->job->digest_fini(digest_of(run, w));
+	bind_tables_fini(&w->tables);
+	free(w->due);
 }
 
 /* ---- rows ---- */
@@ -237,33 +283,33 @@ static int deliver_row(struct input *in, const struct input_job *job, struct bin
 static int deliver_rows(const struct run *run, struct work *w, const struct tape_chunk *chunk,
 			unsigned done)
 {
-	uint32_t n = tape_chunk_rows(chunk, TAPE_COMMON), next[NO_BIND] = {0};
 	struct bind_row row = {.snapshot = tape_chunk_is_snapshot(chunk), .tables = &w->tables};
 	const struct common *c = &w->common;
-	const uint8_t *by_type = run->in->by_type;
-	uint64_t left = 0;
+	const struct input_job *job = run->job;
+	bool is_some = false;
+	int rc = 0;
 
-	for (unsigned i = done; i < run->job->n_binds; i++)
-		left += w->binds[i].n_rows;
-	for (uint32_t i = 0; left && i < n; i++) {
-		unsigned at = by_type[c->type[i]];
+	for (unsigned i = done; i < job->n_binds; i++)
+		is_some |= w->binds[i].n_rows > 0;
+	for (uint32_t d = 0; is_some && !rc && d < w->n_due; d++) {
+		const struct input_row due = w->due[d];
+		const struct bind *b = &w->binds[due.bind];
 
-		if (at == NO_BIND || at < done || next[at] >= w->binds[at].n_rows)
+		if (due.bind < done)
 			continue;
-		left--;
-		row.bind = &w->binds[at];
-		row.k = next[at]++;
-		row.ts_ns = c->ts[i];
-		if (row.bind->on_time) {
-			if (row.bind->on_time(run->job->ctx, row.ts_ns))
-				return -1;
-			continue;
+		if (b->on_time) {
+			rc = b->on_time(job->ctx, c->ts[due.event]);
+		} else if (b->on_digested && w->digested) {
+			rc = b->on_digested(job->ctx, digest_of(run, w), due.k);
+		} else {
+			row.bind = b;
+			row.k = due.k;
+			row.ts_ns = c->ts[due.event];
+			row.cpu = c->cpu ? c->cpu[due.event] : 0;
+			rc = deliver_row(run->in, job, &row);
 		}
-		row.cpu = c->cpu ? c->cpu[i] : 0;
-		if (deliver_row(run->in, run->job, &row))
-			return -1;
 	}
-	return 0;
+	return rc ? -1 : 0;
 }
 
 /* ---- chunks ---- */
@@ -282,7 +328,8 @@ static unsigned deliver_digest(const struct run *run, struct work *w,
 {
 	struct input_chunk c = chunk_of(w, chunk);
 
-	if (!w->digested || !weights_are_plain(&run->in->weights, c.to_ns) ||
+	if (!w->digested || !run->job->on_digest ||
+	    !weights_are_plain(&run->in->weights, c.to_ns) ||
 	    !run->job->on_digest(run->job->ctx, &c, digest_of(run, w)))
 		return 0;
 	return run->job->n_digested;
@@ -301,8 +348,7 @@ static int deliver(const struct run *run, struct work *w, struct tape_chunk *chu
 	if (w->whole && weights_are_plain(&run->in->weights, tape_chunk_head(chunk)->ts_max))
 		return job->on_columns(job->ctx, &w->binds[0]);
 	if (w->whole) { /* rows after all, which have times */
-		w->rc = load_tables(run, w, chunk);
-		w->rc = w->rc ? w->rc : load_common(chunk, &w->common, &w->err);
+		w->rc = load_rows(run, w, chunk);
 		if (w->rc)
 			return input_chunk_damage(run->in, w->rc, &w->err, run->fail);
 	}

@@ -118,6 +118,13 @@ static int print_text(struct text *t)
 	return output_status(NULL, err, STATUS_DONE);
 }
 
+static const char *operands(const struct cmd *cmd)
+{
+	if (cmd->operands)
+		return cmd->operands;
+	return cmd->many_files || cmd->at_once ? "FILE..." : "FILE";
+}
+
 static int print_command_help(const struct cmd *cmd)
 {
 	struct opt_table tables[N_TABLES];
@@ -125,9 +132,8 @@ static int print_command_help(const struct cmd *cmd)
 	struct text t = {0};
 
 	option_tables(cmd, &common, tables);
-	text_fmt(&t, "usage: tcptape %s [options] %sFILE%s\n%s; FILE - is standard input\n",
-		 cmd->name, cmd->takes_conn ? "[CONN] " : "",
-		 cmd->many_files || cmd->at_once ? "..." : "", cmd->summary);
+	text_fmt(&t, "usage: tcptape %s [options] %s\n%s; %s\n", cmd->name, operands(cmd),
+		 cmd->summary, cmd->no_pipe ? "not from a pipe" : "FILE - is standard input");
 	opt_help(tables, N_TABLES, &t);
 	if (cmd->about)
 		text_fmt(&t, "\n%s", cmd->about);
@@ -311,8 +317,8 @@ static int run_files(const struct cmd *cmd, int n_files, char **files, struct co
 static int bad_usage(const struct cmd *cmd, struct fail *fail)
 {
 	print_fail(cmd->name, fail);
-	fprintf(stderr, "usage: tcptape %s [options] %sFILE%s (--help tells more)\n", cmd->name,
-		cmd->takes_conn ? "[CONN] " : "", cmd->many_files || cmd->at_once ? "..." : "");
+	fprintf(stderr, "usage: tcptape %s [options] %s (--help tells more)\n", cmd->name,
+		operands(cmd));
 	return STATUS_USAGE;
 }
 

@@ -57,7 +57,7 @@ static bool keep_clock(void *ctx, struct tape_clock *c)
 {
 	struct merge *m = ctx;
 
-	if (m->facts_of->host || c->mono_ns < m->last_clock_ns)
+	if (m->facts_of->host || c->mono_ns <= m->last_clock_ns)
 		return false;
 	m->last_clock_ns = c->mono_ns;
 	return true;
@@ -94,6 +94,18 @@ static int take_facts(struct merge *m, struct merge_source *s, bool only_meta)
 
 /* ---- opening ---- */
 
+/* A trace that is given twice has each event twice. */
+static int check_twice(const struct merge *m, const struct merge_source *s, struct fail *fail)
+{
+	uint64_t id = tape_reader_info(s->facts.reader)->file_id;
+
+	for (const struct merge_source *o = m->sources; o < s; o++)
+		if (tape_reader_info(o->facts.reader)->file_id == id)
+			return fail_set(fail, STATUS_USAGE, "%s and %s are the same trace", o->path,
+					s->path);
+	return 0;
+}
+
 static int open_source(struct merge *m, struct merge_source *s, const char *path)
 {
 	struct tape_error err;
@@ -109,6 +121,8 @@ static int open_source(struct merge *m, struct merge_source *s, const char *path
 	if (!tape_rows_fits(tape_reader_schema(s->facts.reader)))
 		return fail_set(m->run->fail, STATUS_LACKS,
 				"%s: its records are not those of this version", path);
+	if (check_twice(m, s, m->run->fail))
+		return -1;
 	s->start_ns = tape_reader_info(s->facts.reader)->start_ns;
 	s->from_ns = window(s, "window.from_ns", 0);
 	s->to_ns = window(s, "window.to_ns", UINT64_MAX);

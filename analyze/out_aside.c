@@ -5,9 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "thread.h"
-
-#define BATCH_BYTES (128u << 10)
+#include "batches.h"
 
 struct note {
 	uint8_t kind;
@@ -21,21 +19,9 @@ struct note {
 	};
 };
 
-struct batch {
-	char *p;
-	size_t len, cap;
-};
-
 struct aside {
 	struct out *to;
-	struct batch noted; /* the caller's */
-	bool no_memory;
-	struct tape_thread thread;
-	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t has_work, is_done;
-	struct batch work;
-	bool busy, quit;
-	int err;
+	struct batches *notes;
 };
 
 /* ---- the thread ---- */
@@ -57,93 +43,31 @@ static void replay_one(struct out *o, const struct note *n, const char *s)
 	}
 }
 
-static void replay(struct out *o, const struct batch *b)
+static int replay(void *ctx, const char *p, size_t len)
 {
-	for (size_t at = 0; at < b->len;) {
+	struct out *o = ctx;
+
+	for (size_t at = 0; at < len;) {
 		struct note n;
 
-		memcpy(&n, b->p + at, sizeof(n));
+		memcpy(&n, p + at, sizeof(n));
 		at += sizeof(n);
 		if (n.kind < ASIDE_MARK)
 			out_seek(o, n.col);
-		replay_one(o, &n, b->p + at);
+		replay_one(o, &n, p + at);
 		at += n.len;
 	}
-}
-
-static void work(void *arg)
-{
-	struct aside *a = arg;
-
-	pthread_mutex_lock(&a->lock);
-	for (;;) {
-		int err;
-
-		while (!a->busy && !a->quit)
-			pthread_cond_wait(&a->has_work, &a->lock);
-		if (!a->busy)
-			break;
-		pthread_mutex_unlock(&a->lock);
-		replay(a->to, &a->work);
-		err = out_flush(a->to);
-		pthread_mutex_lock(&a->lock);
-		a->err = err;
-		a->busy = false;
-		pthread_cond_signal(&a->is_done);
-	}
-	pthread_mutex_unlock(&a->lock);
+	return out_flush(o);
 }
 
 /* ---- the caller ---- */
-
-/* With the lock held: until the thread has nothing to do. */
-static void wait_idle(struct aside *a)
-{
-	while (a->busy)
-		pthread_cond_wait(&a->is_done, &a->lock);
-}
-
-static void submit(struct aside *a)
-{
-	struct batch done;
-
-	pthread_mutex_lock(&a->lock);
-	wait_idle(a);
-	done = a->work;
-	a->work = a->noted;
-	a->busy = true;
-	pthread_cond_signal(&a->has_work);
-	pthread_mutex_unlock(&a->lock);
-	a->noted = done;
-	a->noted.len = 0;
-}
-
-static void *room(struct aside *a, size_t len)
-{
-	struct batch *b = &a->noted;
-	size_t cap = b->cap ? 2 * b->cap : BATCH_BYTES + 4096;
-	char *more;
-
-	if (b->cap - b->len < len) {
-		while (cap - b->len < len)
-			cap *= 2;
-		more = realloc(b->p, cap);
-		a->no_memory |= !more;
-		if (!more)
-			return NULL;
-		b->p = more;
-		b->cap = cap;
-	}
-	b->len += len;
-	return b->p + b->len - len;
-}
 
 static void put(struct aside *a, struct note *n, const char *s, size_t len)
 {
 	char *p;
 
 	n->len = s ? (uint32_t)len + 1 : 0;
-	p = room(a, sizeof(*n) + n->len);
+	p = batches_room(a->notes, sizeof(*n) + n->len);
 	if (!p)
 		return;
 	memcpy(p, n, sizeof(*n));
@@ -177,33 +101,25 @@ void aside_end_row(struct aside *a)
 	struct note n = {.kind = ASIDE_END_ROW};
 
 	put(a, &n, NULL, 0);
-	if (a->noted.len >= BATCH_BYTES)
-		submit(a);
+	batches_noted(a->notes);
 }
 
 struct out *aside_drain(struct aside *a)
 {
-	if (a->noted.len)
-		submit(a);
-	pthread_mutex_lock(&a->lock);
-	wait_idle(a);
-	pthread_mutex_unlock(&a->lock);
+	batches_drain(a->notes);
 	return a->to;
 }
 
 int aside_flush(struct aside *a)
 {
-	int err;
+	int err = batches_error(a->notes);
 
-	if (a->no_memory)
-		return ENOMEM;
-	if (!a->noted.len)
+	if (err == ENOMEM)
+		return err;
+	if (batches_is_empty(a->notes))
 		return out_flush(aside_drain(a)); /* lines that are no table's */
-	submit(a);
-	pthread_mutex_lock(&a->lock);
-	err = a->err;
-	pthread_mutex_unlock(&a->lock);
-	return err;
+	batches_submit(a->notes);
+	return batches_error(a->notes);
 }
 
 struct aside *aside_new(struct out *to)
@@ -213,10 +129,8 @@ struct aside *aside_new(struct out *to)
 	if (!a)
 		return NULL;
 	a->to = to;
-	pthread_mutex_init(&a->lock, NULL);
-	pthread_cond_init(&a->has_work, NULL);
-	pthread_cond_init(&a->is_done, NULL);
-	if (!tape_thread_start(&a->thread, work, a))
+	a->notes = batches_new(replay, to);
+	if (a->notes)
 		return a;
 	free(a);
 	return NULL;
@@ -226,17 +140,7 @@ void aside_free(struct aside *a)
 {
 	if (!a)
 		return;
-	aside_drain(a);
-	pthread_mutex_lock(&a->lock);
-	a->quit = true;
-	pthread_cond_signal(&a->has_work);
-	pthread_mutex_unlock(&a->lock);
-	tape_thread_join(&a->thread);
-	pthread_cond_destroy(&a->has_work);
-	pthread_cond_destroy(&a->is_done);
-	pthread_mutex_destroy(&a->lock);
-	free(a->noted.p);
-	free(a->work.p);
+	batches_free(a->notes);
 	out_free(a->to);
 	free(a);
 }

@@ -33,23 +33,26 @@ static int open_failed(const char *path, int e, struct fail *fail)
 	return fail_set(fail, STATUS_FOUND, "cannot create %s: %s", path, strerror(e));
 }
 
-static bool same_file(int fd, const struct stat *st)
+static int check_inputs(const char *path, char *const *inputs, unsigned n, struct fail *fail)
 {
-	struct stat other;
+	struct stat out, in;
 
-	return fd >= 0 && !fstat(fd, &other) && other.st_dev == st->st_dev &&
-	       other.st_ino == st->st_ino;
+	if (stat(path, &out) || !S_ISREG(out.st_mode))
+		return 0;
+	for (unsigned i = 0; i < n; i++)
+		if (!(strcmp(inputs[i], "-") ? stat(inputs[i], &in) : fstat(STDIN_FILENO, &in)) &&
+		    in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+			return fail_set(fail, STATUS_USAGE, "%s is the trace itself", path);
+	return 0;
 }
 
 /* An existing one: what may not be overwritten even with --force. */
-static int take_over(struct outfile *o, bool force, int input, struct fail *fail)
+static int take_over(struct outfile *o, bool force, struct fail *fail)
 {
 	struct stat st;
 
 	if (fstat(o->fd, &st))
 		return fail_set(fail, STATUS_FOUND, "%s: %s", o->path, strerror(errno));
-	if (same_file(input, &st))
-		return fail_set(fail, STATUS_USAGE, "%s is the trace itself", o->path);
 	if (!S_ISREG(st.st_mode))
 		return 0; /* a FIFO, /dev/null */
 	if (!force)
@@ -62,7 +65,8 @@ static int take_over(struct outfile *o, bool force, int input, struct fail *fail
 	return 0;
 }
 
-int outfile_open(struct outfile *o, const char *path, bool force, int input, struct fail *fail)
+int outfile_open(struct outfile *o, const char *path, bool force, char *const *inputs,
+		 unsigned n_inputs, struct fail *fail)
 {
 	int flags = O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
 	struct stat st;
@@ -71,6 +75,8 @@ int outfile_open(struct outfile *o, const char *path, bool force, int input, str
 	*o = (struct outfile){.fd = -1, .path = path};
 	if (!strcmp(path, "-"))
 		return open_stdout(o, fail);
+	if (check_inputs(path, inputs, n_inputs, fail))
+		return -1;
 	special = !lstat(path, &st) && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
 	if (!special)
 		o->fd = open(path, flags | O_CREAT | O_EXCL, 0600);
@@ -79,7 +85,7 @@ int outfile_open(struct outfile *o, const char *path, bool force, int input, str
 		o->fd = open(path, flags);
 	if (o->fd < 0)
 		return open_failed(path, errno, fail);
-	if (!o->created && take_over(o, force, input, fail)) {
+	if (!o->created && take_over(o, force, fail)) {
 		close(o->fd);
 		o->fd = -1;
 		return -1;

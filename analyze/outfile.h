@@ -17,10 +17,11 @@ struct outfile {
 };
 
 /*
- * "-" is standard output, unless that is a terminal. `input`: a descriptor of the file that is
- * read, or -1: it must not be the same. 0, or -1 and *fail. path stays the caller's.
+ * "-" is standard output, unless that is a terminal. It must be none of the files that are read,
+ * inputs ("-": standard input), also with force. 0, or -1 and *fail. path stays the caller's.
  */
-int outfile_open(struct outfile *o, const char *path, bool force, int input, struct fail *fail);
+int outfile_open(struct outfile *o, const char *path, bool force, char *const *inputs,
+		 unsigned n_inputs, struct fail *fail);
 
 /* Close; keep: else a file that we created is removed. 0, or -1 and *fail if data was not stored.
  */

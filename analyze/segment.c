@@ -6,6 +6,8 @@
 
 #include "segment_parts.h"
 
+#define RUN_NS (10 * NS_PER_MS) /* less than anything waits */
+
 int seg_layer(enum seg_dir dir, uint64_t number)
 {
 	static const int8_t in[] = {
@@ -89,6 +91,8 @@ static void take(struct segments *s, struct unit *u, const struct seg_event *e)
 		cpu_push_driver(s, u, e);
 	if (e->dir == SEG_IN && e->layer == SEG_IN_ESTABLISHED)
 		pass_established(s, u, e);
+	s->last = u;
+	s->last_gen = u->gen;
 	segments_settle(s, u);
 }
 
@@ -147,7 +151,7 @@ static void begin_out(struct segments *s, struct lane *lane, struct unit *u,
 		hold_on_send(lane, u, w, tcp_ns);
 }
 
-static void open_unit(struct segments *s, struct lane *lane, const struct seg_event *e)
+static void open_unit(struct segments *s, struct lane *lane, const struct seg_event *e, uint64_t id)
 {
 	const struct wire *p = e->packet;
 	struct unit *u;
@@ -163,7 +167,7 @@ static void open_unit(struct segments *s, struct lane *lane, const struct seg_ev
 	u->netns = e->netns;
 	u->wire = u->inner = packet_has_ends(p) ? p->flow : lane->keys[0].flow;
 	lane_insert(lane, u);
-	unit_id_add(s, u);
+	unit_id_add(s, u, id);
 	s->stats.n_open++;
 	if (unit_is_unqueued(u))
 		lane->n_unqueued++;
@@ -234,12 +238,20 @@ static void pass_readable(struct segments *s, struct lane *lane, const struct se
 	}
 }
 
+/* What was received may be more by now. */
+static void learn_readable(struct segments *s, struct lane *lane, const struct seg_event *e)
+{
+	if (e->rcv_nxt && e->layer >= SEG_IN_ESTABLISHED && lane->n_unqueued)
+		pass_readable(s, lane, e, true);
+}
+
 /* ---- events ---- */
 
 static void on_in(struct segments *s, struct lane *lane, const struct seg_event *e)
 {
 	const struct wire *p = e->packet;
 	struct unit *u;
+	uint64_t id;
 
 	if (e->layer == SEG_IN_DONE) {
 		cpu_done(s, lane, e);
@@ -247,32 +259,39 @@ static void on_in(struct segments *s, struct lane *lane, const struct seg_event 
 		if (e->rcv_nxt)
 			pass_readable(s, lane, e, false);
 		return;
-	} else if ((u = find_unit(lane, e)) ||
-		   (e->layer > SEG_IN_DRIVER && (u = find_translated(s, lane, e))) ||
-		   (e->layer == SEG_IN_MAC && p->payload && (u = fuse_units(s, lane, e)))) {
+	} else if ((u = find_unit(s, lane, e))) {
 		take(s, u, e);
-	} else if (e->layer < SEG_IN_BACKLOG || !take_several(s, lane, e)) {
-		open_unit(s, lane, e);
+	} else {
+		id = unit_id(e->dir, p);
+		if ((e->layer > SEG_IN_DRIVER && (u = find_translated(s, lane, e, id))) ||
+		    (e->layer == SEG_IN_MAC && p->payload && (u = fuse_units(s, lane, e))))
+			take(s, u, e);
+		else if (e->layer < SEG_IN_BACKLOG || !take_several(s, lane, e))
+			open_unit(s, lane, e, id);
 	}
-	if (e->rcv_nxt && e->layer >= SEG_IN_ESTABLISHED && lane->n_unqueued)
-		pass_readable(s, lane, e, true);
+	learn_readable(s, lane, e);
 }
 
 static void on_out(struct segments *s, struct lane *lane, const struct seg_event *e)
 {
-	struct unit *u;
+	struct unit *u = e->layer == SEG_OUT_TCP ? NULL : find_unit(s, lane, e);
+	uint64_t id;
 
-	if (e->layer != SEG_OUT_TCP &&
-	    ((u = find_unit(lane, e)) || (u = find_translated(s, lane, e))))
+	if (!u) {
+		id = unit_id(e->dir, e->packet);
+		if (e->layer != SEG_OUT_TCP)
+			u = find_translated(s, lane, e, id);
+		if (!u && e->layer != SEG_OUT_COMPLETE)
+			open_unit(s, lane, e, id);
+	}
+	if (u)
 		take(s, u, e);
-	else if (e->layer != SEG_OUT_COMPLETE)
-		open_unit(s, lane, e);
 }
 
 int segments_packet(struct segments *s, const struct seg_event *e)
 {
 	static const struct wire nothing = {.headers = 0};
-	struct seg_event ev = *e;
+	struct seg_event bare;
 	struct lane *lane;
 
 	segments_expire(s, e->ts_ns);
@@ -282,21 +301,116 @@ int segments_packet(struct segments *s, const struct seg_event *e)
 		cpu_sent(s, e);
 		return result(s);
 	}
-	if (!e->packet)
-		ev.packet = &nothing;
-	if (!(ev.packet->headers & (BIND_PACKET_TCP | BIND_PACKET_OF_SOCK)) &&
+	if (!e->packet) {
+		bare = *e;
+		bare.packet = &nothing;
+		e = &bare;
+	}
+	if (!(e->packet->headers & (BIND_PACKET_TCP | BIND_PACKET_OF_SOCK)) &&
 	    !(e->dir == SEG_IN && e->layer >= SEG_IN_QUEUE)) {
 		s->stats.n_headless++;
 		return result(s);
 	}
-	lane = lane_of_packet(s, &ev);
+	lane = lane_of_packet(s, e);
 	if (!lane)
 		s->stats.n_headless++;
 	else if (e->dir == SEG_IN)
-		on_in(s, lane, &ev);
+		on_in(s, lane, e);
 	else
-		on_out(s, lane, &ev);
+		on_out(s, lane, e);
 	return result(s);
+}
+
+/* ---- runs ---- */
+
+static bool is_same_packet(const struct wire *p, const struct wire *q)
+{
+	return p->ends == q->ends && p->seq == q->seq && p->ack_seq == q->ack_seq &&
+	       p->payload == q->payload && !((p->tcp_flags ^ q->tcp_flags) & FLAGS_KEPT) &&
+	       packet_has_ends(p) && p->headers & (BIND_PACKET_TCP | BIND_PACKET_OF_SOCK) &&
+	       q->headers & (BIND_PACKET_TCP | BIND_PACKET_OF_SOCK);
+}
+
+bool segments_is_run(const struct seg_event *first, const struct seg_event *a,
+		     const struct seg_event *b)
+{
+	unsigned to = a->dir == SEG_IN ? SEG_IN_ESTABLISHED : SEG_OUT_DRIVER;
+
+	return a->packet && b->packet && a->cpu == b->cpu && a->netns == b->netns &&
+	       b->layer > a->layer && b->layer <= to &&
+	       (b->departure_ns == a->departure_ns || a->layer == SEG_OUT_TCP) &&
+	       b->ts_ns >= a->ts_ns && b->ts_ns - first->ts_ns < RUN_NS &&
+	       first->n_run < UINT8_MAX && is_same_packet(a->packet, b->packet);
+}
+
+/* Whether find_unit would find u, which has taken the event before of the same run. */
+static bool goes_on(const struct unit *u, const struct seg_event *e)
+{
+	const struct wire *p = e->packet;
+	unsigned i = 0;
+
+	if (u->seq != p->seq || u->payload != p->payload || e->layer <= u->rank ||
+	    u->seen & SEG_BIT(e->layer) || (u->payload && u->copied >= u->payload))
+		return false;
+	for (struct unit *v = u->prev; v && v->seq == p->seq && i < FEW_ALIKE; v = v->prev, i++)
+		if (v->payload == p->payload && unit_accepts(v, e))
+			return false;
+	return true;
+}
+
+/* As take(), of a packet that it is known to have taken before; and it is not settled. */
+static void take_on(struct segments *s, struct unit *u, const struct seg_event *e)
+{
+	unit_add(u, e->layer, e->ifindex, e->ts_ns, e->packet->payload);
+	u->rank = (uint8_t)e->layer;
+	if (!u->departure_ns)
+		u->departure_ns = departure(e);
+	if (e->dir == SEG_OUT && e->layer == SEG_OUT_DRIVER)
+		cpu_push_driver(s, u, e);
+}
+
+/*
+ * Nothing happens between these events, so the lane and the unit that the first one has found are
+ * those of the others too, and the unit waits anew only behind the last one.
+ */
+int segments_run(struct segments *s, const struct seg_event *e)
+{
+	const struct seg_event *last = e + e->n_run - 1;
+	uint64_t turn = s->turn;
+	struct lane *lane;
+	struct unit *u;
+	int rc;
+
+	s->last = NULL;
+	rc = segments_packet(s, e++);
+	u = s->last;
+	lane = u && turn == s->turn ? u->lane : NULL;
+	while (e <= last && !rc && u && u->gen == s->last_gen && e->ts_ns <= s->calm_ns &&
+	       goes_on(u, e)) {
+		bool same = e->sock == e[-1].sock;
+
+		if (!lane || !same)
+			lane = lane_of_packet(s, e);
+		if (lane != u->lane)
+			break;
+		s->now_ns = e->ts_ns > s->now_ns ? e->ts_ns : s->now_ns;
+		lane->used_ns = s->now_ns;
+		if (!same || e->packet != e[-1].packet)
+			look(u, e);
+		if (e++ < last) {
+			take_on(s, u, e - 1);
+			continue;
+		}
+		take(s, u, last);
+		if (last->dir == SEG_IN)
+			learn_readable(s, lane, last);
+		return result(s);
+	}
+	if (u && u->gen == s->last_gen && e <= last)
+		segments_settle(s, u); /* it may have been taken on */
+	for (; e <= last && !rc; e++)
+		rc = segments_packet(s, e);
+	return rc;
 }
 
 int segments_write(struct segments *s, const struct seg_bytes *w)
@@ -404,10 +518,6 @@ struct segments *segments_new(const struct segments_opts *opts)
 
 	if (!s)
 		return NULL;
-	if (ids_init(s)) {
-		free(s);
-		return NULL;
-	}
 	s->opts = *opts;
 	if (!s->opts.max_open)
 		s->opts.max_open = SEGMENTS_OPEN;
@@ -427,7 +537,7 @@ void segments_free(struct segments *s)
 		map_fini(&s->cookies[d]);
 		map_fini(&s->flows[d]);
 	}
-	free(s->ids);
+	map_fini(&s->ids);
 	free(s->found);
 	for (unsigned i = 0; i < MAX_CPUS; i++)
 		free(s->cpus[i]);

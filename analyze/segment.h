@@ -89,13 +89,14 @@ struct segment {
 };
 
 struct seg_event { /* a row of rx or tx */
-	enum seg_dir dir;
-	unsigned layer; /* enum seg_in_layer, seg_out_layer */
 	uint64_t ts_ns, departure_ns;
-	uint32_t cpu, netns, ifindex, rcv_nxt, result;
-	bool again;
 	const struct sock *sock;   /* NULL: none */
 	const struct wire *packet; /* NULL: none */
+	uint32_t cpu, netns, ifindex, rcv_nxt, result;
+	uint8_t dir;   /* enum seg_dir */
+	uint8_t layer; /* enum seg_in_layer, seg_out_layer */
+	bool again;
+	uint8_t n_run; /* for segments_run */
 };
 
 struct seg_bytes { /* a row of rx_copy or tx_write */
@@ -134,6 +135,14 @@ void segments_batch(struct segments *s);
 /* Events in the order of time; what is complete by then is handed over. 0, or what `on` returned,
  * or -1: no memory. */
 int segments_packet(struct segments *s, const struct seg_event *e);
+/*
+ * The same as segments_packet for each of e->n_run events that stand one behind the other, but with
+ * less work: one packet on its way through layers that follow each other, as segments_is_run says.
+ */
+int segments_run(struct segments *s, const struct seg_event *e);
+/* Whether b goes on with a run that began with first, and whose last event so far is a. */
+bool segments_is_run(const struct seg_event *first, const struct seg_event *a,
+		     const struct seg_event *b);
 int segments_write(struct segments *s, const struct seg_bytes *w);
 int segments_copy(struct segments *s, const struct seg_bytes *c);
 /* tx_state, ahead of the segment that it is about; rtt, with the values after an ACK. */

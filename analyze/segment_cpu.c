@@ -56,6 +56,7 @@ void cpu_sent(struct segments *s, const struct seg_event *e)
 		u->flags |= SEG_BUSY;
 		m->bytes -= bytes < m->bytes ? bytes : m->bytes;
 		m->n -= m->n > 0;
+		unit_find_whole(u);
 		unit_wait(s, u, WAIT_LONG);
 		return;
 	}

@@ -12,6 +12,7 @@
 #define IDLE_NS (60 * NS_PER_S)
 #define MAX_IDLE 65536 /* lanes; above, the oldest without segments goes earlier */
 #define FEW 64
+#define FEW_UNITS 4	/* of a lane: they are looked through */
 #define MAX_FOUND 16384 /* a power of two */
 /* A trace from an enemy may have its segments in any order: no search goes further than that. */
 #define MAX_STEPS 4096
@@ -212,7 +213,7 @@ void segments_batch(struct segments *s)
 }
 
 /* Where what was found for these ends stands; NULL: not remembered. */
-static struct found *found_at(struct segments *s, enum seg_dir dir, uint32_t ends)
+static struct found *found_at(struct segments *s, enum seg_dir dir, bool has_sock, uint32_t ends)
 {
 	size_t n = s->n_found ? s->n_found : 64;
 	struct found *more;
@@ -222,15 +223,15 @@ static struct found *found_at(struct segments *s, enum seg_dir dir, uint32_t end
 	while (n <= ends)
 		n *= 2;
 	if (n > s->n_found) {
-		more = realloc(s->found, n * SEG_DIRS * sizeof(*more));
+		more = realloc(s->found, n * FOUND_WAYS * sizeof(*more));
 		if (!more)
 			return NULL;
-		memset(more + s->n_found * SEG_DIRS, 0,
-		       (n - s->n_found) * SEG_DIRS * sizeof(*more));
+		memset(more + s->n_found * FOUND_WAYS, 0,
+		       (n - s->n_found) * FOUND_WAYS * sizeof(*more));
 		s->found = more;
 		s->n_found = n;
 	}
-	return &s->found[(size_t)ends * SEG_DIRS + dir];
+	return &s->found[(size_t)ends * FOUND_WAYS + 2 * dir + has_sock];
 }
 
 /* Whether lane_of would find it again, and change no more of the lane than its use. */
@@ -244,7 +245,7 @@ struct lane *lane_of_packet(struct segments *s, const struct seg_event *e)
 {
 	const struct wire *p = e->packet;
 	const struct flow *flow = packet_has_ends(p) ? &p->flow : NULL;
-	struct found *f = flow ? found_at(s, e->dir, p->ends) : NULL;
+	struct found *f = flow ? found_at(s, e->dir, e->sock, p->ends) : NULL;
 	struct lane *l;
 
 	if (f && is_still(s, f, e)) {
@@ -341,7 +342,7 @@ void lane_insert(struct lane *lane, struct unit *u)
 
 void lane_remove(struct lane *lane, struct unit *u)
 {
-	for (unsigned i = 0; i < SEG_LAYERS; i++)
+	for (unsigned i = 0; lane->has_hints && i < SEG_LAYERS; i++)
 		if (lane->hint[i] == u)
 			lane->hint[i] = u->next ? u->next : u->prev;
 	*(u->prev ? &u->prev->next : &lane->head) = u->next;
@@ -350,18 +351,29 @@ void lane_remove(struct lane *lane, struct unit *u)
 	lane->n_units--;
 	if (!lane->n_units)
 		lane->max_payload = 0;
+	if (lane->has_hints && lane->n_units <= FEW_UNITS) {
+		memset(lane->hint, 0, sizeof(lane->hint));
+		lane->has_hints = false;
+	}
 }
 
 struct unit *lane_first(struct lane *lane, unsigned layer, uint32_t seq)
 {
-	struct unit *u = lane->hint[layer] ? lane->hint[layer] : lane->tail;
 	uint32_t low = seq - lane->max_payload;
+	struct unit *u = lane->tail; /* the newest ones are near */
 
+	if (lane->n_units <= FEW_UNITS) {
+		while (u && u->prev && !seq_before(u->prev->seq, low))
+			u = u->prev;
+		return u && seq_before(u->seq, low) ? NULL : u;
+	}
+	u = lane->hint[layer] ? lane->hint[layer] : lane->tail;
 	for (unsigned i = 0; i < MAX_STEPS && u && u->prev && !seq_before(u->prev->seq, low); i++)
 		u = u->prev;
 	for (unsigned i = 0; i < MAX_STEPS && u && seq_before(u->seq, low); i++)
 		u = u->next;
 	lane->hint[layer] = u;
+	lane->has_hints = true;
 	return u;
 }
 

@@ -12,74 +12,40 @@
 #define NO_PAUSE_NS (100 * NS_PER_MS)
 #define ALIKE_NS (100 * NS_PER_MS) /* a NAT is learned from what passes it within that time */
 
-/* Flags that tell packets without payload apart; the others may change on the way. */
-#define FLAGS_KEPT (FLAG_FIN | FLAG_SYN | FLAG_RST | FLAG_ACK)
-
 /* ---- open segments by their headers ---- */
 
-static uint64_t id_of(enum seg_dir dir, uint32_t seq, uint32_t ack, uint32_t payload,
-		      unsigned tcp_flags)
+uint64_t unit_id(enum seg_dir dir, const struct wire *p)
 {
-	uint32_t id[5] = {dir, seq, ack, payload, tcp_flags & FLAGS_KEPT};
+	uint32_t id[5] = {dir, p->seq, p->ack_seq, p->payload, p->tcp_flags & FLAGS_KEPT};
 
 	return map_hash(id, sizeof(id));
 }
 
-static struct unit **id_slot(struct segments *s, uint64_t id)
+static void id_put(struct segments *s, uint64_t id, struct unit *u)
 {
-	return &s->ids[id & (s->n_ids - 1)];
+	if (map_put(&s->ids, id, u))
+		s->failed = true;
 }
 
-int ids_init(struct segments *s)
+void unit_id_add(struct segments *s, struct unit *u, uint64_t id)
 {
-	s->n_ids = ID_SLOTS;
-	s->ids = calloc(s->n_ids, sizeof(*s->ids));
-	return s->ids ? 0 : -1;
-}
-
-/* Twice the slots: each one's units go to it or to its new sister, in their order. */
-static void grow_ids(struct segments *s)
-{
-	struct unit **more = realloc(s->ids, 2 * s->n_ids * sizeof(struct unit *));
-
-	if (!more)
-		return; /* it goes on with longer ways */
-	s->ids = more;
-	for (size_t i = 0; i < s->n_ids; i++) {
-		struct unit **ends[2] = {&more[i], &more[i + s->n_ids]}, *next;
-
-		for (struct unit *u = more[i]; u; u = next) {
-			unsigned sister = (u->id & s->n_ids) != 0;
-
-			next = u->same_slot;
-			*ends[sister] = u;
-			ends[sister] = &u->same_slot;
-		}
-		*ends[0] = *ends[1] = NULL;
-	}
-	s->n_ids *= 2;
-}
-
-void unit_id_add(struct segments *s, struct unit *u)
-{
-	struct unit **slot;
-
-	if (s->stats.n_open > s->n_ids)
-		grow_ids(s);
-	u->id = id_of(u->lane->dir, u->seq, u->ack_seq, u->payload, u->tcp_flags);
-	slot = id_slot(s, u->id);
-	u->same_slot = *slot;
-	*slot = u;
+	u->id = id;
+	u->same_id = map_get(&s->ids, id);
+	id_put(s, id, u);
 }
 
 static void id_remove(struct segments *s, struct unit *u)
 {
-	struct unit **p = id_slot(s, u->id);
+	struct unit *newest = map_get(&s->ids, u->id), **p = &newest;
 
 	while (*p && *p != u)
-		p = &(*p)->same_slot;
+		p = &(*p)->same_id;
 	if (*p)
-		*p = u->same_slot;
+		*p = u->same_id;
+	if (p == &newest && newest)
+		id_put(s, u->id, newest);
+	else if (!newest)
+		map_del(&s->ids, u->id);
 }
 
 bool unit_is_unqueued(const struct unit *u)
@@ -174,11 +140,29 @@ bool unit_accepts(struct unit *u, const struct seg_event *e)
 	return has_room(u, e) && !is_stale(u, e) && same_headers(u, e);
 }
 
-struct unit *find_unit(struct lane *lane, const struct seg_event *e)
+/* The oldest of those without payload that have just these headers. */
+static struct unit *find_bare(const struct segments *s, const struct lane *lane,
+			      const struct seg_event *e)
+{
+	struct unit *u = map_get(&s->ids, unit_id(e->dir, e->packet)), *found = NULL;
+
+	for (unsigned i = 0; u && i < MAX_TRIES; i++, u = u->same_id)
+		if (u->lane == lane && u->seq == e->packet->seq && !u->payload &&
+		    unit_accepts(u, e))
+			found = u;
+	return found;
+}
+
+struct unit *find_unit(const struct segments *s, struct lane *lane, const struct seg_event *e)
 {
 	const struct wire *p = e->packet;
-	struct unit *u = lane_first(lane, e->layer, p->seq), *part = NULL;
+	struct unit *u, *part = NULL;
 
+	/* who only receives sends ACK after ACK with one sequence number */
+	if (!p->payload && p->ack_seq && lane->n_units > FEW_ALIKE &&
+	    (e->dir == SEG_OUT || e->layer < SEG_IN_BACKLOG))
+		return find_bare(s, lane, e);
+	u = lane_first(lane, e->layer, p->seq);
 	for (unsigned i = 0; u && i < MAX_TRIES && !seq_before(p->seq, u->seq); i++, u = u->next) {
 		bool same = u->seq == p->seq && u->payload == p->payload;
 
@@ -228,8 +212,13 @@ struct unit *fuse_units(struct segments *s, struct lane *lane, const struct seg_
 	first->payload = p->payload;
 	first->segs = p->segs;
 	first->tcp_flags |= p->tcp_flags;
+	unit_find_whole(first);
 	lane_insert(lane, first);
-	unit_id_add(s, first);
+	unit_id_add(s, first,
+		    unit_id(e->dir, &(struct wire){.seq = first->seq,
+						   .ack_seq = first->ack_seq,
+						   .payload = first->payload,
+						   .tcp_flags = first->tcp_flags}));
 	return first;
 }
 
@@ -237,16 +226,15 @@ struct unit *fuse_units(struct segments *s, struct lane *lane, const struct seg_
  * The same headers, but for addresses, a moment ago in another lane: a NAT, or the lane of a
  * socket that had these addresses before. From now on both are known to belong together.
  */
-struct unit *find_translated(struct segments *s, struct lane *lane, const struct seg_event *e)
+struct unit *find_translated(struct segments *s, struct lane *lane, const struct seg_event *e,
+			     uint64_t id)
 {
 	const struct wire *p = e->packet;
-	uint64_t id = id_of(e->dir, p->seq, p->ack_seq, p->payload, p->tcp_flags);
-	struct unit *u = *id_slot(s, id);
+	struct unit *u = map_get(&s->ids, id);
 
-	for (unsigned i = 0; u && i < MAX_TRIES; i += u->id == id, u = u->same_slot)
-		if (u->id == id && u->lane != lane && u->seq == p->seq &&
-		    u->payload == p->payload && u->lane->dir == e->dir &&
-		    (!u->owned || !lane->cookie) && e->layer > u->rank &&
+	for (unsigned i = 0; u && i < MAX_TRIES; i++, u = u->same_id)
+		if (u->lane != lane && u->seq == p->seq && u->payload == p->payload &&
+		    u->lane->dir == e->dir && (!u->owned || !lane->cookie) && e->layer > u->rank &&
 		    e->ts_ns < u->touched_ns + ALIKE_NS && unit_accepts(u, e))
 			break;
 	if (!u)

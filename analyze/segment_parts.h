@@ -6,7 +6,6 @@
 #include "segment.h"
 
 #define UNIT_MARKS 16
-#define ID_SLOTS 1024u /* at first; a power of two */
 #define LANE_KEYS 2
 #define CPU_STACK 8
 #define MAX_CPUS 4096u
@@ -17,6 +16,10 @@
 #define FLAG_SYN 2u
 #define FLAG_RST 4u
 #define FLAG_ACK 16u
+
+/* Flags that tell packets without payload apart; the others may change on the way. */
+#define FLAGS_KEPT (FLAG_FIN | FLAG_SYN | FLAG_RST | FLAG_ACK)
+#define FEW_ALIKE 16 /* of a lane, which are looked at one by one */
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
@@ -58,22 +61,22 @@ enum wait { WAIT_SHORT, WAIT_MID, WAIT_LONG, WAIT_READER, N_WAITS };
 struct unit {				    /* a segment in the making */
 	struct unit *prev, *next;	    /* of its lane, by seq, then age */
 	struct unit *wait_prev, *wait_next; /* of those that wait alike, by touched_ns */
-	struct unit *same_slot;		    /* older one in the same slot of segments.ids */
+	struct unit *same_id;		    /* older one, see segments.ids */
 	struct lane *lane;		    /* NULL: free */
 	uint64_t id, touched_ns, departure_ns, done_ns;
 	uint32_t gen, seq, payload, ack_seq, netns, flags; /* flags: enum seg_mark */
 	uint32_t copied;
 	uint16_t tcp_flags, segs;
 	uint8_t wait, rank, n_marks; /* rank: highest layer that saw it */
-	uint32_t seen;		     /* layers of its marks, as bits */
+	uint32_t seen, whole; /* layers of its marks; those where one has all of it; as bits */
 	bool tcp_by_departure;
 	bool read_on; /* the reader is past it */
 	bool owned;   /* an event told its socket */
 	bool has_held;
-	uint64_t held_ns[HOLD_WHYS];
 	struct flow wire, inner;
 	struct task task;
-	struct mark marks[UNIT_MARKS];
+	struct mark marks[UNIT_MARKS]; /* from here on, what is not in use is not set */
+	uint64_t held_ns[HOLD_WHYS];   /* if has_held */
 };
 
 struct write { /* bytes that the application gave, not all sent yet */
@@ -108,6 +111,7 @@ struct lane {				 /* one direction of a connection */
 	struct flow sock_flow;
 	struct unit *head, *tail, *hint[SEG_LAYERS];
 	uint32_t n_units, max_payload;
+	bool has_hints;
 	uint32_t n_unqueued;  /* of received ones: with payload, not readable yet */
 	struct write *writes; /* ring */
 	uint32_t w_first, n_writes, cap_writes;
@@ -121,6 +125,7 @@ struct found {
 	uint64_t batch, n_freed, turn, cookie;
 	uint32_t netns;
 };
+#define FOUND_WAYS (2 * SEG_DIRS) /* each direction's with a socket, and without */
 
 struct on_cpu { /* the last units of a processor, newest on top: what has no packet belongs to */
 	struct {
@@ -136,8 +141,7 @@ struct segments {
 	struct segments_opts opts;
 	struct map cookies[SEG_DIRS]; /* -> struct lane */
 	struct map flows[SEG_DIRS];   /* hash -> struct lane_key */
-	struct unit **ids;	      /* by hash of identity, the newest first */
-	size_t n_ids;		      /* slots */
+	struct map ids;		      /* hash of identity -> struct unit, the newest */
 	struct lane *oldest, *newest;
 	struct unit *wait_head[N_WAITS], *wait_tail[N_WAITS];
 	struct unit *free, **slabs;
@@ -146,9 +150,11 @@ struct segments {
 	struct segments_stats stats;
 	uint64_t now_ns, swept_ns, n_writes, n_lanes;
 	struct found *found;	       /* by wire.ends */
-	size_t n_found;		       /* ends for which it has room, in each direction */
+	size_t n_found;		       /* ends for which it has room, in each way */
 	uint64_t batch, n_freed, turn; /* of events; lanes; counter */
 	uint64_t calm_ns;	       /* up to then nothing has waited long enough */
+	struct unit *last;	       /* that a packet was taken for; may be gone */
+	uint32_t last_gen;
 	unsigned at_tcp; /* the last layer up to TCP that is recorded of what is received */
 	bool failed;
 	int stopped; /* what `on` returned */
@@ -207,6 +213,7 @@ void unit_wait_leave(struct segments *s, struct unit *u);
 struct mark *unit_mark(struct unit *u, unsigned layer, uint32_t ifindex); /* NULL: none */
 /* Note that a packet of that many bytes was at a layer. */
 void unit_add(struct unit *u, unsigned layer, uint32_t ifindex, uint64_t ts_ns, uint32_t bytes);
+void unit_find_whole(struct unit *u); /* its bytes, or those of a mark, have become others */
 /* The same, standing in front of the last mark or of mark `at`. */
 void unit_insert(struct unit *u, unsigned at, unsigned layer, uint64_t ts_ns);
 /* What is known by now, as the caller gets it. */
@@ -214,16 +221,17 @@ void unit_tell(const struct segments *s, const struct unit *u, struct segment *r
 
 /* ---- segment_match.c ---- */
 
-int ids_init(struct segments *s); /* -1: no memory */
-void unit_id_add(struct segments *s, struct unit *u);
+uint64_t unit_id(enum seg_dir dir, const struct wire *p); /* hash of its headers */
+void unit_id_add(struct segments *s, struct unit *u, uint64_t id);
 void unit_drop(struct segments *s, struct unit *u); /* without handing it over */
 bool unit_is_unqueued(const struct unit *u);	    /* received payload that is not readable yet */
 /* Whether a packet can be this segment, or a part of it. */
 bool unit_accepts(struct unit *u, const struct seg_event *e);
 /* The open segment that is this packet, or that it is a part of; NULL: none. */
-struct unit *find_unit(struct lane *lane, const struct seg_event *e);
+struct unit *find_unit(const struct segments *s, struct lane *lane, const struct seg_event *e);
 /* The same, with other addresses; then the lanes are told. NULL: none. */
-struct unit *find_translated(struct segments *s, struct lane *lane, const struct seg_event *e);
+struct unit *find_translated(struct segments *s, struct lane *lane, const struct seg_event *e,
+			     uint64_t id);
 /* GRO: the packets at the driver that this one holds, made one segment; NULL: none. */
 struct unit *fuse_units(struct segments *s, struct lane *lane, const struct seg_event *e);
 

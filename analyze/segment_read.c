@@ -5,29 +5,9 @@
 #include <string.h>
 
 #include "meta.h"
+#include "segment_rows.h"
 
 /* A segment that begins in the window is read to its end, and one that began before is known. */
-
-enum { RX_SOCK, RX_PACKET, RX_NETNS, RX_IFINDEX, RX_NXT, RX_LAYER, RX_N };
-static const struct bind_field rx_fields[RX_N] = {{"sock", BIND_SOCK},	 {"packet", BIND_PACKET},
-						  {"netns", BIND_INT},	 {"ifindex", BIND_INT},
-						  {"rcv_nxt", BIND_INT}, {"layer", BIND_INT}};
-
-enum {
-	TX_SOCK,
-	TX_PACKET,
-	TX_NETNS,
-	TX_IFINDEX,
-	TX_DEPARTURE,
-	TX_RESULT,
-	TX_AGAIN,
-	TX_LAYER,
-	TX_N
-};
-static const struct bind_field tx_fields[TX_N] = {
-	{"sock", BIND_SOCK},   {"packet", BIND_PACKET},	   {"netns", BIND_INT},
-	{"ifindex", BIND_INT}, {"departure_ns", BIND_INT}, {"result", BIND_INT},
-	{"again", BIND_INT},   {"layer", BIND_INT}};
 
 /* In the order of turn_rows.h, which may look at the same rows. */
 enum { BYTES_SOCK, BYTES_TASK, BYTES_SIZE, BYTES_SEQ, BYTES_N };
@@ -77,40 +57,41 @@ enum { OF_STATE, OF_RTT, N_HOLDS }; /* behind all others: only where they are re
 
 /* ---- rows ---- */
 
-static int on_rx(void *ctx, const struct bind_row *row)
+static int on_event(void *ctx, const struct bind_row *row, enum seg_dir dir)
 {
 	struct segment_read *r = ctx;
-	int layer = seg_layer(SEG_IN, bind_get(row, RX_LAYER, 0));
-	struct seg_event e = {.dir = SEG_IN,
-			      .layer = (unsigned)layer,
-			      .ts_ns = row->ts_ns,
-			      .cpu = row->cpu,
-			      .netns = (uint32_t)bind_get(row, RX_NETNS, 0),
-			      .ifindex = (uint32_t)bind_get(row, RX_IFINDEX, 0),
-			      .rcv_nxt = (uint32_t)bind_get(row, RX_NXT, 0),
-			      .sock = row->sock,
-			      .packet = row->packet};
+	struct seg_event e;
 
-	return layer < 0 ? 0 : segments_packet(r->segments, &e);
+	return segment_rows_event(row, dir, &e) ? segments_packet(r->segments, &e) : 0;
+}
+
+static int on_rx(void *ctx, const struct bind_row *row)
+{
+	return on_event(ctx, row, SEG_IN);
 }
 
 static int on_tx(void *ctx, const struct bind_row *row)
 {
-	struct segment_read *r = ctx;
-	int layer = seg_layer(SEG_OUT, bind_get(row, TX_LAYER, 0));
-	struct seg_event e = {.dir = SEG_OUT,
-			      .layer = (unsigned)layer,
-			      .ts_ns = row->ts_ns,
-			      .cpu = row->cpu,
-			      .netns = (uint32_t)bind_get(row, TX_NETNS, 0),
-			      .ifindex = (uint32_t)bind_get(row, TX_IFINDEX, 0),
-			      .departure_ns = bind_get(row, TX_DEPARTURE, 0),
-			      .result = (uint32_t)bind_get(row, TX_RESULT, 0),
-			      .again = bind_get(row, TX_AGAIN, 0),
-			      .sock = row->sock,
-			      .packet = row->packet};
+	return on_event(ctx, row, SEG_OUT);
+}
 
-	return layer < 0 ? 0 : segments_packet(r->segments, &e);
+/* The same, out of what was made of the whole chunk. */
+static int on_digested(struct segment_read *r, struct segment_rows *rows, enum seg_dir dir,
+		       uint32_t k)
+{
+	const struct seg_event *e = segment_rows_at(rows, dir, k);
+
+	return e ? segments_run(r->segments, e) : 0;
+}
+
+static int on_rx_digested(void *ctx, void *digest, uint32_t k)
+{
+	return on_digested(ctx, digest, SEG_IN, k);
+}
+
+static int on_tx_digested(void *ctx, void *digest, uint32_t k)
+{
+	return on_digested(ctx, digest, SEG_OUT, k);
 }
 
 static struct seg_bytes bytes_of(const struct bind_row *row)
@@ -234,8 +215,11 @@ static int on_destroy(void *ctx, const struct bind_row *row)
 static bool is_chosen(struct segment_read *r, const struct segment *s)
 {
 	struct sock base = {.cookie = s->cookie, .netns = s->netns}, room, other;
-	const struct sock *sock = input_packet(r->run->in, &base, &s->inner, &room);
+	const struct sock *sock;
 
+	if (!input_selects(r->run->in))
+		return s->start_ns >= input_from(r->run->in) && s->start_ns <= input_to(r->run->in);
+	sock = input_packet(r->run->in, &base, &s->inner, &room);
 	if (!sock->selected && s->marks & SEG_NAT)
 		sock = input_packet(r->run->in, &base, &s->wire, &other);
 	return s->start_ns >= input_from(r->run->in) &&
@@ -251,7 +235,7 @@ static int on_segment(void *ctx, const struct segment *s)
 		r->n_outside++;
 		return 0;
 	}
-	return r->on(r->ctx, s, conn_find(&r->who.conns, &sock));
+	return r->on(r->ctx, s, r->no_owners ? NULL : conn_find(&r->who.conns, &sock));
 }
 
 /* ---- which layers there are ---- */
@@ -397,12 +381,18 @@ static void choose_binds(const struct segment_read *r, struct bind binds[N_OWN])
 int segment_read_open(struct segment_read *r, struct bind binds[SEGMENT_READ_N])
 {
 	const struct bind own[N_OWN] = {
-		[RX] = {.record = "rx", .fields = rx_fields, .n_fields = RX_N, .on = on_rx},
+		[RX] = {.record = "rx",
+			.fields = segment_rx_fields,
+			.n_fields = SEGMENT_RX_FIELDS,
+			.on = on_rx},
 		[RX_COPY] = {.record = "rx_copy",
 			     .fields = copy_fields,
 			     .n_fields = BYTES_N,
 			     .on = on_copy},
-		[TX] = {.record = "tx", .fields = tx_fields, .n_fields = TX_N, .on = on_tx},
+		[TX] = {.record = "tx",
+			.fields = segment_tx_fields,
+			.n_fields = SEGMENT_TX_FIELDS,
+			.on = on_tx},
 		[TX_WRITE] = {.record = "tx_write",
 			      .fields = r->holds ? state_fields : write_fields,
 			      .n_fields = r->holds ? STATE_N : BYTES_N,
@@ -439,6 +429,20 @@ static int on_chunk(void *ctx, uint64_t floor_ns)
 	return segment_read_chunk(ctx, floor_ns);
 }
 
+static bool digest(const void *ctx, struct input_chunk *chunk, void *rows)
+{
+	const struct segment_read *r = ctx;
+	const int binds[SEG_DIRS] = {
+		[SEG_IN] = r->dirs[SEG_IN] ? RX : -1, [SEG_OUT] = r->dirs[SEG_OUT] ? TX : -1};
+
+	return segment_rows_load(rows, binds, chunk);
+}
+
+static void digest_fini(void *rows)
+{
+	segment_rows_fini(rows);
+}
+
 int segment_read_run(struct segment_read *r)
 {
 	static const struct bind hold_binds[N_HOLDS] = {
@@ -454,15 +458,27 @@ int segment_read_run(struct segment_read *r)
 	struct bind binds[SEGMENT_READ_N + N_HOLDS];
 	struct input_job job = {.binds = binds,
 				.n_binds = SEGMENT_READ_N,
+				.n_digested = TX + 1,
+				.digest_size = sizeof(struct segment_rows),
+				.digest = digest,
+				.digest_fini = digest_fini,
 				.on_chunk = on_chunk,
 				.all_rows = true,
+				.wants_cpu = true,
 				.margin_ns = INPUT_MARGIN_NS,
 				.ctx = r};
 
 	if (segment_read_open(r, binds))
 		return -1;
+	binds[RX].on_digested = r->dirs[SEG_IN] ? on_rx_digested : NULL;
+	binds[TX].on_digested = r->dirs[SEG_OUT] ? on_tx_digested : NULL;
+	if (r->no_owners && !input_selects(r->run->in)) { /* of connections, just their end */
+		binds[SEGMENT_READ_BY + BY_BIND_CONN] =
+			binds[SEGMENT_READ_BY + BY_BIND_CONN + CONN_TRACK_DESTROY];
+		job.n_binds = SEGMENT_READ_BY + BY_BIND_CONN + 1;
+	}
 	if (r->holds) {
-		memcpy(binds + SEGMENT_READ_N, hold_binds, sizeof(hold_binds));
+		memcpy(binds + job.n_binds, hold_binds, sizeof(hold_binds));
 		job.n_binds += N_HOLDS;
 	}
 	if (input_run(r->run->in, &job, r->run->fail))

@@ -67,9 +67,11 @@ void unit_wait_leave(struct segments *s, struct unit *u)
 
 void unit_wait(struct segments *s, struct unit *u, enum wait wait)
 {
+	u->touched_ns = s->now_ns;
+	if (u->wait == wait && !u->wait_next)
+		return; /* it was touched last already */
 	unit_wait_leave(s, u);
 	u->wait = (uint8_t)wait;
-	u->touched_ns = s->now_ns;
 	u->wait_prev = s->wait_tail[wait];
 	u->wait_next = NULL;
 	*(u->wait_prev ? &u->wait_prev->wait_next : &s->wait_head[wait]) = u;
@@ -101,6 +103,15 @@ void unit_insert(struct unit *u, unsigned at, unsigned layer, uint64_t ts_ns)
 				     .layer = (uint8_t)layer};
 	u->n_marks++;
 	u->seen |= SEG_BIT(layer);
+	u->whole |= SEG_BIT(layer);
+}
+
+void unit_find_whole(struct unit *u)
+{
+	u->whole = 0;
+	for (unsigned i = 0; i < u->n_marks; i++)
+		if (u->marks[i].bytes >= u->payload)
+			u->whole |= SEG_BIT(u->marks[i].layer);
 }
 
 void unit_add(struct unit *u, unsigned layer, uint32_t ifindex, uint64_t ts_ns, uint32_t bytes)
@@ -113,11 +124,15 @@ void unit_add(struct unit *u, unsigned layer, uint32_t ifindex, uint64_t ts_ns, 
 		/* the recorder sorts, but a straggler may come later than it happened */
 		m->first_ns = ts_ns < m->first_ns ? ts_ns : m->first_ns;
 		m->last_ns = ts_ns > m->last_ns ? ts_ns : m->last_ns;
+		if (m->bytes >= u->payload)
+			u->whole |= SEG_BIT(layer);
 		return;
 	}
 	if (u->n_marks == UNIT_MARKS)
 		return; /* more devices on top of each other than anybody has */
 	u->seen |= SEG_BIT(layer);
+	if (bytes >= u->payload)
+		u->whole |= SEG_BIT(layer);
 	u->marks[u->n_marks++] = (struct mark){.first_ns = ts_ns,
 					       .last_ns = ts_ns,
 					       .ifindex = ifindex,
@@ -133,17 +148,17 @@ void unit_add(struct unit *u, unsigned layer, uint32_t ifindex, uint64_t ts_ns, 
  * on, until its last byte is read; towards the wire from its first byte written, until the last
  * packet has left.
  */
-static uint64_t at_ns(const struct unit *u, const struct mark *m)
+static uint64_t at_ns(bool in, const struct mark *m)
 {
-	bool first = u->lane->dir == SEG_IN ? m->layer != SEG_IN_COPY : m->layer == SEG_OUT_WRITE;
+	bool first = in ? m->layer != SEG_IN_COPY : m->layer == SEG_OUT_WRITE;
 
 	return first ? m->first_ns : m->last_ns;
 }
 
 /* Layers that a segment need not pass, so that their absence does not make a time uncertain. */
-static uint32_t optional(const struct unit *u)
+static uint32_t optional(bool in)
 {
-	if (u->lane->dir == SEG_IN)
+	if (in)
 		return SEG_BIT(SEG_IN_BACKLOG) | SEG_BIT(SEG_IN_HOLE) | SEG_BIT(SEG_IN_DONE);
 	return SEG_BIT(SEG_OUT_WRITE) | SEG_BIT(SEG_OUT_COMPLETE);
 }
@@ -176,34 +191,35 @@ static void tell_mark(const struct mark *m, struct segment *ret)
  * From one known layer to the next: the time between is that of the first, and if layers between
  * them are not known, it spans them. So the times add up, and none is negative.
  */
-static void tell_interval(const struct unit *u, struct segment *ret, unsigned from, unsigned to,
-			  uint64_t ns)
+static void tell_interval(bool in, struct segment *ret, unsigned from, unsigned to, uint64_t ns)
 {
 	uint32_t between = to > from ? (SEG_BIT(to) - 1) & ~(SEG_BIT(from + 1) - 1) : 0;
 
 	ret->spent_ns[from] += ns;
 	ret->known |= SEG_BIT(from);
-	if (between & ~optional(u))
+	if (between & ~optional(in))
 		ret->spans |= SEG_BIT(from);
 }
 
 static void tell_layers(const struct unit *u, struct segment *ret)
 {
+	bool in = u->lane->dir == SEG_IN;
 	const struct mark *last = NULL;
 
 	for (unsigned i = 0; i < u->n_marks; i++) {
 		const struct mark *m = &u->marks[i];
+		uint64_t ns = at_ns(in, m);
 
 		tell_mark(m, ret);
-		if (!is_whole(u, m) || (last && at_ns(u, m) < at_ns(u, last))) {
+		if (!is_whole(u, m) || (last && ns < ret->end_ns)) {
 			ret->marks |= SEG_PART;
 			continue;
 		}
 		if (last)
-			tell_interval(u, ret, last->layer, m->layer, at_ns(u, m) - at_ns(u, last));
+			tell_interval(in, ret, last->layer, m->layer, ns - ret->end_ns);
 		else
-			ret->start_ns = at_ns(u, m);
-		ret->end_ns = at_ns(u, m);
+			ret->start_ns = ns;
+		ret->end_ns = ns;
 		last = m;
 	}
 	if (!last) { /* parts only */
@@ -217,9 +233,8 @@ static void tell_layers(const struct unit *u, struct segment *ret)
 	}
 	/* TCP was the end of its way: until it had done with it */
 	if (u->done_ns >= ret->end_ns &&
-	    (last->layer == SEG_IN_ESTABLISHED || last->layer == SEG_IN_TCP) &&
-	    u->lane->dir == SEG_IN && u->done_ns) {
-		tell_interval(u, ret, last->layer, SEG_IN_ESTABLISHED + 1,
+	    (last->layer == SEG_IN_ESTABLISHED || last->layer == SEG_IN_TCP) && in && u->done_ns) {
+		tell_interval(in, ret, last->layer, SEG_IN_ESTABLISHED + 1,
 			      u->done_ns - ret->end_ns);
 		ret->end_ns = u->done_ns;
 	}

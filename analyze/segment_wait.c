@@ -73,10 +73,7 @@ void segments_make_room(struct segments *s)
 
 static bool has_whole(const struct unit *u, unsigned layer)
 {
-	for (unsigned i = 0; i < u->n_marks; i++)
-		if (u->marks[i].layer == layer && u->marks[i].bytes >= u->payload)
-			return true;
-	return false;
+	return u->whole & SEG_BIT(layer);
 }
 
 static enum wait waits_for_in(const struct segments *s, const struct unit *u)

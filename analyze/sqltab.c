@@ -6,6 +6,8 @@
 
 #include "sqltab_parts.h"
 
+#define MAX_VALUE (64 << 20) /* bytes of a value, so that a statement cannot take all memory */
+
 /* Whatever writes, or leads out of the trace, is refused; but what this program does itself. */
 static int authorize(void *ctx, int action, const char *a, const char *b, const char *database,
 		     const char *trigger)
@@ -95,6 +97,7 @@ int sqltab_open(struct sqltab **ret, struct cmd_run *run)
 		rc = make_tables(t);
 	if (!rc)
 		rc = sqlite3_set_authorizer(t->db, authorize, t);
+	sqlite3_limit(t->db, SQLITE_LIMIT_LENGTH, MAX_VALUE);
 	t->is_own = false;
 	return rc ? db_fail(t, STATUS_FOUND) : 0;
 }

@@ -459,10 +459,15 @@ static int table_connect(sqlite3 *db, void *ctx, int argc, const char *const *ar
 {
 	struct sqltab *t = ctx;
 	const struct tape_schema *schema = input_schema(t->in);
-	struct event_table *e = calloc(1, sizeof(*e));
+	struct event_table *e;
 	char *sql = NULL;
 	int rc = SQLITE_NOMEM;
 
+	if (argc < 4) { /* "trace" itself, which SQLite takes for a table */
+		*err = sqlite3_mprintf("no such table: %s", argv[0]);
+		return SQLITE_ERROR;
+	}
+	e = calloc(1, sizeof(*e));
 	if (!e)
 		return rc;
 	e->t = t;

@@ -16,21 +16,17 @@ void text_fini(struct text *t)
 	*t = (struct text){0};
 }
 
-char *text_room(struct text *t, size_t len)
+char *text_grow(struct text *t, size_t len)
 {
-	if (t->failed)
-		return NULL;
-	if (t->cap - t->len < len) {
-		size_t cap = (t->cap + len) * 2 + 64;
-		char *s = realloc(t->s, cap);
+	size_t cap = (t->cap + len) * 2 + 64;
+	char *s = t->failed ? NULL : realloc(t->s, cap);
 
-		if (!s) {
-			t->failed = true;
-			return NULL;
-		}
-		t->s = s;
-		t->cap = cap;
+	if (!s) {
+		t->failed = true;
+		return NULL;
 	}
+	t->s = s;
+	t->cap = cap;
 	return t->s + t->len;
 }
 
@@ -142,9 +138,15 @@ void text_seconds(struct text *t, int64_t ns)
 /* Characters in valid UTF-8: all bytes but the continuation ones. */
 static size_t count_chars(const char *s, size_t len)
 {
-	size_t n = 0;
+	size_t n = 0, i = 0;
 
-	for (size_t i = 0; i < len; i++)
+	for (uint64_t word; i + sizeof(word) <= len; i += sizeof(word)) {
+		memcpy(&word, s + i, sizeof(word));
+		if (word & 0x8080808080808080ull)
+			break;
+		n += sizeof(word);
+	}
+	for (; i < len; i++)
 		n += ((unsigned char)s[i] & 0xc0) != 0x80;
 	return n;
 }

@@ -27,7 +27,11 @@ static inline void text_clear(struct text *t)
 }
 
 /* Room for so many bytes behind the text; the caller fills it, and adds to len. NULL: no memory. */
-char *text_room(struct text *t, size_t want);
+char *text_grow(struct text *t, size_t want);
+static inline char *text_room(struct text *t, size_t want)
+{
+	return !t->failed && t->cap - t->len >= want ? t->s + t->len : text_grow(t, want);
+}
 void text_add(struct text *t, const char *s, size_t len);
 void text_puts(struct text *t, const char *s);
 void text_putc(struct text *t, char c);

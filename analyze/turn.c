@@ -87,12 +87,10 @@ static void end(struct turns *t, struct turn *c, uint64_t ts_ns)
 	free(c);
 }
 
-static struct turn *get(struct turns *t, const struct sock *sock, uint64_t ts_ns)
+static struct turn *begin(struct turns *t, const struct sock *sock, uint64_t ts_ns)
 {
-	struct turn *c = map_get(&t->map, sock->cookie);
+	struct turn *c;
 
-	if (c)
-		return c;
 	if (t->map.n >= t->opts.max_open) {
 		t->stats.n_cut++;
 		end(t, t->oldest, ts_ns);
@@ -217,9 +215,12 @@ void turns_data(struct turns *t, const struct turn_event *e)
 	if (!e->sock || !e->sock->cookie || !e->bytes || e->bytes >= 1u << 31)
 		return;
 	c = map_get(&t->map, e->sock->cookie);
-	if (c && memcmp(&c->x.sock.flow, &e->sock->flow, sizeof(c->x.sock.flow)))
+	if (c && memcmp(&c->x.sock.flow, &e->sock->flow, sizeof(c->x.sock.flow))) {
 		end(t, c, e->ts_ns); /* the socket has connected again */
-	c = get(t, e->sock, e->ts_ns);
+		c = NULL;
+	}
+	if (!c)
+		c = begin(t, e->sock, e->ts_ns);
 	if (!c)
 		return;
 	had_unacked = is_unacked(c);

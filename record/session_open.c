@@ -254,10 +254,16 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 	if (o->command && rec_command_fork(&s->command, o->command, err) < 0)
 		return -1;
 	rec_places_init(&s->places);
-	rec_symbols_init(&s->symbols, o->stacks || o->groups >> TAPE_GROUP_drop & 1);
+	rec_symbols_init(&s->symbols);
+	if (!o->stacks && o->groups >> TAPE_GROUP_drop & 1)
+		rec_symbols_read(&s->symbols);
 	rec_stacks_init(&s->stacks, o->pointers);
 	map_groups(s);
-	if (attach(s, err) < 0 || open_generation(s, err) < 0 || watch_all(s, &signals, err) < 0)
+	if (attach(s, err) < 0)
+		return -1;
+	if (o->stacks) /* where our own programs have frames */
+		rec_symbols_read(&s->symbols);
+	if (open_generation(s, err) < 0 || watch_all(s, &signals, err) < 0)
 		return -1;
 	if (rec_output_room(&s->out) < o->min_free_bytes)
 		return rec_fail(

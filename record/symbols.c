@@ -109,7 +109,7 @@ static bool read_line(char *line, uint64_t *address, const char **name, const ch
 }
 
 /* Functions only. Where addresses are hidden (kptr_restrict) all are 0, and none is kept. */
-static void read_symbols(struct rec_symbols *s)
+static void read_kallsyms(struct rec_symbols *s)
 {
 	const char *name, *module;
 	char line[512];
@@ -182,20 +182,24 @@ static uint64_t sum_of_modules(void)
 	return sum;
 }
 
+void rec_symbols_read(struct rec_symbols *s)
+{
+	s->modules = sum_of_modules();
+	read_kallsyms(s);
+}
+
 size_t rec_symbols_name(struct rec_symbols *s, uint64_t address, char *buf, size_t len)
 {
-	uint64_t modules = sum_of_modules();
 	size_t n;
 
-	if (modules != s->modules)
-		read_symbols(s);
-	s->modules = modules;
+	if (sum_of_modules() != s->modules)
+		rec_symbols_read(s);
 	n = describe(s, address, buf, len);
 	s->n_unknown += !n;
 	return n;
 }
 
-void rec_symbols_init(struct rec_symbols *s, bool wanted)
+void rec_symbols_init(struct rec_symbols *s)
 {
 	const struct tape_schema *schema = tape_schema_builtin();
 
@@ -207,10 +211,6 @@ void rec_symbols_init(struct rec_symbols *s, bool wanted)
 		if (!rec->is_table && rec->id != TAPE_COMMON && rec->id < EV_SNAPSHOT_FIRST)
 			find_offset(s, rec);
 	}
-	if (!wanted)
-		return;
-	s->modules = sum_of_modules();
-	read_symbols(s);
 }
 
 /* ---- numbers ---- */

@@ -2,9 +2,8 @@
 /*
  * Places in the kernel's code. Probes emit addresses; none of them goes into a file, as they would
  * tell where the kernel lies in memory. Each is replaced by a small number before it is written,
- * and a snap_symbol row names it as symbol+offset, from /proc/kallsyms. That is read before the
- * first event (about 0.1 s, then 5 MB until the end): there is the privilege to see addresses, and
- * rings that could fill meanwhile are not there yet. It is read again when a place is new, and a
+ * and a snap_symbol row names it as symbol+offset, from /proc/kallsyms. That is opened
+ * early, while there is the privilege to see addresses. It is read again when a place is new, and a
  * module has come or gone. Fields of unit `symbol` are found through the schema.
  */
 #ifndef REC_SYMBOLS_H
@@ -33,8 +32,13 @@ struct rec_symbols {
 	uint16_t at[256]; /* by event id: offset of the address in the record, 0 none */
 };
 
-/* wanted: there may be addresses in records. */
-void rec_symbols_init(struct rec_symbols *s, bool wanted);
+void rec_symbols_init(struct rec_symbols *s);
+
+/*
+ * Before the first record: it takes about 0.05 s, in which rings may fill, and 5 MB until the end.
+ * Programs that are attached by then have names, too.
+ */
+void rec_symbols_read(struct rec_symbols *s);
 void rec_symbols_fini(struct rec_symbols *s);
 
 /*

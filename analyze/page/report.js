@@ -79,16 +79,30 @@ function seconds(s) {
 }
 
 // ---- charts ----
-// Events lost: a band over that time, in every chart.
-function drawLosses(u) {
+// Times when events of these groups were lost, joined where they overlap; of a group that is not known: of all.
+const GROUPS = ["conn", "rtt", "drop", "retrans", "reset", "counters", "listen", "nic", "rx", "tx", "io"];
+const SOURCES = {rtt: ["rtt"], connect: ["conn"], in: ["rx"], out: ["tx"], retransmits: ["retrans"], drops: ["drop"], resets: ["reset"],
+	failed: ["conn"]};
+function lostTimes(groups) {
+	const out = [];
+	for (const l of D.losses.filter((l) => groups.includes(l.group) || !GROUPS.includes(l.group)).sort((a, b) => a.from_s - b.from_s)) {
+		const last = out[out.length - 1];
+		if (last && l.from_s <= last[1])
+			last[1] = Math.max(last[1], l.to_s);
+		else
+			out.push([l.from_s, l.to_s]);
+	}
+	return out;
+}
+function drawLosses(u, lost) {
 	const {ctx, bbox} = u;
 	ctx.save();
 	ctx.beginPath();
 	ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
 	ctx.clip();
 	ctx.fillStyle = theme.loss;
-	for (const l of D.losses) {
-		const x = u.valToPos(l.from_s, "x", true), to = u.valToPos(l.to_s, "x", true);
+	for (const [from_s, to_s] of lost) {
+		const x = u.valToPos(from_s, "x", true), to = u.valToPos(to_s, "x", true);
 		ctx.fillRect(x, bbox.top, Math.max(to - x, 2), bbox.height);
 	}
 	ctx.restore();
@@ -101,7 +115,8 @@ const timeSeries = {label: "time", value: (u, v) => seconds(v)};
 const xScale = {time: false, range: () => [axis.from_s, axis.from_s + axis.n * axis.step_s]};
 
 // make: options of uPlot, made anew when the colours change; and draw, what is no series of its own
-function chart(parent, label, height, data, make) {
+function chart(parent, label, height, groups, data, make) {
+	const lost = lostTimes(groups);
 	const box = el("div", {class: "chart", role: "img", "aria-label": label});
 	parent.append(box);
 	const c = {u: null, box};
@@ -113,7 +128,7 @@ function chart(parent, label, height, data, make) {
 		o.height = height;
 		o.legend = {markers: {fill: (u, i) => u.series[i].stroke(u, i)}};
 		o.cursor = {sync: {key: "time"}, drag: {x: false, y: false}, points: {show: false}, ...o.cursor};
-		o.hooks = {drawClear: [drawLosses], drawAxes: o.draw ? [o.draw] : [], // over the grid
+		o.hooks = {drawClear: [(u) => drawLosses(u, lost)], drawAxes: o.draw ? [o.draw] : [], // over the grid
 			setCursor: [(u) => u.root.classList.toggle("pointed", u.cursor.idx != null)]};
 		c.u = new uPlot(o, data, box);
 		c.u.root.querySelector(".u-legend").setAttribute("aria-hidden", "true"); // the figure's table tells all
@@ -131,7 +146,7 @@ function asTable(parent, caption, columns, rows) {
 	parent.append(d);
 }
 function logRange(lo, hi) {
-	lo = Math.max(lo, 1e-3);
+	lo = Math.max(lo, 1e-3, hi / 1e7); // a few that took no time at all shall not press the others together
 	const ten = 10 ** Math.floor(Math.log10(lo) + 1e-9);
 	lo = [5, 2, 1].find((k) => k * ten <= lo * 1.0001) * ten; // begins at a round number
 	return [lo, Math.max(hi, lo * 4) * 1.15];
@@ -186,7 +201,8 @@ function drawSeries(parent, s) {
 		for (const [bin, a, b, k] of cells) {
 			const x = Math.round(u.valToPos(times[bin], "x", true));
 			const x2 = Math.round(u.valToPos(times[bin] + axis.step_s, "x", true));
-			const y = Math.round(u.valToPos(b, "y", true)), y2 = Math.round(u.valToPos(a, "y", true));
+			const y = Math.round(u.valToPos(Math.max(b, range[0] * 1.25), "y", true));
+			const y2 = Math.round(u.valToPos(Math.max(a, range[0]), "y", true));
 			ctx.fillStyle = mix(Math.log1p(k) / most);
 			ctx.fillRect(x, y, Math.max(x2 - x, 1), Math.max(y2 - y, 1));
 		}
@@ -196,7 +212,7 @@ function drawSeries(parent, s) {
 		count(Math.max(...s.cells.map((c) => c[2]))) + "). Empty columns are time without any."));
 	parent.append(f1);
 	const hidden = (label, value) => ({label, value, paths: () => null, points: {show: false}});
-	chart(f1, s.title + ": heat map over time. " + say, 230, [times, n, p50, max], () => ({
+	chart(f1, s.title + ": heat map over time. " + say, 230, SOURCES[s.name], [times, n, p50, max], () => ({
 		scales: {x: xScale, y: {distr: 3, range: () => range}},
 		axes: [timeAxis(), logAxis(range)],
 		series: [timeSeries, hidden("values", (u, v) => count(v)), hidden("half within", (u, v) => us(v)),
@@ -207,7 +223,7 @@ function drawSeries(parent, s) {
 	parent.append(f2);
 	const line = (label, i, width) => ({label, stroke: () => theme.lines[i], width, value: (u, v) => us(v),
 		points: {show: s.bins.length < 60, size: 5, stroke: () => theme.lines[i], fill: () => theme.lines[i]}});
-	chart(f2, s.title + ": percentiles over time. " + say, 190, [times, p50, p90, p99, max], () => ({
+	chart(f2, s.title + ": percentiles over time. " + say, 190, SOURCES[s.name], [times, p50, p90, p99, max], () => ({
 		scales: {x: xScale, y: {distr: 3, range: () => range}},
 		axes: [timeAxis(), logAxis(range)],
 		series: [timeSeries, line("p50", 0, 2), line("p90", 1, 1.5), line("p99", 2, 1.5), line("max", 3, 1)],
@@ -229,7 +245,7 @@ function drawLayers(parent, l) {
 	const f = el("figure", {}, el("figcaption", {class: "dim"},
 		"Where a segment spent its time, on average over all segments of a step (one layer on the other)"));
 	parent.append(f);
-	chart(f, l.title + ": mean time in each layer over time", 230, [times, ...order.map((i) => tops[i])], () => ({
+	chart(f, l.title + ": mean time in each layer over time", 230, SOURCES[l.name], [times, ...order.map((i) => tops[i])], () => ({
 		scales: {x: xScale, y: {range: (u, lo, hi) => [0, (hi || 1) * 1.05]}},
 		axes: [timeAxis(), valueAxis((u, v) => v.map(us))],
 		series: [timeSeries, ...order.map((i) => ({label: names[i], stroke: () => theme.layers[i % 9], fill: theme.layers[i % 9],
@@ -274,7 +290,7 @@ function drawLanes(parent) {
 		" step; the height is relative to the highest step of the row"));
 	parent.append(f);
 	const say = lanes.map((l) => l.title + " " + count(l.n)).join(", ");
-	chart(f, "Events over time: " + say, 60 + 60 * lanes.length, [times, ...lanes.map((l) => l.bins)], () => ({
+	chart(f, "Events over time: " + say, 60 + 60 * lanes.length, lanes.flatMap((l) => SOURCES[l.name]), [times, ...lanes.map((l) => l.bins)], () => ({
 		scales: {x: xScale, y: {range: () => [0, lanes.length]}},
 		axes: [timeAxis(), valueAxis((u, v) => v.map((x) => lanes[lanes.length - 1 - Math.floor(x)].title),
 			{splits: () => lanes.map((_, i) => i + 0.5), size: 116, grid: {show: false}, ticks: {show: false}})],
@@ -388,7 +404,7 @@ function drawSummary() {
 		el("div", {class: bad ? "tile bad" : "tile"}, el("dt", {}, k), el("dd", {}, v)))));
 	if (s.lost)
 		parent.append(el("p", {class: "note"}, count(s.lost) + " events were lost while recording: counts here are too small. " +
-			"Charts show such times as bands."));
+			"Charts of these events show such times as red bands."));
 	if (s.weight > 1)
 		parent.append(el("p", {class: "note"}, "Only one connection in " + s.weight + " was recorded in full: counts of round trips and " +
 			"segments are estimates."));
@@ -400,6 +416,8 @@ function drawSummary() {
 		const d = el("details", {}, el("summary", {}, "When events were lost"));
 		d.append(table("Events lost", [{title: "from"}, {title: "to"}, {title: "events", num: true}, {title: "group"}, {title: "why"}],
 			D.losses.map((l) => [seconds(l.from_s), seconds(l.to_s), count(l.count), l.group, l.reason])));
+		if (D.losses_left_out)
+			d.append(el("p", {class: "dim"}, count(D.losses_left_out) + " more are left out (", el("code", {}, "tcptape info"), " has all)."));
 		parent.append(d);
 	}
 }

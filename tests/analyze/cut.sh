@@ -139,6 +139,49 @@ cookie=$("$TCPTAPE" dump --json --no-snapshot "$tmp/hosts" |
 "$TCPTAPE" cut -o "$tmp/hosts" "$trace" 2>/dev/null && fault "it was overwritten"
 "$TCPTAPE" cut -o "$tmp/hosts" --force "$tmp/hosts" 2>/dev/null && fault "it is its own input"
 "$TCPTAPE" merge -o "$tmp/1" --force "$tmp/2" "$tmp/1" 2>/dev/null && fault "it is its own input"
+cp "$tmp/1" "$tmp/copy"
+"$TCPTAPE" merge -o "$tmp/twice" "$tmp/1" "$tmp/2" "$tmp/copy" 2>/dev/null && fault "a trace that is given twice"
+
+# Nothing is left of it, and what is nothing can be handed on.
+trace=$traces/nat.tcptape
+make "$tmp/none" cut --from +1000s "$trace"
+[ "$(count "$tmp/none")" = 0 ] || fault "--from +1000s: $(count "$tmp/none") events"
+make "$tmp/some" merge "$tmp/none" "$traces/drops.tcptape"
+[ "$(count "$tmp/some")" = "$(count "$traces/drops.tcptape")" ] || fault "merged with nothing"
+make "$tmp/packed" pack "$tmp/none"
+
+# Groups that were cut out and the others, merged: the whole; their chunks have the same times.
+make "$tmp/1" cut -e conn,rx "$trace"
+make "$tmp/2" cut -e rtt,retrans,reset,drop,tx "$trace"
+make "$tmp/3" cut -e conn,rx,rtt,retrans,reset,drop,tx "$trace"
+for workers in 1 2; do
+	TCPTAPE_WORKERS=$workers make "$tmp/merged" merge "$tmp/1" "$tmp/2"
+	shown "$tmp/want" "$tmp/3" dump --json --no-snapshot
+	shown "$tmp/got" "$tmp/merged" dump --json --no-snapshot
+	same "two sets of groups, $workers workers"
+done
+for part in 1 2; do
+	[ "$(count "$tmp/$part")" -gt 100 ] || fault "groups, $part: $(count "$tmp/$part") events"
+done
+
+# A full disk, a reader that goes away: an error, and no file that is none.
+if [ "$(id -u)" = 0 ] && mkdir "$tmp/full" && mount -t tmpfs -o size=8k none "$tmp/full" 2>/dev/null; then
+	for command in "cut --to +1000s" 'cut -e rx,tx' pack "merge $traces/loss.tcptape $traces/tbf-hold.tcptape"; do
+		# shellcheck disable=SC2086
+		"$TCPTAPE" $command -o "$tmp/full/o" "$traces/late-reader.tcptape" 2>"$tmp/err"
+		[ $? = 1 ] || fault "$command to a full disk: no error"
+		grep -q 'No space left' "$tmp/err" || fault "$command to a full disk: $(cat "$tmp/err")"
+		[ ! -e "$tmp/full/o" ] || fault "$command: it left what is no trace"
+		rm -f "$tmp/full/o"
+	done
+	umount "$tmp/full"
+fi
+(
+	trap '' PIPE
+	"$TCPTAPE" pack -o - "$traces/late-reader.tcptape" 2>"$tmp/err"
+	echo $? >"$tmp/status"
+) | head -c 10 >"$tmp/got"
+[ "$(cat "$tmp/status")" = 1 ] || fault "a reader that went away: status $(cat "$tmp/status")"
 
 echo "$n outputs compared, $bad faults"
 [ $bad = 0 ]

@@ -47,6 +47,14 @@ done
 "$TCPTAPE" export --to csv --csv --no-header -o "$tmp/list" "$traces/loss.tcptape" >"$tmp/out" 2>/dev/null
 is "the list of files tells their rows" "$(tr , ' ' <"$tmp/out" | while read -r n file; do echo $(($(wc -l <"$file") - 1 - n)); done | sort -u)" 0
 
+# the trace itself is never overwritten
+cp "$traces/loss.tcptape" "$tmp/same"
+for to in jsonl openmetrics sqlite; do
+	"$TCPTAPE" export --to $to -o "$tmp/same" --force "$tmp/same" 2>/dev/null
+	is "--to $to over the trace itself: status" $? 2
+done
+check "it is as it was" cmp "$traces/loss.tcptape" "$tmp/same"
+
 # SQLite's own program reads the database; tcptape sql says the same of the trace
 if command -v sqlite3 >/dev/null; then
 	"$TCPTAPE" export --to sqlite -o "$tmp/nat.db" "$traces/nat.tcptape" 2>/dev/null
@@ -57,6 +65,10 @@ if command -v sqlite3 >/dev/null; then
 	done
 	contains "what the trace says of itself" "$tmp/nat.db" 'kernel.release'
 	is "it is sound" "$(sqlite3 "$tmp/nat.db" 'PRAGMA integrity_check')" ok
+	for name in file:x :memory: 'x?mode=memory' "it's"; do # which are names of files like others
+		(cd "$tmp" && "$TCPTAPE" export --to sqlite -o "$name" "$traces/loss.tcptape") 2>"$tmp/err"
+		is "a file called $name" "$(sqlite3 "$tmp/./$name" 'SELECT count(*) > 0 FROM rtt')" 1
+	done
 fi
 
 # packets, as tshark reads them: the segments that delay shows, each once

@@ -22,8 +22,9 @@ static int add_events(struct tape_writer *w)
 	struct ev_rtt rtt = {
 		.head = {START + S, 0, EV_rtt, sizeof(rtt)}, .srtt_us = 7000, .rtt_us = 7000};
 	struct ev_snap_sock old = {.head = {START, 0, EV_snap_sock, sizeof(old)}, .state = 1};
-	struct tape_loss loss = {
-		.from_ns = START, .to_ns = START + S, .count = 3, .group = "<b>x</b>"};
+	struct tape_loss losses[] = {
+		{.from_ns = START, .to_ns = START + S, .count = 3, .group = "<b>x</b>"},
+		{.from_ns = START + S, .to_ns = START + 2 * S, .count = 2, .group = "conn"}};
 
 	memcpy(&e.task.comm, "<script>", 8);
 	e.task.pid = e.task.tid = 17;
@@ -34,7 +35,7 @@ static int add_events(struct tape_writer *w)
 	old.task = e.task;
 	return tape_writer_event(w, &old.head, NULL) | tape_writer_event(w, &rtt.head, NULL) |
 	       tape_writer_event(w, &e.head, NULL) | tape_writer_flush(w, 0, NULL) |
-	       tape_writer_loss(w, &loss, 1, NULL);
+	       tape_writer_loss(w, losses, 2, NULL);
 }
 
 int main(int argc, char **argv)

@@ -76,13 +76,21 @@ contains "and what to record" "$tmp/err" 'record'
 
 # ---- what is refused, and how ----
 for bad in 'drop table rtt' 'insert into rtt(cpu) values(1)' 'create table x(y)' "attach 'x' as y" 'pragma temp_store = 2' \
-	"select load_extension('x')" 'delete from connections' 'begin' 'selekt' "update sqlite_master set sql = ''"; do
+	"select load_extension('x')" 'delete from connections' 'begin' 'selekt' "update sqlite_master set sql = ''" \
+	vacuum "vacuum into 'x'" reindex analyze 'pragma database_list' 'detach main' 'savepoint x' 'select randomblob(500000000)'; do
 	sql loss "$bad"
 	is "$bad: status" "$status" 2
 done
 check "no file was made" [ ! -e x ]
 sql loss 'select * from absent'
 is "no such table: status" "$status" 3
+sql loss 'select * from trace'
+is "what makes the tables is none: status" "$status" 3
+sql loss "select readfile('/etc/passwd')"
+is "no files are read: status" "$status" 3
+timeout -s INT 1 "$TCPTAPE" sql -c 'with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n' \
+	"$traces/loss.tcptape" >"$tmp/out" 2>"$tmp/err"
+is "Ctrl-C ends a statement that would not end: status" $? 124
 sql loss 'select absent from rtt'
 is "no such column: status" "$status" 3
 head -c 16000 "$traces/loss.tcptape" >"$tmp/cut"

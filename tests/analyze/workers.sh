@@ -9,8 +9,8 @@ set -u
 generate=$1
 n=0 bad=0 long=0
 
-"$generate" --scenario mixed --events 150000 --chunk 8192 -o "$tmp/mixed" 2>/dev/null
-"$generate" --scenario churn --events 80000 --chunk 8192 -o "$tmp/churn" 2>/dev/null
+"$generate" --scenario mixed --events 75000 --chunk 4096 -o "$tmp/mixed" 2>/dev/null
+"$generate" --scenario churn --events 40000 --chunk 4096 -o "$tmp/churn" 2>/dev/null
 while read -r command; do
 	for trace in mixed churn; do
 		# shellcheck disable=SC2086 # words

@@ -26,8 +26,10 @@ of() { # NAME TARGET UNIT EVENTS COMMAND...: millions a second
 	figure "out.$name.rss" "$(calc "$rss_kb / 1024")" MiB
 }
 
-generate() { # FILE SEED EVENTS
-	"$GENERATE" --events "$3" --seed "$2" -o "$tmp/$1" 2>/dev/null
+generate() { # FILE SEED EVENTS [OPTION...]
+	file=$1 seed=$2 n=$3
+	shift 3
+	"$GENERATE" --events "$n" --seed "$seed" "$@" -o "$tmp/$file" 2>/dev/null
 }
 
 count() { # FILE
@@ -44,8 +46,9 @@ else
 	skipped anonymize "built without libcrypto"
 fi
 if "$TCPTAPE" sql --help >"$tmp/help" 2>&1; then
-	tx=$("$TCPTAPE" sql --no-header -c 'SELECT count(*) FROM tx' "$tmp/all" 2>/dev/null)
-	of sql.aggregate 20 rows "$tx" "$TCPTAPE" sql -c 'SELECT avg(bytes) FROM tx' "$tmp/all"
+	generate rtt 1 "$events" --groups rtt
+	of sql.aggregate 20 rows "$(count rtt)" "$TCPTAPE" sql -c 'SELECT avg(srtt_us) FROM rtt' "$tmp/rtt"
+	rm "$tmp/rtt"
 else
 	skipped sql "built without SQLite"
 fi

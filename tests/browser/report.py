@@ -244,12 +244,12 @@ def text_stays_text(page, tmp):
     is_same("there are our two scripts and no element of the trace's",
             page.js("[document.scripts.length, document.querySelectorAll('img, i, b, iframe').length, document.title]"),
             [2, 0, "tcptape report: " + trace])
-    # it lost three events in its first of two seconds
+    # it lost three events, nobody knows which, in its first of two seconds, and some of group conn in the second
     charts = [c["steps"] for c in charts_show("script", page)]
     d = page.js("JSON.parse(document.getElementById('data').textContent)")
     lost = [i for i in range(d["axis"]["n"])
             if d["axis"]["from_s"] + (i + 1) * d["axis"]["step_s"] <= 1]
-    check("loss is a band in every chart", charts and lost and all(
+    check("loss is a band where it concerns a chart", charts and lost and all(
         all(bool(s[i][1]) == (i in lost) for i in range(len(s)) if i not in (lost[-1] + 1,)) for s in charts))
 
 

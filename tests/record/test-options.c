@@ -370,7 +370,7 @@ static const struct {
 	{{"--cgroup", "/no/such/cgroup"}, {"--cgroup /no/such/cgroup: ", "no such cgroup"}},
 	{{"--cgroup", "/proc"}, {"--cgroup /proc: ", "no such cgroup"}},
 	{{"--netns", "/proc"}, {"--netns /proc ", "no network namespace"}},
-	{{"--netns", "4194304"}, {"--netns 4194304: ", "No such file"}},
+	{{"--netns", "4194304"}, {"--netns 4194304: ", "no such process"}},
 	{{"-x"}, {"unknown option -x"}},
 	{{"-hx"}, {"unknown option -x"}},
 	{{"--frobnicate"}, {"unknown option --frobnicate"}},
