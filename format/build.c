@@ -25,8 +25,11 @@ static void plan_ref(struct tape_build *b, struct rows *r, unsigned field, size_
 	struct rows *to = rows_of(b, f->table);
 
 	assert(r->n_refs < MAX_REFS);
-	r->refs[r->n_refs++] =
-		(struct ref){.field = (uint8_t)field, .offset = (uint16_t)at, .to = to};
+	r->refs[r->n_refs++] = (struct ref){.field = (uint8_t)field,
+					    .directed = f->type == TAPE_DREF,
+					    .received = f->guess.side == TAPE_RECEIVED,
+					    .offset = (uint16_t)at,
+					    .to = to};
 	if (!r->ends)
 		r->ends = f->type == TAPE_DREF ? to : to->ends;
 }
@@ -44,14 +47,47 @@ static void plan_copy(struct rows *r, size_t from, size_t len)
 	r->stride += len;
 }
 
+/* Where the structs of each table differ most often. */
+static const struct {
+	uint16_t id;
+	uint8_t at[3];
+} tell[] = {
+	{EV_TABLE_flow, {8, 24, 28}}, /* the ends of addresses, and ports */
+	{EV_TABLE_sock,
+	 {offsetof(struct ev_sock, cookie), offsetof(struct ev_sock, flow) + 24,
+	  offsetof(struct ev_sock, flow) + 28}},
+	{EV_TABLE_task,
+	 {offsetof(struct ev_task, cgroup), offsetof(struct ev_task, pid),
+	  offsetof(struct ev_task, comm)}},
+	{EV_TABLE_packet,
+	 {offsetof(struct ev_packet, flow) + 32, offsetof(struct ev_packet, ack_seq),
+	  offsetof(struct ev_packet, segs)}},
+};
+
 /* A table's pointer is no part of what its rows are told apart by, unless it is wanted. */
-static void plan_key(struct rows *r)
+static bool plan_table(struct rows *r)
 {
-	assert(r->size <= MAX_KEY && r->n_pointers <= 1 && !r->n_strings);
-	r->stride = MAX_KEY;
-	memset(&r->mask, 0xff, sizeof(r->mask));
-	if (r->n_pointers)
-		memset((uint8_t *)&r->mask + r->pointer[0], 0, sizeof(uint64_t));
+	assert(MIN_STRUCT <= r->size && r->size <= TABLE_ROW && !r->n_strings);
+	for (unsigned i = 0; i < r->rec->n_fields; i++)
+		r->offset[i] = (uint16_t)(r->offset[i] + TABLE_ROW); /* behind the row of zeros */
+	r->stride = TABLE_ROW;
+	r->fourth = (uint8_t)(r->size - 16);
+	r->third = r->fourth < 32 ? r->fourth : 32;
+	r->unique = r->rec->id != EV_TABLE_packet;
+	for (unsigned i = 0; i < sizeof(tell) / sizeof(*tell); i++)
+		if (tell[i].id == r->rec->id)
+			memcpy(r->tell, tell[i].at, sizeof(r->tell));
+	memset(r->mask, 0xff, sizeof(r->mask));
+	assert(r->n_pointers <= 1);
+	for (unsigned i = 0; i < r->n_pointers; i++) {
+		assert(r->pointer[i] + sizeof(uint64_t) <= sizeof(r->mask));
+		memset(r->mask + r->pointer[i], 0, sizeof(uint64_t));
+	}
+	r->near = calloc(1 << NEAR_BITS, sizeof(*r->near));
+	if (!r->near || !tape_build_grow(r))
+		return false;
+	memset(r->data.p, 0, TABLE_ROW);
+	return true;
 }
 
 /* A time is predicted from that of the event, so its rows have that too. */
@@ -63,7 +99,7 @@ static bool has_time_of(const struct tape_record *rec)
 	return false;
 }
 
-static void plan(struct tape_build *b, struct rows *r)
+static bool plan(struct tape_build *b, struct rows *r)
 {
 	bool event = !r->rec->is_table;
 
@@ -95,8 +131,7 @@ static void plan(struct tape_build *b, struct rows *r)
 	}
 	for (unsigned i = 0; i < r->n_spans; i++)
 		assert(r->spans[i].len % 4 == 0);
-	if (!event)
-		plan_key(r);
+	return event || plan_table(r);
 }
 
 int tape_build_new(struct tape_build **ret, bool pointers, int level, struct tape_error *err)
@@ -122,7 +157,10 @@ int tape_build_new(struct tape_build **ret, bool pointers, int level, struct tap
 		b->by_id[b->rows[i].rec->id] = &b->rows[i];
 	}
 	for (size_t i = 1; i < b->schema->n_records; i++) /* tables come first, by rising id */
-		plan(b, &b->rows[i]);
+		if (!plan(b, &b->rows[i])) {
+			tape_build_free(b);
+			return no_memory(err);
+		}
 	tape_build_forget(b);
 	*ret = b;
 	return 0;
@@ -135,6 +173,7 @@ void tape_build_free(struct tape_build *b)
 	for (size_t i = 0; b->rows && i < b->schema->n_records; i++) {
 		free(b->rows[i].data.p);
 		free(b->rows[i].slots);
+		free(b->rows[i].near);
 		free(b->rows[i].received.p);
 		free(b->rows[i].origins.p);
 		for (unsigned k = 0; k < MAX_REFS; k++)
@@ -265,7 +304,7 @@ int tape_build_add(struct tape_build *b, const struct ev_head *e, struct tape_er
 		return rc;
 	for (unsigned line = 0; line < 3; line++)
 		__builtin_prefetch((const uint8_t *)e + AHEAD + 64 * line);
-	if (!add_row(b, r, (const uint8_t *)e) || !tape_build_refer(r, (const uint8_t *)e, e->cpu))
+	if (!add_row(b, r, (const uint8_t *)e) || !tape_build_refer(r, (const uint8_t *)e))
 		return no_memory(err);
 	tape_build_end_row(b, r, e);
 	return 0;
@@ -307,9 +346,8 @@ void tape_build_forget(struct tape_build *b)
 
 		r->n = 0;
 		r->origins.len = 0;
-		for (unsigned k = 0; k < r->n_refs; k++)
-			memset(r->refs[k].recent, 0, sizeof(r->refs[k].recent));
-		memset(r->near, 0, sizeof(r->near));
+		if (r->near)
+			memset(r->near, 0, sizeof(*r->near) << NEAR_BITS);
 		if (r->slots)
 			memset(r->slots, 0, r->n_slots * sizeof(*r->slots));
 	}

@@ -16,60 +16,57 @@
 #include "chunk.h"
 #include "layout.h"
 
-#define MAX_NESTED 4 /* pointer fields in one record, nested ones included; string fields */
-#define MAX_REFS 4   /* references in one record */
-#define MAX_KEY 64   /* bytes of a table's struct, and of a row of it: one cache line */
-#define N_RECENT 8   /* what a processor has at hand, it most often has at the next layer too */
-#define NEAR_BITS 8
+#define MAX_NESTED 4  /* pointer fields in one record, nested ones included; string fields */
+#define MAX_REFS 4    /* references in one record */
+#define TABLE_ROW 64  /* bytes of a table's row, and of the largest struct: one cache line */
+#define MIN_STRUCT 32 /* bytes of the smallest */
+#define NEAR_BITS 11
 #define AHEAD 256  /* bytes; records stand one behind the other where they come from */
 #define MAX_ID 255 /* of a record type */
-
-/* The struct of a table as words, zeros behind it: all are compared and hashed in the same way. */
-struct key {
-	uint64_t w[MAX_KEY / 8];
-};
 
 /*
  * The records of one type, or the rows of one table. Of a record what is no reference is kept,
  * packed; structs that are references become rows of their table at once, while they are in the
- * cache. A table's rows are whole structs, MAX_KEY bytes each.
+ * cache. A table's rows are whole structs, TABLE_ROW bytes each; the one of zeros stands before
+ * them.
  */
 struct rows {
 	const struct tape_record *rec;
 	size_t size, stride; /* of the struct; of a row in data */
 	size_t short_size;   /* of the struct without pointers at its end, if unwanted */
-	uint16_t offset[TAPE_MAX_FIELDS]; /* of each field in a row */
+	struct buffer data;
+	uint32_t n, room; /* rows; what data and refs have room for */
+	unsigned n_spans, n_refs;
+	uint16_t n_pointers, n_strings;
 	struct span {
 		uint16_t from, to, len;
 	} spans[MAX_REFS + 1]; /* from the struct to the row */
-	unsigned n_spans;
-	uint16_t pointer[MAX_NESTED], n_pointers; /* offsets in a row */
-	uint16_t string[MAX_NESTED], n_strings;
 	struct ref {
 		uint8_t field;
-		uint16_t offset; /* in the struct */
+		bool directed, received; /* a flow; what receives packets */
+		uint16_t offset;	 /* in the struct */
 		struct rows *to;
-		struct recent { /* by processor: the struct before, and its reference */
-			struct key key;
-			uint32_t ref;
-		} recent[N_RECENT];
 		struct buffer v; /* a reference a row */
 	} refs[MAX_REFS];
-	unsigned n_refs;
+	uint16_t pointer[MAX_NESTED], string[MAX_NESTED]; /* offsets in a row */
+	uint16_t offset[TAPE_MAX_FIELDS];		  /* of each field there */
 	struct {
 		int8_t of, plus, key; /* fields that each is predicted from; -1 none */
 	} guess[TAPE_MAX_FIELDS];
-	struct buffer data;
-	uint32_t n, room; /* rows; what data and refs have room for */
-	bool timed;	  /* rows begin with ts_ns */
-	/* tables only: open addressing, row + 1, 0 free */
-	uint32_t *slots, n_slots;
-	uint32_t near[1 << NEAR_BITS];
-	struct key mask;	/* of what keys have: not the struct's pointer, unless wanted */
-	struct buffer received; /* u8 a row: who had it first receives packets (TAPE_EITHER) */
-	uint32_t turn;		/* rows before it are sent, once they were arranged */
-	struct rows *ends;	/* the table whose row says the stream: flow, for sock */
-	struct buffer origins;	/* the first number of each of its streams, 0 none yet */
+	bool timed; /* rows begin with ts_ns */
+	/* tables only */
+	uint32_t *slots, n_slots; /* open addressing, row + 1, 0 free */
+	struct near {
+		uint32_t tag, ref; /* more of what it was found by; row + 1 or 0 */
+	} * near;		   /* 1 << NEAR_BITS */
+	uint8_t tell[3];	   /* offsets of words that tell its structs apart */
+	uint8_t third, fourth;	   /* offsets of the last pairs of words */
+	bool unique;		   /* a struct has one row */
+	uint8_t mask[16];	   /* of the first pair: without the pointer, unless it is wanted */
+	struct buffer received;	   /* u8 a row: who had it first receives packets (TAPE_EITHER) */
+	uint32_t turn;		   /* rows before it are sent, once they were arranged */
+	struct rows *ends;	   /* the table whose row says the stream: flow, for sock */
+	struct buffer origins;	   /* the first number of each of its streams, 0 none yet */
 };
 
 struct tape_build {
@@ -139,11 +136,10 @@ void tape_build_end_row(struct tape_build *b, struct rows *r, const struct ev_he
  * intern.c. The references of a record that becomes row r->n; new rows go into the tables. false:
  * no memory.
  */
-bool tape_build_refer(struct rows *r, const uint8_t *record, uint32_t cpu);
+bool tape_build_refer(struct rows *r, const uint8_t *record);
 
 /* intern.c. The reference number `which` of a row of r, to that struct. false: no memory. */
-bool tape_build_refer_to(struct rows *r, unsigned which, const uint8_t *src, uint32_t cpu,
-			 uint32_t *ret);
+bool tape_build_refer_to(const struct rows *r, unsigned which, const uint8_t *src, uint32_t *ret);
 
 /* intern.c. In all tables rows that are sent come before those that are received. */
 bool tape_build_arrange(struct tape_build *b);

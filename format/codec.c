@@ -11,8 +11,10 @@
 #define VARINT_BELOW 512
 /* What an exception of PLANES costs, in bytes before zstd, besides its width - k high bytes. */
 #define EXCEPTION_COST 2
-#define COUNT_BLOCK 255 /* values: what a byte can count */
-#define FIND_BLOCK 32	/* values, most often all small, so that one question is enough */
+#define COUNT_BLOCK 255	  /* values: what a byte can count */
+#define SAMPLE_FROM 32768 /* of so many values, each eighth block tells how long they are */
+#define SAMPLE_EVERY 8
+#define FIND_BLOCK 32 /* values, most often all small, so that one question is enough */
 #define DELTA_BLOCK 256
 #define EQUAL_BLOCK 256
 
@@ -87,6 +89,15 @@
 		}                                                                                  \
 		return m;                                                                          \
 	}                                                                                          \
+	static size_t count_above_##T(const T *v, size_t n, unsigned k)                            \
+	{                                                                                          \
+		T limit = k ? (T)((T) ~(T)0 >> (BITS - 8 * k)) : 0;                                \
+		size_t m = 0;                                                                      \
+                                                                                                   \
+		for (size_t i = 0; i < n; i++)                                                     \
+			m += v[i] > limit;                                                         \
+		return m;                                                                          \
+	}                                                                                          \
 	static void put_planes_##T(const T *v, size_t n, unsigned k, uint8_t *out)                 \
 	{                                                                                          \
 		for (unsigned b = 0; b < k; b++, out += n)                                         \
@@ -124,11 +135,12 @@ DEFINE_TYPED(uint16_t, 16)
 DEFINE_TYPED(uint32_t, 32)
 DEFINE_TYPED(uint64_t, 64)
 
-/* m[k] += the values that do not fit in k bytes; in blocks that a T can count. */
+/* m[k] += the values that do not fit in k bytes, of a block each `step`; as many as a T can count.
+ */
 #define DEFINE_N_ABOVE(T, BITS)                                                                    \
-	static void n_above_##T(const T *v, size_t n, unsigned most, size_t *m)                    \
+	static void n_above_##T(const T *v, size_t n, size_t step, unsigned most, size_t *m)       \
 	{                                                                                          \
-		for (size_t from = 0; from < n; from += COUNT_BLOCK) {                             \
+		for (size_t from = 0; from < n; from += step) {                                    \
 			size_t to = n - from < COUNT_BLOCK ? n : from + COUNT_BLOCK;               \
                                                                                                    \
 			for (unsigned k = 0; k < most; k++) {                                      \
@@ -146,12 +158,16 @@ DEFINE_N_ABOVE(uint16_t, 16)
 DEFINE_N_ABOVE(uint32_t, 32)
 
 /* The same by the length of each: a processor does not compare many of 64 bits at once. */
-static void n_above_uint64_t(const uint64_t *v, size_t n, unsigned most, size_t *m)
+static void n_above_uint64_t(const uint64_t *v, size_t n, size_t step, unsigned most, size_t *m)
 {
 	size_t of_len[2][9] = {{0}}; /* two, as counting twice in one place takes long */
 
-	for (size_t i = 0; i < n; i++)
-		of_len[i & 1][(71 - __builtin_clzll(v[i] | 1)) / 8 - !v[i]]++;
+	for (size_t from = 0; from < n; from += step) {
+		size_t to = n - from < COUNT_BLOCK ? n : from + COUNT_BLOCK;
+
+		for (size_t i = from; i < to; i++)
+			of_len[i & 1][(71 - __builtin_clzll(v[i] | 1)) / 8 - !v[i]]++;
+	}
 	for (unsigned k = 0; k < most; k++)
 		for (unsigned len = k + 1; len <= 8; len++)
 			m[k] += of_len[0][len] + of_len[1][len];
@@ -198,19 +214,14 @@ size_t tape_encode_bound(size_t n, unsigned width)
 
 /* ---- PLANES ---- */
 
-/* m[k]: exceptions if k planes are kept, values that do not fit in k bytes. */
-static unsigned choose_k(const void *values, size_t n, unsigned width, size_t *m)
+/* The k of the least cost; m[k]: exceptions, of one value in `every`. */
+static unsigned cheapest(size_t n, unsigned width, unsigned most, const size_t *m, unsigned every)
 {
-	uint64_t all = BY_WIDTH(width, or_all, values, n);
-	unsigned best = 0;
-	size_t best_cost;
+	size_t best_cost = n * most;
+	unsigned best = most;
 
-	for (; all; all >>= 8)
-		best++;
-	best_cost = n * best;
-	BY_WIDTH(width, n_above, values, n, best, m);
-	for (unsigned k = best; k-- > 0;) {
-		size_t cost = n * k + (EXCEPTION_COST + width - k) * m[k];
+	for (unsigned k = most; k-- > 0;) {
+		size_t cost = n * k + (EXCEPTION_COST + width - k) * every * m[k];
 
 		if (cost <= best_cost) {
 			best_cost = cost;
@@ -218,6 +229,24 @@ static unsigned choose_k(const void *values, size_t n, unsigned width, size_t *m
 		}
 	}
 	return best;
+}
+
+/* How many planes are kept; *ret_m: exceptions then, values that do not fit in k bytes. */
+static unsigned choose_k(const void *values, size_t n, unsigned width, size_t *ret_m)
+{
+	unsigned every = n < SAMPLE_FROM ? 1 : SAMPLE_EVERY, most = 0, k;
+	uint64_t all = BY_WIDTH(width, or_all, values, n);
+	size_t m[9] = {0};
+
+	for (; all; all >>= 8)
+		most++;
+	BY_WIDTH(width, n_above, values, n, every * COUNT_BLOCK, most, m);
+	k = cheapest(n, width, most, m, every);
+	*ret_m = every > 1 && k < most ? BY_WIDTH(width, count_above, values, n, k) : m[k];
+	if ((EXCEPTION_COST + width - k) * *ret_m <= n * (most - k))
+		return k;
+	*ret_m = 0; /* the sample has missed them */
+	return most;
 }
 
 /* The m values that do not fit into k planes: where they stand, and what they have above. */
@@ -249,8 +278,8 @@ static void put_exceptions(const void *values, size_t n, unsigned width, unsigne
 
 static void put_planes(const void *values, size_t n, unsigned width, struct tape_out *out)
 {
-	size_t m[9] = {0};
-	unsigned k = choose_k(values, n, width, m);
+	size_t m;
+	unsigned k = choose_k(values, n, width, &m);
 
 	tape_out_le(out, k, 1);
 	if ((size_t)(out->end - out->p) < n * k) {
@@ -259,7 +288,7 @@ static void put_planes(const void *values, size_t n, unsigned width, struct tape
 	}
 	BY_WIDTH(width, put_planes, values, n, k, out->p);
 	out->p += n * k;
-	put_exceptions(values, n, width, k, m[k], out);
+	put_exceptions(values, n, width, k, m, out);
 }
 
 /* Returns false if the exceptions contradict n or width; *in is then of no use. */

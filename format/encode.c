@@ -478,18 +478,21 @@ static int put_origins(struct tape_build *b, struct rows *r, struct tape_error *
 	return put_body(b, r->rec->id, TAPE_ORIGINS, &how, start, n, err);
 }
 
+/* In place: they are not needed any more. */
 static int put_common(struct tape_build *b, size_t n, struct tape_error *err)
 {
-	const struct buffer *columns[] = {&b->ts, &b->type, &b->cpu};
+	struct buffer *columns[] = {&b->ts, &b->type, &b->cpu};
 	int rc = 0;
 
 	for (unsigned i = 0; !rc && i < 3; i++) {
+		struct buffer values = b->values;
+
 		if (tape_is_absent(&b->omit, TAPE_COMMON, i))
 			continue;
-		b->values.len = 0;
-		if (!append(&b->values, columns[i]->p, n * b->rows[0].rec->fields[i].width))
-			return no_memory(err);
+		b->values = *columns[i];
 		rc = put_values(b, &b->rows[0], i, n, err);
+		*columns[i] = b->values;
+		b->values = values;
 	}
 	return rc;
 }
@@ -554,9 +557,7 @@ static bool pad_payload(struct tape_build *b, uint32_t n_events)
 	return true;
 }
 
-int tape_build_encode(struct tape_build *b, struct tape_chunk_head *head, const void **type_head,
-		      size_t *type_head_len, const void **payload, size_t *payload_len,
-		      struct tape_error *err)
+static int encode(struct tape_build *b, struct tape_chunk_head *head, struct tape_error *err)
 {
 	uint32_t n = tape_build_count(b);
 	int rc;
@@ -578,12 +579,19 @@ int tape_build_encode(struct tape_build *b, struct tape_chunk_head *head, const 
 	head->n_records = 0;
 	for (size_t i = 1; i < b->schema->n_records; i++)
 		head->n_records += b->rows[i].n != 0;
-	if (!pad_payload(b, n) || !put_head(b, head, &b->values))
-		return no_memory(err);
+	return pad_payload(b, n) && put_head(b, head, &b->values) ? 0 : no_memory(err);
+}
+
+int tape_build_encode(struct tape_build *b, struct tape_chunk_head *head, const void **type_head,
+		      size_t *type_head_len, const void **payload, size_t *payload_len,
+		      struct tape_error *err)
+{
+	int rc = encode(b, head, err);
+
 	*type_head = b->values.p;
 	*type_head_len = b->values.len;
 	*payload = b->payload.p;
 	*payload_len = b->payload.len;
 	tape_build_forget(b);
-	return 0;
+	return rc;
 }

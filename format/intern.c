@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The structs inside records (sock, task, flow, packet) become rows of their table, each once. */
+/*
+ * The structs inside records (sock, task, flow, packet) become rows of their table, each once; only
+ * a packet that comes again after long may have a row again.
+ */
 #include "build_parts.h"
 
 #define XXH_INLINE_ALL
@@ -7,91 +10,54 @@
 
 #define FIRST_SLOTS 1024 /* of a table's hash, doubled as it fills */
 
-/* ---- keys: the struct in words ---- */
+/* ---- rows: the struct as it is, but for a pointer ---- */
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-static inline struct key *key_of(const struct rows *t, uint32_t row)
+/* That of a reference; row 0 is the struct of zeros, which nothing else may be. */
+static inline uint8_t *row_of(const struct rows *t, uint32_t ref)
 {
-	return (struct key *)(void *)(t->data.p + (size_t)row * sizeof(struct key));
+	return t->data.p + (size_t)ref * TABLE_ROW;
 }
 
 /*
- * Structs are read by pairs of words, and what is behind them, up to 12 bytes, by a word and half a
- * one, also where a copy of them was just written: a processor waits if it must read at once what
- * was written in parts.
+ * Structs are compared by pairs of words, four of them, which overlap in those that are shorter:
+ * without a branch, and no slower than one that could end early.
  */
 typedef uint64_t pair __attribute__((vector_size(16)));
 
-static ALWAYS_INLINE pair get_pair(const void *words, size_t i)
+static ALWAYS_INLINE pair get_pair(const uint8_t *p, size_t at)
 {
-	pair p;
+	pair ret;
 
-	memcpy(&p, (const uint8_t *)words + 16 * i, sizeof(p));
-	return p;
+	memcpy(&ret, p + at, sizeof(ret));
+	return ret;
 }
 
-/* Word i, the last one; sizes are multiples of 4. */
-static ALWAYS_INLINE uint64_t get_word(const uint8_t *src, size_t size, size_t i)
+static ALWAYS_INLINE bool is_row(const struct rows *t, const uint8_t *src, uint32_t ref)
 {
-	uint64_t w = 0;
+	const uint8_t *row = row_of(t, ref);
+	pair diff = (get_pair(src, 0) & get_pair(t->mask, 0)) ^ get_pair(row, 0);
 
-	memcpy(&w, src + 8 * i, size - 8 * i < 8 ? 4 : 8);
-	return w;
+	diff |= get_pair(src, 16) ^ get_pair(row, 16);
+	diff |= get_pair(src, t->third) ^ get_pair(row, t->third);
+	diff |= get_pair(src, t->fourth) ^ get_pair(row, t->fourth);
+	return !(diff[0] | diff[1]);
 }
 
-enum found { IS_NONE, IS_SAME, IS_OTHER };
-
-/* No early end: some words at once take no longer than one. */
-static ALWAYS_INLINE enum found compare(const struct rows *t, const uint8_t *src,
-					const struct key *k, size_t size)
+static void put_row(const struct rows *t, const uint8_t *src, uint8_t *row)
 {
-	pair diffs = {0}, all = {0};
-	uint64_t diff, any;
+	pair first = get_pair(src, 0) & get_pair(t->mask, 0);
 
-#pragma GCC unroll 4
-	for (size_t i = 0; i < size / 16; i++) {
-		pair p = get_pair(src, i) & get_pair(&t->mask, i);
-
-		all |= p;
-		diffs |= p ^ get_pair(k, i);
-	}
-	any = all[0] | all[1];
-	diff = diffs[0] | diffs[1];
-	for (size_t i = size / 16 * 2; i < (size + 7) / 8; i++) {
-		uint64_t w = get_word(src, size, i) & t->mask.w[i];
-
-		any |= w;
-		diff |= w ^ k->w[i];
-	}
-	return !diff ? IS_SAME : any ? IS_OTHER : IS_NONE;
+	copy_words(row, src, t->size);
+	memcpy(row, &first, sizeof(first));
 }
-
-static ALWAYS_INLINE void load(const struct rows *t, const uint8_t *src, struct key *k, size_t size)
-{
-#pragma GCC unroll 4
-	for (size_t i = 0; i < size / 16; i++) {
-		pair p = get_pair(src, i) & get_pair(&t->mask, i);
-
-		memcpy(&k->w[2 * i], &p, sizeof(p));
-	}
-	for (size_t i = size / 16 * 2; i < MAX_KEY / 8; i++)
-		k->w[i] = i < (size + 7) / 8 ? get_word(src, size, i) & t->mask.w[i] : 0;
-}
-
-/* A loop over words for each size that there is, without a branch. */
-#define BY_SIZE(f, t, ...)                                                                         \
-	((t)->size == sizeof(struct ev_sock)	 ? f(t, __VA_ARGS__, sizeof(struct ev_sock))       \
-	 : (t)->size == sizeof(struct ev_packet) ? f(t, __VA_ARGS__, sizeof(struct ev_packet))     \
-	 : (t)->size == sizeof(struct ev_flow)	 ? f(t, __VA_ARGS__, sizeof(struct ev_flow))       \
-	 : (t)->size == sizeof(struct ev_task)	 ? f(t, __VA_ARGS__, sizeof(struct ev_task))       \
-						 : f(t, __VA_ARGS__, (t)->size))
 
 /* ---- tables ---- */
 
-static inline uint32_t first_slot(const struct rows *t, const struct key *k)
+static inline uint32_t first_slot(const struct rows *t, uint32_t ref)
 {
-	return (uint32_t)XXH3_64bits(k, sizeof(*k)) & (t->n_slots - 1);
+	return (uint32_t)XXH3_64bits(row_of(t, ref), t->size) & (t->n_slots - 1);
 }
 
 static bool rehash(struct rows *t)
@@ -105,127 +71,138 @@ static bool rehash(struct rows *t)
 		t->n_slots /= 2;
 		return false;
 	}
-	for (uint32_t row = 0; row < t->n; row++) {
-		uint32_t i = first_slot(t, key_of(t, row));
+	for (uint32_t ref = 1; ref <= t->n; ref++) {
+		uint32_t i = first_slot(t, ref);
 
 		while (t->slots[i])
 			i = (i + 1) & (t->n_slots - 1);
-		t->slots[i] = row + 1;
+		t->slots[i] = ref;
 	}
 	free(old);
 	return true;
 }
 
+/* Its slot: that of an equal row, or a free one. */
+static uint32_t *slot_of(const struct rows *t, uint32_t ref)
+{
+	uint32_t i = first_slot(t, ref);
+
+	while (t->slots[i] && !is_row(t, row_of(t, ref), t->slots[i]))
+		i = (i + 1) & (t->n_slots - 1);
+	return &t->slots[i];
+}
+
 /*
- * Where a row found lately is looked for first: few live at a time, and this is sooner known than
- * a good hash. Words that tell flows, sockets and tasks apart.
+ * The reference to a struct that is not near, added if it is new; false: no memory. A packet that
+ * is not near is new: that it was seen long ago is not worth the search.
  */
-static inline uint32_t *near(struct rows *t, const struct key *k)
+static bool look_up(struct rows *t, const uint8_t *src, bool received, uint32_t *ret)
 {
-	uint64_t mix = k->w[0] + 3 * k->w[1] + 5 * k->w[3] + 7 * k->w[4];
+	uint32_t *slot = ret;
 
-	return &t->near[mix * 0x9e3779b97f4a7c15u >> (64 - NEAR_BITS)];
-}
-
-/* Row + 1 of a struct in its table, added if it is new; 0: no memory. */
-static uint32_t look_up(struct rows *t, const struct key *key, const uint8_t *src, bool received,
-			uint32_t cpu)
-{
-	uint32_t i;
-
-	if (2 * t->n >= t->n_slots && !rehash(t))
-		return 0;
-	for (i = first_slot(t, key); t->slots[i]; i = (i + 1) & (t->n_slots - 1))
-		if (BY_SIZE(compare, t, (const uint8_t *)key, key_of(t, t->slots[i] - 1)) ==
-		    IS_SAME)
-			return t->slots[i];
-	if (t->n == t->room && !tape_build_grow(t))
-		return 0;
-	BY_SIZE(load, t, (const uint8_t *)key, key_of(t, t->n));
-	t->received.p[t->n] = received;
-	if (!tape_build_refer(t, src, cpu))
-		return 0;
-	t->slots[i] = ++t->n;
-	return t->n;
-}
-
-static uint32_t intern(struct rows *t, const struct key *key, const uint8_t *src, bool received,
-		       uint32_t cpu)
-{
-	uint32_t *at = near(t, key);
-
-	if (!*at || BY_SIZE(compare, t, (const uint8_t *)key, key_of(t, *at - 1)) != IS_SAME)
-		*at = look_up(t, key, src, received, cpu);
-	return *at;
-}
-
-/* The two ends of a flow in one order, whichever is local; true if they were swapped. */
-static bool order_flow(const struct key *src, struct key *ret)
-{
-	struct ev_flow f;
-	int c;
-
-	memcpy(&f, src, sizeof(f));
-	c = memcmp(&f.laddr, &f.raddr, sizeof(f.laddr));
-	*ret = *src;
-	if (c < 0 || (!c && f.lport <= f.rport))
+	*ret = 0;
+	if (is_row(t, src, 0))
+		return true;
+	if (t->n + 1 >= t->room && !tape_build_grow(t))
 		return false;
-	f = (struct ev_flow){f.raddr, f.laddr, f.rport, f.lport};
-	memcpy(ret, &f, sizeof(f));
+	put_row(t, src, row_of(t, t->n + 1));
+	if (t->unique) {
+		if (2 * t->n >= t->n_slots && !rehash(t))
+			return false;
+		slot = slot_of(t, t->n + 1);
+		*ret = *slot;
+		if (*slot)
+			return true;
+	}
+	t->received.p[t->n] = received;
+	if (!tape_build_refer(t, src))
+		return false;
+	*ret = *slot = ++t->n;
 	return true;
 }
 
 /* ---- references ---- */
 
-/* The reference to a struct, which is not that of the event before on that processor. */
-static bool find_ref(const struct rows *r, struct ref *ref, const uint8_t *src, uint32_t cpu,
-		     uint32_t *ret)
+static uint64_t big_endian(const uint8_t *p)
 {
-	const struct tape_field *f = &r->rec->fields[ref->field];
-	struct recent *recent = &ref->recent[cpu % N_RECENT];
-	bool directed = f->type == TAPE_DREF, swapped = false;
-	const struct key *key = &recent->key;
-	struct key ordered;
-	uint32_t row;
+	uint64_t v;
 
-	BY_SIZE(load, ref->to, src, &recent->key);
-	if (directed) {
-		swapped = order_flow(key, &ordered);
-		key = &ordered;
-	}
-	row = intern(ref->to, key, src, f->guess.side == TAPE_RECEIVED, cpu);
-	*ret = recent->ref = directed && row ? 1 + ((row - 1) << 1 | swapped) : row;
-	return row;
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap64(v); /* hosts are little-endian */
 }
 
-bool tape_build_refer(struct rows *r, const uint8_t *record, uint32_t cpu)
+/* The two ends of a flow in one order, whichever is local; true if they were swapped. */
+static bool order_flow(const uint8_t *src, struct ev_flow *ret)
 {
-	for (unsigned i = 0; i < r->n_refs; i++) {
-		struct ref *ref = &r->refs[i];
-		struct recent *recent = &ref->recent[cpu % N_RECENT];
-		const uint8_t *src = record + ref->offset;
-		uint32_t found = 0;
+	const uint8_t *l = src + offsetof(struct ev_flow, laddr);
+	const uint8_t *r = src + offsetof(struct ev_flow, raddr);
+	uint64_t lhigh = big_endian(l), rhigh = big_endian(r);
+	uint64_t llow = big_endian(l + 8), rlow = big_endian(r + 8);
 
-		switch (BY_SIZE(compare, ref->to, src, &recent->key)) {
-		case IS_NONE: break; /* often: no socket at this layer */
-		case IS_SAME: found = recent->ref; break;
-		case IS_OTHER:
-			if (!find_ref(r, ref, src, cpu, &found))
-				return false;
-		}
-		((uint32_t *)(void *)ref->v.p)[r->n] = found;
-	}
+	memcpy(ret, src, sizeof(*ret));
+	if (lhigh < rhigh || (lhigh == rhigh && llow < rlow) ||
+	    (lhigh == rhigh && llow == rlow && ret->lport <= ret->rport))
+		return false;
+	*ret = (struct ev_flow){ret->raddr, ret->laddr, ret->rport, ret->lport};
 	return true;
 }
 
-bool tape_build_refer_to(struct rows *r, unsigned which, const uint8_t *src, uint32_t cpu,
-			 uint32_t *ret)
+/* By words that tell the structs of that table apart. */
+static ALWAYS_INLINE uint64_t mix(const struct rows *t, const uint8_t *src)
 {
-	static const struct key none;
-	struct ref *ref = &r->refs[which];
+	uint64_t w[3];
 
-	*ret = 0;
-	return BY_SIZE(compare, ref->to, src, &none) != IS_OTHER || find_ref(r, ref, src, cpu, ret);
+	for (unsigned i = 0; i < 3; i++)
+		memcpy(&w[i], src + t->tell[i], sizeof(w[i]));
+	return w[0] * 0x9e3779b97f4a7c15u ^ w[1] * 0xbf58476d1ce4e5b9u ^ w[2] * 0x94d049bb133111ebu;
+}
+
+/*
+ * Rows found lately are looked for first: few live at a time, and this is sooner known than a good
+ * hash. The tag saves a look at a row that is most often another, and not in the cache any more.
+ */
+static bool find(const struct ref *ref, const uint8_t *src, uint32_t *ret)
+{
+	uint64_t h = mix(ref->to, src);
+	struct near *near = &ref->to->near[h >> (64 - NEAR_BITS)];
+	uint32_t tag = (uint32_t)(h >> (32 - NEAR_BITS));
+
+	if (near->tag != tag || !is_row(ref->to, src, near->ref)) {
+		if (!look_up(ref->to, src, ref->received, &near->ref))
+			return false;
+		near->tag = tag;
+	}
+	*ret = near->ref;
+	return true;
+}
+
+static bool find_flow(const struct ref *ref, const uint8_t *src, uint32_t *ret)
+{
+	struct ev_flow ordered;
+	bool swapped = order_flow(src, &ordered);
+
+	if (!find(ref, (const uint8_t *)&ordered, ret))
+		return false;
+	*ret = *ret ? 1 + ((*ret - 1) << 1 | swapped) : 0;
+	return true;
+}
+
+bool tape_build_refer_to(const struct rows *r, unsigned which, const uint8_t *src, uint32_t *ret)
+{
+	const struct ref *ref = &r->refs[which];
+
+	return ref->directed ? find_flow(ref, src, ret) : find(ref, src, ret);
+}
+
+bool tape_build_refer(struct rows *r, const uint8_t *record)
+{
+	for (unsigned i = 0; i < r->n_refs; i++) {
+		uint32_t *refs = (uint32_t *)(void *)r->refs[i].v.p;
+
+		if (!tape_build_refer_to(r, i, record + r->refs[i].offset, &refs[r->n]))
+			return false;
+	}
+	return true;
 }
 
 /* ---- rows that are sent before those that are received ---- */
@@ -263,13 +240,14 @@ static bool arrange(struct tape_build *b, struct rows *t)
 	place = (uint32_t *)(void *)b->values.p;
 	to = (uint32_t *)(void *)b->plus.p;
 	t->data = b->of;
+	memset(row_of(t, 0), 0, TABLE_ROW);
 	for (uint8_t side = 0; side < 2; side++) {
 		for (uint32_t i = 0; i < t->n; i++) {
 			if (t->received.p[i] != side)
 				continue;
-			memcpy(key_of(t, next), data.p + (size_t)i * MAX_KEY, MAX_KEY);
 			to[next] = from[i];
 			place[i] = next++;
+			memcpy(row_of(t, next), data.p + (size_t)(i + 1) * TABLE_ROW, TABLE_ROW);
 		}
 		t->turn = side ? t->turn : next;
 	}

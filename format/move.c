@@ -57,23 +57,19 @@ static bool prepare(struct tape_rows *s, struct tape_build *b)
 
 /* The first time that this chunk refers to it: what stands for that there. */
 static bool move_table_row(const struct part *part, const struct move *move, uint32_t k,
-			   struct rows *to, uint32_t cpu, uint32_t *ret)
+			   struct rows *to, uint32_t *ret)
 {
-	union {
-		struct key words;
-		uint8_t bytes[MAX_KEY];
-	} row = {{{0}}};
+	uint8_t row[TABLE_ROW] = {0};
 	uint32_t found;
 
-	tape_rows_fill_ref(part, k, row.bytes);
-	if (!tape_build_refer_to(to, move->place, row.bytes, cpu, &found))
+	tape_rows_fill_ref(part, k, row);
+	if (!tape_build_refer_to(to, move->place, row, &found))
 		return false;
 	*ret = found + 1;
 	return true;
 }
 
-static inline bool move_refs(const struct plan *p, unsigned at, uint32_t k, struct rows *to,
-			     uint32_t cpu)
+static inline bool move_refs(const struct plan *p, unsigned at, uint32_t k, struct rows *to)
 {
 	for (; at < p->n_parts; at++) {
 		const struct part *part = &p->parts[at];
@@ -83,7 +79,7 @@ static inline bool move_refs(const struct plan *p, unsigned at, uint32_t k, stru
 		if (ref) {
 			uint32_t *moved = &part->to->moved[ref - 1];
 
-			if (!*moved && !move_table_row(part, move, k, to, cpu, moved))
+			if (!*moved && !move_table_row(part, move, k, to, moved))
 				return false;
 			found = *moved - 1;
 		}
@@ -126,7 +122,7 @@ static inline bool move_row(struct tape_build *b, const struct plan *p, const st
 
 		memcpy(row + move->place, &s, sizeof(s));
 	}
-	return move_refs(p, (unsigned)(move - p->moves), (uint32_t)k, to, head->cpu) &&
+	return move_refs(p, (unsigned)(move - p->moves), (uint32_t)k, to) &&
 	       (p->is_whole && !to->n_strings ? true : tape_build_settle_row(b, to, row));
 }
 

@@ -240,6 +240,64 @@ START_TEST(test_chunk__nothing_is_no_row)
 }
 END_TEST
 
+/* Many by turns, told apart by one field or another; all of the rest is the same. */
+START_TEST(test_chunk__each_socket_once)
+{
+	enum { N = 3000, MORE = 100 };
+	struct ev_tcp_state e = {
+		.head = {.ts_ns = 1, .type = EV_tcp_state, .size = sizeof(e)},
+		.sock = {.flow = {addr_a, addr_b, 1111, 80}},
+	};
+	struct trip t;
+
+	trip_init(&t, false);
+	for (uint32_t i = 0; i < 3 * (N + MORE); i++) {
+		uint32_t k = i % (N + MORE);
+
+		e.sock.cookie = k < N ? 1 + k : N;
+		e.sock.uid = k < N ? 0 : 1 + k;
+		e.sock.skaddr = i; /* is not kept, so it tells nothing apart */
+		must(tape_build_add(t.build, &e.head, &err));
+	}
+	trip_go(&t);
+	ck_assert_uint_eq(tape_chunk_rows(t.chunk, EV_TABLE_flow), 1);
+	ck_assert_uint_eq(tape_chunk_rows(t.chunk, EV_TABLE_sock), N + MORE);
+	for (uint32_t i = 0; i < 3 * (N + MORE); i++)
+		ck_assert_uint_eq(get(&t, EV_tcp_state, 0, i), 1 + i % (N + MORE));
+	trip_fini(&t);
+}
+END_TEST
+
+/* A packet that comes again may have a row again; a reference leads to what it was. */
+START_TEST(test_chunk__packets_by_turns)
+{
+	enum { N = 5000 };
+	struct ev_rx e = {
+		.head = {.ts_ns = 1, .type = EV_rx, .size = sizeof(e)},
+		.packet = {.flow = {addr_a, addr_b, 1111, 80}},
+	};
+	struct trip t;
+
+	trip_init(&t, false);
+	for (uint32_t i = 0; i < 4 * N; i++) { /* each at two layers, later once more */
+		e.packet.seq = i / 2 % N;
+		must(tape_build_add(t.build, &e.head, &err));
+	}
+	trip_go(&t);
+	ck_assert_uint_ge(tape_chunk_rows(t.chunk, EV_TABLE_packet), N);
+	ck_assert_uint_le(tape_chunk_rows(t.chunk, EV_TABLE_packet), 2 * N);
+	for (uint32_t i = 0; i < 4 * N; i++) {
+		uint64_t ref = get(&t, EV_rx, 1, i);
+
+		ck_assert_uint_gt(ref, 0);
+		ck_assert_uint_eq(get(&t, EV_TABLE_packet, 1, (uint32_t)ref - 1), i / 2 % N);
+		if (i % 2)
+			ck_assert_uint_eq(ref, get(&t, EV_rx, 1, i - 1));
+	}
+	trip_fini(&t);
+}
+END_TEST
+
 /* Tables without a row have no columns, which columns predicted by their rows do not need. */
 START_TEST(test_chunk__references_to_nothing)
 {
@@ -457,7 +515,8 @@ START_TEST(test_chunk__column_sizes)
 }
 END_TEST
 
-SUITE("chunk", test_chunk__every_event_alone, test_chunk__all_events_in_one_frame,
+SUITE("chunk", test_chunk__each_socket_once, test_chunk__packets_by_turns,
+      test_chunk__every_event_alone, test_chunk__all_events_in_one_frame,
       test_chunk__all_events_in_a_frame_a_column, test_chunk__one_flow_from_both_ends,
       test_chunk__flow_with_equal_addresses, test_chunk__nothing_is_no_row,
       test_chunk__references_to_nothing, test_chunk__pointers_only_when_asked,

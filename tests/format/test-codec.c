@@ -158,6 +158,26 @@ START_TEST(test_codec__bytes_are_planes)
 }
 END_TEST
 
+/* Long values only where the blocks that tell how long all are do not look: no plane is left out.
+ */
+START_TEST(test_codec__what_a_sample_misses)
+{
+	for (unsigned w = 0; w < 4; w++) {
+		unsigned width = widths[w];
+		uint8_t *values = need(MAX_N * width), *out = need(tape_encode_bound(MAX_N, width));
+		enum tape_layout layout;
+
+		for (size_t i = 0; i < MAX_N; i++)
+			memset(values + i * width, i % (8 * 255) < 255 ? 0 : 0xff, width);
+		ck_assert_int_eq(round_trip(values, MAX_N, width, TAPE_T_NONE), TAPE_L_PLANES);
+		ck_assert_uint_eq(tape_encode(values, MAX_N, width, TAPE_T_NONE, out, &layout),
+				  1 + MAX_N * width + 1);
+		free(values);
+		free(out);
+	}
+}
+END_TEST
+
 /* The worked example of docs/format.md. */
 START_TEST(test_codec__bytes_on_disk)
 {
@@ -351,8 +371,9 @@ START_TEST(test_codec__string_ceiling)
 }
 END_TEST
 
-SUITE("codec", test_codec__every_shape_width_and_count, test_codec__random_columns,
-      test_codec__which_layout, test_codec__wide_values_take_their_width,
-      test_codec__bytes_are_planes, test_codec__bytes_on_disk, test_codec__keyed_comes_back,
-      test_codec__keyed_on_disk, test_codec__malformed_bodies, test_codec__unknown_ways,
-      test_codec__random_bodies, test_codec__strings, test_codec__string_ceiling)
+SUITE("codec", test_codec__what_a_sample_misses, test_codec__every_shape_width_and_count,
+      test_codec__random_columns, test_codec__which_layout,
+      test_codec__wide_values_take_their_width, test_codec__bytes_are_planes,
+      test_codec__bytes_on_disk, test_codec__keyed_comes_back, test_codec__keyed_on_disk,
+      test_codec__malformed_bodies, test_codec__unknown_ways, test_codec__random_bodies,
+      test_codec__strings, test_codec__string_ceiling)
