@@ -40,11 +40,12 @@ static void text_embed(struct text *t, const struct text *json)
 
 static int write_page(struct report *r, const struct text *page)
 {
+	char *path = (char *)(uintptr_t)r->run->path;
 	struct outfile file = {.fd = -1};
 	size_t at = 0;
 	int rc = 0;
 
-	if (outfile_open(&file, opts.output, opts.force, -1, r->run->fail))
+	if (outfile_open(&file, opts.output, opts.force, &path, 1, r->run->fail))
 		return -1;
 	while (at < page->len && !rc) {
 		ssize_t n = write(file.fd, page->s + at, page->len - at);
