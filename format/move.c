@@ -17,12 +17,13 @@ static unsigned ref_of(const struct rows *r, unsigned field)
 }
 
 /* Where each part goes. */
-static void find_places(struct plan *p)
+static void find_places(struct plan *p, bool pointers)
 {
-	unsigned n_wanted = p->rec->n_fields - p->dest->n_refs;
+	unsigned n_wanted = 0, n = p->n_parts - (pointers ? 0 : p->n_of[PART_POINTER]);
 
-	p->is_whole = p->n_of[PART_REF] == p->dest->n_refs &&
-		      p->n_parts - p->n_of[PART_REF] == n_wanted && !p->dest->n_pointers;
+	for (unsigned i = 0; i < p->rec->n_fields; i++)
+		n_wanted += pointers || p->rec->fields[i].hint != TAPE_POINTER;
+	p->is_whole = n == n_wanted && !p->dest->n_pointers;
 	for (unsigned k = 0; k < p->n_parts; k++) {
 		struct part *part = &p->parts[k];
 
@@ -48,7 +49,7 @@ static bool prepare(struct tape_rows *s, struct tape_build *b)
 			memset(p->moved, 0, n * sizeof(*p->moved));
 		p->dest = rows_of(b, p->rec->id);
 		if (p->n_rows)
-			find_places(p);
+			find_places(p, b->pointers);
 	}
 	s->build = b;
 	s->turn = b->turn;
@@ -115,6 +116,11 @@ static inline bool move_row(struct tape_build *b, const struct plan *p, const st
 	MOVE(PART_4, 4);
 	MOVE(PART_8, 8);
 	MOVE(PART_16, 16);
+	if (b->pointers) {
+		MOVE(PART_POINTER, 8);
+	} else {
+		move += p->n_of[PART_POINTER];
+	}
 #undef MOVE
 	for (unsigned i = p->n_of[PART_STR]; i; i--, move++) {
 		const uint32_t *start = p->parts[move - p->moves].col.str_start + k;

@@ -83,6 +83,8 @@ static enum part_class class_of(const struct part *part)
 {
 	if (part->to)
 		return PART_REF;
+	if (part->is_pointer)
+		return PART_POINTER;
 	switch (part->col.width) {
 	case 1: return PART_1;
 	case 2: return PART_2;
@@ -121,6 +123,7 @@ static int bind(struct tape_rows *r, struct plan *p, const struct tape_record *t
 			continue;
 		}
 		part->field = (uint16_t)i;
+		part->is_pointer = f->hint == TAPE_POINTER;
 		part->offset = (uint16_t)tape_field_offset(p->rec, i);
 		part->to = f->table ? plan_of(r, f->table) : NULL;
 		p->n_parts++;

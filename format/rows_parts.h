@@ -14,6 +14,7 @@ struct part {
 	struct tape_column col;
 	const struct plan *to;	/* of the table, for a reference */
 	uint16_t field, offset; /* of the record of this build; in the struct */
+	bool is_pointer;	/* where pointers are not kept, a row has no place for it */
 	struct buffer edited;	/* values that stand for the chunk's */
 };
 
@@ -23,7 +24,17 @@ struct move {
 	size_t place;
 };
 
-enum part_class { PART_1, PART_2, PART_4, PART_8, PART_16, PART_STR, PART_REF, PART_CLASSES };
+enum part_class {
+	PART_1,
+	PART_2,
+	PART_4,
+	PART_8,
+	PART_16,
+	PART_POINTER,
+	PART_STR,
+	PART_REF,
+	PART_CLASSES
+};
 
 /* How rows of one record type are made; n_rows 0: the chunk has none. */
 struct plan {
