@@ -149,7 +149,8 @@ struct segments {
 	size_t n_found;		       /* ends for which it has room, in each direction */
 	uint64_t batch, n_freed, turn; /* of events; lanes; counter */
 	uint64_t calm_ns;	       /* up to then nothing has waited long enough */
-	unsigned at_tcp; /* the last layer up to TCP that is recorded of what is received */
+	unsigned at_tcp;   /* the last layer up to TCP that is recorded of what is received */
+	struct unit *told; /* within `on` */
 	bool failed;
 	int stopped; /* what `on` returned */
 };
@@ -209,6 +210,8 @@ struct mark *unit_mark(struct unit *u, unsigned layer, uint32_t ifindex); /* NUL
 void unit_add(struct unit *u, unsigned layer, uint32_t ifindex, uint64_t ts_ns, uint32_t bytes);
 /* The same, standing in front of the last mark or of mark `at`. */
 void unit_insert(struct unit *u, unsigned at, unsigned layer, uint64_t ts_ns);
+/* That a capture saw it. */
+void unit_wire(struct unit *u, const struct seg_wire *w);
 /* What is known by now, as the caller gets it. */
 void unit_tell(const struct segments *s, const struct unit *u, struct segment *ret);
 
