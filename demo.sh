@@ -4,7 +4,8 @@
 # demo.sh: from a fresh clone to an answer, on Debian 12 or later, as root: installs the packages
 # that are missing, builds into build/, records this machine's TCP for a few seconds (with some HTTP
 # over loopback, so that there is something to see), and asks the file. Where the kernel cannot be
-# recorded, it says why and asks a sample trace instead. Leaves build/demo.tcptape behind.
+# recorded, it says why and asks a sample trace instead. Leaves build/demo.tcptape behind,
+# and build/demo.html, a page of it.
 set -eu
 
 cd "$(dirname "$0")"
@@ -30,6 +31,7 @@ sh tests/install.sh gcc libc6-dev clang llvm bpftool libbpf-dev meson ninja-buil
 	libzstd-dev libxxhash-dev libpcap-dev libssl-dev libsqlite3-dev
 log=$(mktemp)
 quietly() { "$@" >"$log" 2>&1 || { cat "$log" && exit 1; }; }
+sh tests/assets.sh build/charts || echo "so there is no tcptape report"
 [ -f build/build.ninja ] || quietly meson setup build
 quietly ninja -C build analyze/tcptape record/tcptape-record tests/load
 rm -f "$log"
@@ -81,6 +83,13 @@ layers=$trace
 [ -z "$why" ] || layers=sample-traces/tbf-hold.tcptape
 heading "Where in this machine does a segment that is sent spend its time?"
 typed $tape delay --out --data --percentiles $layers 2>&1
+
+if [ -d build/charts ] && $tape report --help >/dev/null 2>&1; then # else the build has told
+	heading "All of it as one page, for a browser"
+	typed $tape report --force -o build/demo.html $trace
+	# shellcheck disable=SC2012
+	ls -lh build/demo.html
+fi
 
 heading "More"
 echo "$tape --help          the commands; each has --help, --json, --csv, -f 'tcpdump expression'"

@@ -28,6 +28,7 @@ sh tests/install.sh gcc libc6-dev clang llvm clang-format bpftool libbpf-dev mes
 	iproute2 strace scdoc systemd nftables conntrack tcpdump util-linux libbpf-tools wrk qemu-system-x86 busybox-static cpio xz-utils zstd \
 	bpftrace bash zsh man-db debhelper dpkg-dev lintian git ||
 	exit 1
+sh tests/install.sh chromium || : # looks at pages of tcptape report; not every machine has one
 
 # What programs of others make of an export: tested where they are there. Their packages start services
 # on a machine with systemd, so only the long run asks for them; not every Debian has ClickHouse.
@@ -61,10 +62,12 @@ run() { # LABEL SUITES SETUP-OPTION...: build in build-test/LABEL and test
 }
 
 mkdir -p build-test
-CC=gcc run gcc "$suites" -Dwerror=true
+sh tests/assets.sh build-test/charts || : # without them there is no tcptape report
+charts=-Dcharts=$PWD/build-test/charts
+CC=gcc run gcc "$suites" -Dwerror=true "$charts"
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:abort_on_error=1
-CC=clang run sanitizers 'unit golden bad fuzz' -Dwerror=true -Db_sanitize=address,undefined \
+CC=clang run sanitizers 'unit golden bad fuzz' -Dwerror=true "$charts" -Db_sanitize=address,undefined \
 	-Db_lundef=false
 
 # What this run leaves out, by name.

@@ -178,8 +178,8 @@ static int load_socks(struct bind_tables *t, const struct tape_schema *schema,
 	const struct tape_record *rec = tape_schema_record_by_name(schema, "sock");
 	uint32_t n = rec && t->want_socks ? tape_chunk_rows(chunk, rec->id) : 0;
 	int rc = room((void **)&t->socks, &t->cap_socks, n, sizeof(*t->socks), err), flow = 0;
-	struct tape_column cookie, netns, protocol, ref;
-	bool has_cookie, has_netns, has_protocol;
+	struct tape_column cookie, netns, protocol, uid, ref;
+	bool has_cookie, has_netns, has_protocol, has_uid;
 
 	t->n_socks = 0;
 	if (rc || !n)
@@ -193,6 +193,9 @@ static int load_socks(struct bind_tables *t, const struct tape_schema *schema,
 		rc = table_column(chunk, rec, "protocol", TAPE_U64, &protocol, err);
 	has_protocol = rc > 0;
 	if (rc >= 0)
+		rc = t->want_uids ? table_column(chunk, rec, "uid", TAPE_U64, &uid, err) : 0;
+	has_uid = rc > 0;
+	if (rc >= 0)
 		rc = flow = table_column(chunk, rec, "flow", TAPE_DREF, &ref, err);
 	if (rc < 0)
 		return rc;
@@ -203,6 +206,8 @@ static int load_socks(struct bind_tables *t, const struct tape_schema *schema,
 		s->cookie = has_cookie ? tape_column_get(&cookie, i) : 0;
 		s->netns = has_netns ? (uint32_t)tape_column_get(&netns, i) : 0;
 		s->protocol = has_protocol ? (uint16_t)tape_column_get(&protocol, i) : 0;
+		s->uid = has_uid ? (uint32_t)tape_column_get(&uid, i) : 0;
+		s->has_uid = has_uid;
 		if (flow > 0)
 			s->has_flow = bind_flow(t, tape_column_get(&ref, i), &s->flow);
 	}

@@ -23,6 +23,8 @@ struct sock {		 /* a row of table sock */
 	struct flow flow;
 	uint32_t netns;	   /* 0: not recorded */
 	uint16_t protocol; /* sk_protocol; 0: not recorded */
+	uint32_t uid;	   /* of who created it */
+	bool has_uid;
 	bool has_flow;
 	bool filled;   /* the local port was not set yet, and comes from elsewhere in the trace */
 	bool selected; /* by the options of the user (select.h) */
@@ -173,6 +175,7 @@ struct bind_tables {
 	uint32_t n_socks, n_tasks, n_packets, cap_socks, cap_tasks, cap_packets;
 	/* set by the caller, before a chunk is loaded: the rest is not decoded, and has no rows */
 	bool want_flows, want_socks, want_tasks, want_packets;
+	bool want_uids; /* of socks */
 };
 
 void bind_tables_fini(struct bind_tables *t);

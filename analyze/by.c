@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interval.h"
+
 #define MAX_NAMES 65536 /* a hostile trace may have more */
 #define MAX_NAME_LEN 4096
 
@@ -37,6 +39,17 @@ int by_parse(const char *name, uint32_t keys, enum by_key *ret, struct fail *fai
 		      name);
 	text_fini(&words);
 	return rc;
+}
+
+int by_check_counts(bool count, const char *by, const struct opt_fixed *interval, struct fail *fail)
+{
+	enum by_key key;
+
+	if ((by || interval->given) && !count)
+		return fail_set(fail, STATUS_USAGE, "--by and -i go with -c");
+	if (interval_check(interval, fail))
+		return -1;
+	return by_parse(by, BY_OF_SOCKETS, &key, fail);
 }
 
 /* ---- who is who ---- */
@@ -222,6 +235,16 @@ static void id_conn(const struct sock *s, uint32_t pid, struct by_id *ret)
 	memcpy(ret->bytes, s->flow.raddr, FLOW_ADDR_LEN);
 }
 
+/* The local address, of which a host has few, as a hash: an id has room for one. */
+static void id_target(const struct sock *s, struct by_id *ret)
+{
+	if (!s->has_flow)
+		return;
+	ret->a = map_hash(s->flow.laddr, FLOW_ADDR_LEN);
+	ret->b = s->flow.rport;
+	memcpy(ret->bytes, s->flow.raddr, FLOW_ADDR_LEN);
+}
+
 static void id_of_sock(const struct by_who *w, enum by_key key, const struct by_event *e,
 		       struct by_id *ret)
 {
@@ -229,6 +252,7 @@ static void id_of_sock(const struct by_who *w, enum by_key key, const struct by_
 
 	switch (key) {
 	case BY_CALLER: id_conn(s, e->task ? e->task->pid : 0, ret); break;
+	case BY_TARGET: id_target(s, ret); break;
 	case BY_CONN: id_conn(s, 0, ret); break;
 	case BY_NETNS: ret->a = s->netns; break;
 	case BY_INTERFACE:

@@ -14,11 +14,13 @@
 #include "fail.h"
 #include "json.h"
 #include "map.h"
+#include "opt.h"
 #include "out.h"
 
 enum by_key {
 	BY_ALL,	   /* no key: all is one group */
 	BY_CALLER, /* connection and process; has no word: what a command does without --by */
+	BY_TARGET, /* local address, remote address and port; has no word either */
 	BY_CONN,
 	BY_PID,
 	BY_TID,
@@ -43,6 +45,10 @@ enum by_key {
 
 /* "pid" -> BY_PID, if it is one of keys (as bits); NULL leaves *ret. -1 and *fail if it is none. */
 int by_parse(const char *name, uint32_t keys, enum by_key *ret, struct fail *fail);
+
+/* The options of a command that counts where -c is given: --by and -i go with it. 0, or -1. */
+int by_check_counts(bool count, const char *by, const struct opt_fixed *interval,
+		    struct fail *fail);
 
 /* ---- who is who: what the trace tells beside the events ---- */
 

@@ -25,6 +25,7 @@ enum {
 };
 static const unsigned told[BY_N] = {
 	[BY_CALLER] = HAS_CONN,
+	[BY_TARGET] = HAS_LADDR | HAS_RADDR | HAS_RPORT,
 	[BY_CONN] = HAS_CONN,
 	[BY_PID] = HAS_TASK,
 	[BY_TID] = HAS_TASK | HAS_TID,
@@ -109,12 +110,15 @@ void by_cols(enum by_key key, struct out_col cols[BY_N_COLS])
 	cols[C_PATH].hidden = key != BY_CGROUP;
 	cols[C_NETNS].hidden = cols[C_NAME].hidden = key != BY_NETNS && key != BY_INTERFACE;
 	cols[C_INTERFACE].hidden = key != BY_INTERFACE;
-	cols[C_ADDR].hidden = key != BY_REMOTE && key != BY_LOCAL;
+	cols[C_ADDR].hidden = key != BY_REMOTE && key != BY_LOCAL && key != BY_TARGET;
+	if (key == BY_TARGET)
+		cols[C_ADDR].width = 15;
 	cols[C_ADDR].title = key == BY_REMOTE ? "RADDR" : "LADDR";
 	cols[C_ENDS].hidden = !conn && key != BY_LISTENER;
 	if (key == BY_LISTENER)
 		cols[C_ENDS].title = "LISTENER";
-	cols[C_ENDS + 1].hidden = cols[C_ENDS + 2].hidden = !conn;
+	cols[C_ENDS + 1].hidden = !conn;
+	cols[C_ENDS + 2].hidden = !conn && key != BY_TARGET;
 }
 
 static void cell_name(struct out *o, const char *name)
@@ -161,7 +165,7 @@ static void cells_place(struct out *o, const struct by_who *w, unsigned has,
 
 static void cells_ends_of(struct out *o, unsigned has, const struct flow *f)
 {
-	const uint8_t *addr = has & HAS_RADDR ? f->raddr : has & HAS_LADDR ? f->laddr : NULL;
+	const uint8_t *addr = has & HAS_LADDR ? f->laddr : has & HAS_RADDR ? f->raddr : NULL;
 	char text[FLOW_TEXT_LEN];
 
 	out_const(o, addr ? flow_addr_text(addr, text) : "-");
@@ -231,6 +235,7 @@ void by_json(struct json *j, const struct by_who *w, enum by_key key, const stru
 
 static const char *const headings[BY_N] = {
 	[BY_CALLER] = "Connection",
+	[BY_TARGET] = "Target",
 	[BY_CONN] = "Connection",
 	[BY_PID] = "PID",
 	[BY_TID] = "TID",

@@ -2,7 +2,8 @@
 /*
  * Segments that were lost on the path, or taken for lost: sent again because ACKs told of it
  * (fast), a timer expired (RTO), or a probe went out (TLP). Not here: those that a drop in this
- * trace explains otherwise (firewall, checksum, ...), or reordering.
+ * trace explains otherwise (firewall, checksum, ...), want of memory (cause-memory.c), or
+ * reordering.
  *
  * Threshold: two, and 0.1 % of the segments with data. Throughput goes with 1 / sqrt(loss) (Mathis
  * et al., CCR 27, 1997): at 0.1 % and 20 ms a connection gets 22 Mbit/s. Tail loss probes alone are
@@ -59,6 +60,8 @@ static bool find(const struct evidence *e, struct finding *f)
 	uint64_t n = lost(e);
 
 	if (!t->n_failed && (n < MIN_SEGS || part_of_all(n, e->n_data_segs) < MIN_PART))
+		return false;
+	if (cause_memory_lost(e))
 		return false;
 	finding_take(f, t);
 	finding_say(f, "%" PRIu64 " segments were sent again, of %" PRIu64 " with data (%.2f %%)",

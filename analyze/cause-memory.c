@@ -9,6 +9,10 @@
  * moved in a round-trip time is half of what fits into it or more (it holds headers, too: a window
  * is half of it, tcp_adv_win_scale 1), for 256 kB or more on a path of 5 ms or more; the cost is
  * half of the time, as twice the buffer would have taken.
+ *
+ * Before Linux 5.17 the kernel does not tell which packets TCP dropped. Where all connections that
+ * lost segments have both ends in this host, and it counted a packet or more for each that it had
+ * no room for, what they lost is charged here.
  */
 #include <inttypes.h>
 
@@ -28,9 +32,20 @@ static uint64_t sum(const struct evidence *e)
 	return n;
 }
 
+bool cause_memory_lost(const struct evidence *e)
+{
+	uint64_t dropped = e->counters[EVC_RCVQ_DROP] + e->counters[EVC_BACKLOG_DROP] +
+			   e->counters[EVC_RCV_PRUNED] + e->counters[EVC_OFO_PRUNED];
+	uint64_t n = e->tolls[TROUBLE_LOSS].n_conns;
+
+	return !e->tells_reasons && n && e->n_lossy_here == n && dropped >= n;
+}
+
 static bool find(const struct evidence *e, struct finding *f)
 {
-	const struct toll *t = &e->tolls[TROUBLE_MEMORY], *fixed = &e->tolls[TROUBLE_BUFFER];
+	bool lost = cause_memory_lost(e);
+	const struct toll *t = &e->tolls[lost ? TROUBLE_LOSS : TROUBLE_MEMORY];
+	const struct toll *fixed = &e->tolls[TROUBLE_BUFFER];
 	uint64_t n = sum(e) + e->drops[DROP_BUFFER].n;
 
 	if (!n && !fixed->n)
@@ -49,7 +64,11 @@ static bool find(const struct evidence *e, struct finding *f)
 			    fixed->n_conns);
 		finding_show(f, e, fixed, "buffer");
 	}
-	if (n)
+	if (lost)
+		finding_trust(f, CONFIDENCE_MEDIUM,
+			      "the kernel counted packets that it dropped, but does not tell "
+			      "which (before Linux 5.17)");
+	else if (n)
 		finding_trust(f, CONFIDENCE_HIGH, "the kernel counted it");
 	else
 		finding_trust(f, CONFIDENCE_MEDIUM,

@@ -222,7 +222,7 @@ int cells_filter_check(const struct cells_filter *f, struct fail *fail)
 	if ((f->local_ports && in_list(f->local_ports, -1) < 0) ||
 	    (f->remote_ports && in_list(f->remote_ports, -1) < 0))
 		return fail_set(fail, STATUS_USAGE,
-				"-L and -D take ports with commas between them: 80,443");
+				"lists take ports with commas between them: 80,443");
 	return 0;
 }
 

@@ -65,6 +65,18 @@ struct cells_filter {
 	{                                                                                          \
 		'6', "ipv6", NULL, OPT_FLAG, offsetof(__typeof__(opts), filter.v6), "only IPv6"    \
 	}
+/* Of the user who created the socket; uid and print_uid are members of opts, too. */
+#define CELLS_UID_ROWS(opts)                                                                       \
+	{'u',                                                                                      \
+	 "uid",                                                                                    \
+	 "UID",                                                                                    \
+	 OPT_U32,                                                                                  \
+	 offsetof(__typeof__(opts), uid),                                                          \
+	 "only sockets that this user created, by number"},                                        \
+	{                                                                                          \
+		'U', "print-uid", NULL, OPT_FLAG, offsetof(__typeof__(opts), print_uid),           \
+			"a column with the user who created the socket"                            \
+	}
 #define CELLS_PORT_ROWS(opts)                                                                      \
 	{'L',                                                                                      \
 	 "localport",                                                                              \

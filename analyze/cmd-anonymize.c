@@ -19,6 +19,8 @@
 #include "flow.h"
 #include "map.h"
 
+#define KERNEL_ADDRESS "(a kernel address)" /* no more of it: one line for all of a field */
+
 static struct anonymize_opts {
 	const char *output, *key;
 	bool force, strict, ports, check;
@@ -124,6 +126,7 @@ static int note(struct job *j, const char *record, const char *field, const char
 
 static int note_row(struct job *j, const struct tape_record *rec, const uint8_t *row)
 {
+	const uint64_t none = 0;
 	char addr[FLOW_TEXT_LEN];
 	int rc = 0;
 
@@ -143,6 +146,8 @@ static int note_row(struct job *j, const struct tape_record *rec, const uint8_t 
 		} else if (f->type == TAPE_STR) {
 			memcpy(&s, at, sizeof(s));
 			rc = note(j, rec->name, f->name, s.len ? s.s : "", s.len);
+		} else if (f->hint == TAPE_POINTER && memcmp(at, &none, sizeof(none))) {
+			rc = note(j, rec->name, f->name, KERNEL_ADDRESS, strlen(KERNEL_ADDRESS));
 		}
 	}
 	return rc;

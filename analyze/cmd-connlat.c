@@ -10,14 +10,16 @@
 
 #include "cells.h"
 #include "cmd.h"
+#include "connlat_count.h"
 #include "dist.h"
 #include "outcome.h"
 
 static struct {
 	bool timestamp, lport;
-	struct opt_u32 pid;
+	struct opt_u32 pid, uid;
+	bool print_uid;
 	struct opt_fixed min_ms;
-	bool percentiles, hist, ms;
+	bool count, percentiles, hist, ms;
 	struct opt_fixed interval;
 	const char *by;
 	struct cells_filter filter;
@@ -34,9 +36,15 @@ static const struct opt_row rows[] = {
 	 "a column with the local port"},
 	{'p', "connect-pid", "PID", OPT_U32, offsetof(__typeof__(opts), pid),
 	 "only connects that this process made"},
+	{'P', "port", "PORTS", OPT_STR, offsetof(__typeof__(opts), filter.remote_ports),
+	 "only connects to these ports: 80,443"},
+	CELLS_UID_ROWS(opts),
 	CELLS_FAMILY_ROWS(opts),
 	{'m', "min", "MS", OPT_FIXED, offsetof(__typeof__(opts), min_ms),
 	 "only those that took at least so many milliseconds"},
+	{'c', "count", NULL, OPT_FLAG, offsetof(__typeof__(opts), count),
+	 "instead: how many, and how they ended, one line for each local\n"
+	 "address, remote address and port"},
 	{0, "percentiles", NULL, OPT_FLAG, offsetof(__typeof__(opts), percentiles),
 	 "instead: the distribution of those that are ok; percentiles are\n"
 	 "off by less than 1 % of the value"},
@@ -50,9 +58,10 @@ static const struct opt_row rows[] = {
 	INTERVAL_ROW(opts, "one for each interval"),
 };
 
-enum { COL_TIME_S = 0, COL_LPORT = 6 };
+enum { COL_TIME_S = 0, COL_UID = 1, COL_LPORT = 7 };
 static const struct out_col columns[] = {
 	{"TIME(s)", "time_s", 9, true},
+	{"UID", "uid", 5, true},
 	CELLS_TASK_COLS,
 	{"IP", "ip", 2, false},
 	{"SADDR", "laddr", 16, false},
@@ -88,6 +97,7 @@ struct connlat {
 	struct cmd_run *run;
 	struct dist dist;
 	bool is_dist;
+	struct connlat_count counts;
 	uint64_t n_not_ok;
 	bool hold;	 /* connect_error events tell the errno of local errors */
 	bool has_resent; /* retransmits were recorded: conn->reason counts SYNs sent again */
@@ -101,7 +111,16 @@ struct attempt {
 	enum outcome outcome;
 	unsigned err, soft_err, retransmits;
 	bool has_retransmits;
+	const struct sock *sock; /* of the event; NULL: there was none */
 };
+
+/* -1: not known. */
+static int64_t uid_of(const struct attempt *a)
+{
+	if (a->conn && a->conn->has_uid)
+		return a->conn->uid;
+	return a->sock && a->sock->has_uid ? (int64_t)a->sock->uid : -1;
+}
 
 static bool is_wanted(const struct attempt *a)
 {
@@ -110,6 +129,8 @@ static bool is_wanted(const struct attempt *a)
 	if (opts.pid.given &&
 	    !(a->conn && a->conn->has_owner ? a->conn->pid == opts.pid.v
 					    : a->task && a->task->pid == opts.pid.v))
+		return false;
+	if (opts.uid.given && uid_of(a) != opts.uid.v)
 		return false;
 	if (!cells_filter_has(&opts.filter, a->flow))
 		return false;
@@ -124,27 +145,39 @@ static void print_who(struct out *o, const struct attempt *a)
 	cells_task(o, owner ? owner : a->task, NULL); /* connect() runs in its caller: no guess */
 }
 
-static void add(struct connlat *l, const struct attempt *a)
+static void add_ok(struct connlat *l, const struct attempt *a, const struct by_event *e)
 {
-	struct sock sock = {.cookie = a->cookie};
-	struct by_event e = {.sock = &sock};
-	struct task room;
 	struct dist_group *g;
 
 	if (a->outcome != OUTCOME_OK || !a->start_ns || a->end_ns < a->start_ns) {
 		l->n_not_ok++;
 		return;
 	}
+	dist_pass(&l->dist, a->end_ns);
+	g = dist_group(&l->dist, e);
+	if (g)
+		dist_add(&l->dist, g, a->flow, a->end_ns, a->end_ns - a->start_ns);
+}
+
+static void add(struct connlat *l, const struct attempt *a)
+{
+	struct sock sock = {.cookie = a->cookie, .netns = a->conn ? a->conn->netns : 0};
+	struct by_event e = {.sock = &sock};
+	struct task room;
+
 	if (a->flow) {
 		sock.flow = *a->flow;
 		sock.has_flow = true;
 	}
-	sock.netns = a->conn ? a->conn->netns : 0;
 	e.task = conn_task(a->conn, &room);
-	dist_pass(&l->dist, a->end_ns);
-	g = dist_group(&l->dist, &e);
-	if (g)
-		dist_add(&l->dist, g, a->flow, a->end_ns, a->end_ns - a->start_ns);
+	if (!e.task)
+		e.task = a->task;
+	if (l->is_dist) {
+		add_ok(l, a, &e);
+		return;
+	}
+	connlat_count_pass(&l->counts, a->end_ns);
+	connlat_count_add(&l->counts, &e, a->outcome);
 }
 
 static void print(struct connlat *l, const struct attempt *a)
@@ -156,7 +189,7 @@ static void print(struct connlat *l, const struct attempt *a)
 
 	if (!is_wanted(a))
 		return;
-	if (l->is_dist) {
+	if (l->is_dist || opts.count) {
 		add(l, a);
 		return;
 	}
@@ -166,6 +199,7 @@ static void print(struct connlat *l, const struct attempt *a)
 		flow = &no_port;
 	}
 	cell_seconds(o, l->run->in, a->end_ns);
+	cell_known(o, uid_of(a) >= 0, (uint64_t)uid_of(a));
 	print_who(o, a);
 	cell_version(o, flow);
 	cells_flow(o, flow);
@@ -216,6 +250,7 @@ static int on_error(void *ctx, const struct bind_row *row)
 		print_held(l, c, err);
 		return 0;
 	}
+	a.sock = row->sock;
 	a.flow = row->sock && row->sock->has_flow ? &row->sock->flow : NULL;
 	a.cookie = row->sock ? row->sock->cookie : 0;
 	a.err = err;
@@ -231,6 +266,7 @@ static void end_of_connect(struct connlat *l, const struct bind_row *row,
 	struct attempt a = {
 		.conn = ch->conn,
 		.task = row->task,
+		.sock = row->sock,
 		.flow = row->sock && row->sock->has_flow ? &row->sock->flow : NULL,
 		.cookie = row->sock ? row->sock->cookie : 0,
 		.start_ns = ch->conn ? ch->conn->connect_ns : 0,
@@ -327,13 +363,19 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 	char *end;
 	double ms;
 
-	if (opts.percentiles && opts.hist)
-		return fail_set(fail, STATUS_USAGE, "--percentiles and --hist exclude each other");
+	if (opts.count + opts.percentiles + opts.hist > 1)
+		return fail_set(fail, STATUS_USAGE,
+				"-c, --percentiles and --hist exclude each other");
 	if (by_parse(opts.by, KEYS, &by, fail) || interval_check(&opts.interval, fail))
 		return -1;
-	if ((opts.by || opts.interval.given || opts.ms) && !opts.percentiles && !opts.hist)
+	if (cells_filter_check(&opts.filter, fail))
+		return -1;
+	if ((opts.by || opts.interval.given) && !opts.count && !opts.percentiles && !opts.hist)
 		return fail_set(fail, STATUS_USAGE,
-				"--by, -i and --millisecond go with --percentiles or --hist");
+				"--by and -i go with -c, --percentiles or --hist");
+	if (opts.ms && !opts.percentiles && !opts.hist)
+		return fail_set(fail, STATUS_USAGE,
+				"--millisecond goes with --percentiles or --hist");
 
 	if (*n_operands != 2 || opts.min_ms.given)
 		return 0;
@@ -351,6 +393,23 @@ static int on_chunk(void *ctx, uint64_t floor_ns)
 
 	if (l->is_dist)
 		dist_pass(&l->dist, floor_ns);
+	if (opts.count)
+		connlat_count_pass(&l->counts, floor_ns);
+	return 0;
+}
+
+static int begin_counts(struct connlat *l)
+{
+	enum by_key key = BY_TARGET;
+
+	if (by_parse(opts.by, KEYS, &key, l->run->fail))
+		return -1;
+	l->counts.out = l->run->out;
+	l->counts.in = l->run->in;
+	l->counts.who = &l->who;
+	interval_begin(&l->counts.interval, &opts.interval, input_from(l->run->in));
+	if (connlat_count_begin(&l->counts, key, opts.interval.given, opts.interval.v >= 1))
+		return fail_nomem(l->run->fail);
 	return 0;
 }
 
@@ -363,6 +422,8 @@ static int begin_table(struct connlat *l, struct out_col *cols)
 				 .percentiles = opts.percentiles,
 				 .interval = opts.interval};
 
+	if (opts.count)
+		return begin_counts(l);
 	l->is_dist = opts.percentiles || opts.hist;
 	if (by_parse(opts.by, KEYS, &dist.by, l->run->fail))
 		return -1;
@@ -372,6 +433,7 @@ static int begin_table(struct connlat *l, struct out_col *cols)
 	}
 	memcpy(cols, columns, sizeof(columns));
 	cols[COL_TIME_S].hidden = !opts.timestamp;
+	cols[COL_UID].hidden = !opts.print_uid;
 	cols[COL_LPORT].hidden = !opts.lport;
 	out_table(l->run->out, cols, N_COLUMNS);
 	return 0;
@@ -415,6 +477,7 @@ static int run(struct cmd_run *run)
 				.n_binds = N_OWN + BY_BIND_CONN,
 				.on_chunk = on_chunk,
 				.tcp_only = true,
+				.uids = true,
 				.ctx = &l};
 	const char *why;
 	int rc;
@@ -435,11 +498,14 @@ static int run(struct cmd_run *run)
 	rc = input_run(run->in, &job, run->fail);
 	if (!rc)
 		rc = print_pending(&l);
-	if (!rc && by_who_failed(&l.who))
-		rc = fail_nomem(run->fail);
 	if (!rc && l.is_dist)
 		rc = finish_dist(&l);
+	if (!rc && opts.count)
+		connlat_count_end(&l.counts);
+	if (!rc && (by_who_failed(&l.who) || l.counts.groups.failed))
+		rc = fail_nomem(run->fail);
 	dist_fini(&l.dist);
+	connlat_count_fini(&l.counts);
 	by_who_fini(&l.who);
 	return rc;
 }

@@ -29,6 +29,8 @@ static const struct opt_row rows[] = {
 
 struct rule { /* for one record type: what of it is kept */
 	bool dropped;
+	bool of_all;	 /* whichever connections are chosen */
+	bool is_unknown; /* to this build */
 	uint64_t from_ns, to_ns;
 };
 
@@ -124,6 +126,10 @@ static void make_rules(struct cut *c)
 
 		c->set.records[i].on = true;
 		c->newer |= known && known->n_fields < rec->n_fields;
+		r->is_unknown = !known;
+		r->of_all = !input_selects(c->run->in) || is_recorder(rec) ||
+			    (is_snapshot(rec) && c->set.records[i].sock_field < 0 &&
+			     c->set.records[i].task_field < 0);
 		r->dropped = !rec->is_table && opts.groups && !is_snapshot(rec) &&
 			     !is_recorder(rec) &&
 			     !has_group(opts.groups, rec->group, strlen(rec->group));
@@ -264,18 +270,6 @@ static int decode(const void *ctx, struct tape_chunk *chunk, struct tape_error *
 	return is_whole(c, chunk) ? 0 : record_set_decode(&c->set, chunk, err);
 }
 
-/* Of that connection, where only some are chosen. */
-static bool is_chosen(struct cut *c, const struct record *r, uint32_t k,
-		      const struct bind_tables *tables)
-{
-	struct input *in = c->run->in;
-	struct picked who;
-
-	return !input_selects(in) || is_recorder(r->rec) ||
-	       (is_snapshot(r->rec) && r->sock_field < 0 && r->task_field < 0) ||
-	       pick(in, r, k, input_from(in), tables, &who);
-}
-
 static bool reserve_keep(struct cut *c, uint32_t n)
 {
 	uint8_t *p;
@@ -296,11 +290,14 @@ static int64_t mark(struct cut *c, struct tape_chunk *chunk, const struct bind_t
 	const struct record *common = &c->set.records[0];
 	uint32_t n = tape_chunk_rows(chunk, TAPE_COMMON);
 	bool snapshot = tape_chunk_is_snapshot(chunk);
+	uint64_t from = input_from(c->run->in);
 	int64_t n_kept = 0;
+	struct picked who;
 
 	if (!reserve_keep(c, n) || record_set_load(&c->set, chunk) < 0)
 		return -1;
-	for (uint32_t i = 0; i < record_set_n_events(&c->set); i++) {
+	n = record_set_n_events(&c->set);
+	for (uint32_t i = 0; i < n; i++) {
 		uint64_t ts = record_get(common, TAPE_COMMON_TS, i);
 		uint32_t k;
 		const struct record *r = record_set_event(&c->set, i, &k);
@@ -308,10 +305,9 @@ static int64_t mark(struct cut *c, struct tape_chunk *chunk, const struct bind_t
 
 		c->keep[i] = r && k < r->n_rows && !rule->dropped &&
 			     (snapshot || (ts >= rule->from_ns && ts <= rule->to_ns)) &&
-			     is_chosen(c, r, k, tables);
+			     (rule->of_all || pick(c->run->in, r, k, from, tables, &who));
 		n_kept += c->keep[i];
-		c->d.n_unknown +=
-			c->keep[i] && !tape_schema_record(tape_schema_builtin(), r->rec->id);
+		c->d.n_unknown += c->keep[i] && rule->is_unknown;
 	}
 	return n_kept;
 }

@@ -15,10 +15,10 @@
 #define KEYS (BY_OF_SOCKETS | BY_BIT(BY_TID) | BY_BIT(BY_INTERFACE))
 
 static struct {
-	bool in, out, timestamp, data, all, percentiles, hist;
+	bool in, out, timestamp, data, all, percentiles, hist, wide;
 	struct opt_u32 sport, dport, slowest;
 	const char *by, *pcap;
-	struct opt_fixed interval;
+	struct opt_fixed interval, min_us;
 	struct cells_filter filter;
 } opts;
 
@@ -33,6 +33,8 @@ static const struct opt_row rows[] = {
 	{'a', "all", NULL, OPT_FLAG, AT(all),
 	 "also packets that only passed through this host, or came to\n"
 	 "no TCP here"},
+	{'m', "min", "US", OPT_FIXED, AT(min_us),
+	 "only segments that took at least so many microseconds"},
 	{0, "slowest", "N", OPT_U32, AT(slowest),
 	 "the N segments that took longest, the slowest first"},
 	{0, "percentiles", NULL, OPT_FLAG, AT(percentiles),
@@ -46,6 +48,8 @@ static const struct opt_row rows[] = {
 	 "a capture (tcpdump -w) of the same time: when it saw each segment"},
 	{'t', "timestamp", NULL, OPT_FLAG, AT(timestamp),
 	 "the time of day, not seconds since the start of the trace"},
+	{'w', "wide", NULL, OPT_FLAG, AT(wide),
+	 "columns with who read or wrote it, else whose connection it is"},
 };
 
 struct delay {
@@ -102,6 +106,8 @@ static int on_segment(void *ctx, const struct segment *s, const struct conn *con
 
 	if ((opts.data && !s->payload) || !cells_filter_has(&opts.filter, &s->wire) ||
 	    !has_port(s, &opts.sport, true) || !has_port(s, &opts.dport, false))
+		return 0;
+	if (opts.min_us.given && (double)(s->end_ns - s->start_ns) < opts.min_us.v * 1000)
 		return 0;
 	if (s->marks & SEG_PASSED && !opts.all) {
 		d->n_passed++;
@@ -185,7 +191,8 @@ static int begin(struct delay *d, struct cmd_run *run)
 					.dir = d->dir,
 					.recorded = d->read.timed[d->dir],
 					.holds = d->read.holds,
-					.time_of_day = opts.timestamp};
+					.time_of_day = opts.timestamp,
+					.wide = opts.wide};
 	delay_table_begin(&d->table);
 	return 0;
 }
@@ -248,7 +255,8 @@ const struct cmd cmd_delay = {
 		"device has it). HELD is what WRITE was, but for the way through the code: cwnd, "
 		"rwnd (a\n"
 		"window was full), nagle (Nagle, TCP_CORK, autocork), sndbuf (no room in the send\n"
-		"buffer), tsq (enough is in the queues below), pacing, unknown.\n"
+		"buffer), tsq (enough is in the queues below), pacing, unknown; WRITE:path is that "
+		"way.\n"
 		"- is not known, or not passed; + includes the unknown layers behind it.\n"
 		"A segment stands for SEGS on the wire. Rows come in the order in which segments "
 		"were\n"

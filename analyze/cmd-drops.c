@@ -9,6 +9,7 @@
 
 #include "interval.h"
 #include "packet.h"
+#include "stacks.h"
 
 static struct {
 	bool timestamp, all, count, no_stacks;

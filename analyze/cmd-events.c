@@ -12,7 +12,8 @@
 static struct {
 	const char *only;
 	bool timestamp, verbose;
-	struct opt_u32 pid;
+	struct opt_u32 pid, uid;
+	bool print_uid;
 	struct cells_filter filter;
 } opts;
 
@@ -25,16 +26,20 @@ static const struct opt_row rows[] = {
 	 "columns with the network namespace and the cookie"},
 	{'p', "event-pid", "PID", OPT_U32, offsetof(__typeof__(opts), pid),
 	 "only events of this process"},
+	CELLS_UID_ROWS(opts),
+	CELLS_PORT_ROWS(opts),
 	CELLS_FAMILY_ROWS(opts),
 };
 
-enum { COL_TIME_S = 0, COL_NETNS = 11, COL_COOKIE = 12 };
+enum { COL_TIME_S = 0, COL_UID = 2, COL_NETNS = 12, COL_COOKIE = 13 };
 static const struct out_col columns[] = {
-	{"TIME(s)", "time_s", 9, true}, {"TYPE", "type", 7, false},    CELLS_TASK_COLS,
-	{"IP", "ip", 2, false},		{"SADDR", "laddr", 16, false}, {"SPORT", "lport", 5, false},
-	{"DADDR", "raddr", 16, false},	{"DPORT", "rport", 5, false},  {"RESULT", NULL, 24, false},
-	{"NETNS", "netns", 10, true},	{"COOKIE", "conn", 12, true},  {NULL, "outcome", 0, false},
-	{NULL, "error", 0, false},
+	{"TIME(s)", "time_s", 9, true}, {"TYPE", "type", 7, false},
+	{"UID", "uid", 5, true},	CELLS_TASK_COLS,
+	{"IP", "ip", 2, false},		{"SADDR", "laddr", 16, false},
+	{"SPORT", "lport", 5, false},	{"DADDR", "raddr", 16, false},
+	{"DPORT", "rport", 5, false},	{"RESULT", NULL, 24, false},
+	{"NETNS", "netns", 10, true},	{"COOKIE", "conn", 12, true},
+	{NULL, "outcome", 0, false},	{NULL, "error", 0, false},
 };
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
@@ -56,8 +61,15 @@ struct line {
 	unsigned err, soft_err;
 };
 
+static bool has_uid(const struct line *l)
+{
+	return l->sock && l->sock->has_uid;
+}
+
 static bool is_wanted(const struct line *l)
 {
+	if (opts.uid.given && !(has_uid(l) && l->sock->uid == opts.uid.v))
+		return false;
 	if (opts.only && strcmp(opts.only, l->type))
 		return false;
 	if (opts.pid.given &&
@@ -106,6 +118,7 @@ static void print(struct events *e, const struct line *l)
 	}
 	cell_seconds(o, e->run->in, l->ts_ns);
 	out_str(o, l->type);
+	cell_known(o, has_uid(l), has_uid(l) ? l->sock->uid : 0);
 	print_who(o, l);
 	cell_version(o, flow);
 	cells_flow(o, flow);
@@ -230,7 +243,7 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 {
 	if (!opts.only || !strcmp(opts.only, "connect") || !strcmp(opts.only, "accept") ||
 	    !strcmp(opts.only, "close"))
-		return 0;
+		return cells_filter_check(&opts.filter, fail);
 	return fail_set(fail, STATUS_USAGE, "-r takes connect, accept or close, not '%s'",
 			opts.only);
 }
@@ -258,8 +271,11 @@ static int run(struct cmd_run *run)
 	struct events e = {.run = run};
 	struct out_col cols[N_COLUMNS];
 	struct bind binds[CONN_TRACK_N + 1];
-	struct input_job job = {
-		.binds = binds, .n_binds = CONN_TRACK_N + 1, .tcp_only = true, .ctx = &e};
+	struct input_job job = {.binds = binds,
+				.n_binds = CONN_TRACK_N + 1,
+				.tcp_only = true,
+				.uids = true,
+				.ctx = &e};
 	int rc;
 
 	if (input_needs(run->in, "conn", "tcp_state", run->fail))
@@ -274,6 +290,7 @@ static int run(struct cmd_run *run)
 	note_absent(&e);
 	memcpy(cols, columns, sizeof(cols));
 	cols[COL_TIME_S].hidden = !opts.timestamp;
+	cols[COL_UID].hidden = !opts.print_uid;
 	cols[COL_NETNS].hidden = cols[COL_COOKIE].hidden = !opts.verbose;
 	out_table(run->out, cols, N_COLUMNS);
 	rc = input_run(run->in, &job, run->fail);

@@ -3,6 +3,7 @@
  * tcptape explain: what may be wrong, the worst first, and why it is thought so.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cmd.h"
@@ -67,6 +68,7 @@ static void print_summary(struct out *o, const struct evidence *e, const struct 
 	json_u64(j, "causes", x->n);
 	json_bool(j, "nothing_wrong", !x->n);
 	json_u64(j, "events", e->n_seen);
+	json_u64(j, "lost", e->n_lost);
 	json_u64(j, "seen_connections", e->n_conns);
 	json_open(j, "not_looked_for", '[');
 	for (unsigned i = 0; i < EXPLAIN_CAUSES; i++) {
@@ -111,13 +113,26 @@ static void print_finding(struct out *o, const struct finding *f, unsigned rank)
 	out_end_line(o); /* an empty line */
 }
 
-/* The groups that would tell more, once each, in the order of the table. */
-static void add_groups(struct text *t, const char *groups)
+static bool was_recorded(struct input *in, const char *group, size_t len)
 {
+	size_t n;
+	const struct tape_meta *meta = tape_reader_meta(input_reader(in), &n);
+	char name[32];
+
+	snprintf(name, sizeof(name), "%.*s", (int)len, group);
+	return meta_has_group(meta, n, name + (*name == '+')) == META_YES;
+}
+
+/* The groups that would tell more, once each, in the order of the table; false: there are none. */
+static bool add_groups(struct text *t, struct input *in, const char *groups)
+{
+	bool any = false;
+
 	while (*groups) {
 		size_t len = strcspn(groups, ",");
-		bool there = false;
+		bool there = was_recorded(in, groups, len);
 
+		any |= !there;
 		for (size_t at = 0; at < t->len;) {
 			const char *next = memchr(t->s + at, ',', t->len - at);
 			size_t n = next ? (size_t)(next - t->s) - at : t->len - at;
@@ -129,36 +144,56 @@ static void add_groups(struct text *t, const char *groups)
 			text_fmt(t, "%s%.*s", t->len ? "," : "", (int)len, groups);
 		groups += len + (groups[len] == ',');
 	}
+	return any;
 }
 
 static void print_verdict(struct out *o, const struct evidence *e)
 {
-	text_fmt(out_line(o),
-		 "nothing wrong here: looked at %" PRIu64 " events, %" PRIu64
-		 " connections, %" PRIu64 " connects, %" PRIu64 " segments with data",
-		 e->n_seen, e->n_conns, e->n_connects, e->n_data_segs);
+	struct text *t = out_line(o);
+	bool much = explain_much_lost(e);
+
+	text_fmt(t,
+		 "nothing wrong %s: looked at %" PRIu64 " events, %" PRIu64 " connections, %" PRIu64
+		 " connects, %" PRIu64 " segments with data",
+		 much ? "in what is left" : "here", e->n_seen, e->n_conns, e->n_connects,
+		 e->n_data_segs);
+	if (much)
+		text_fmt(t, "; but %" PRIu64 " of %" PRIu64 " events were lost", e->n_lost,
+			 e->n_events + e->n_lost);
 	out_end_line(o);
 }
 
-static void print_unknown(struct out *o, const struct evidence *e)
+static void add_name(struct text *t, const char *name)
 {
-	struct text names = {0}, groups = {0};
+	text_fmt(t, "%s%s", t->len ? ", " : "", name);
+}
+
+/* Some groups were not recorded; others have no hook on that kernel, or are not of the chosen. */
+static void print_unknown(struct out *o, struct input *in, const struct evidence *e)
+{
+	struct text names = {0}, groups = {0}, rest = {0};
 
 	for (unsigned i = 0; i < EXPLAIN_CAUSES; i++) {
 		const struct cause *c = explain_causes[i];
 
-		if (explain_can(e, c))
-			continue;
-		text_fmt(&names, "%s%s", names.len ? ", " : "", c->name);
-		add_groups(&groups, c->record);
+		if (!explain_can(e, c))
+			add_name(add_groups(&groups, in, c->record) ? &names : &rest, c->name);
 	}
 	if (names.len) {
 		text_fmt(out_line(o), "not looked for: %.*s; record with -e %.*s", (int)names.len,
 			 names.s, (int)groups.len, groups.s);
 		out_end_line(o);
 	}
+	if (rest.len) {
+		text_fmt(out_line(o),
+			 "not looked for: %.*s: that kernel had no hook for it (tcptape info), or "
+			 "counters are of all connections, not of those chosen",
+			 (int)rest.len, rest.s);
+		out_end_line(o);
+	}
 	text_fini(&names);
 	text_fini(&groups);
+	text_fini(&rest);
 }
 
 /* ---- the command ---- */
@@ -177,8 +212,9 @@ static void print_list(struct out *o, const struct evidence *e)
 	}
 }
 
-static void print(struct out *o, const struct evidence *e, const struct explain *x)
+static void print(struct cmd_run *run, const struct evidence *e, const struct explain *x)
 {
+	struct out *o = run->out;
 	bool rows_only = out_is_json(o) || out_is_csv(o);
 
 	if (rows_only)
@@ -194,7 +230,7 @@ static void print(struct out *o, const struct evidence *e, const struct explain 
 	else if (!rows_only && !x->n)
 		print_verdict(o, e);
 	if (!rows_only)
-		print_unknown(o, e);
+		print_unknown(o, run->in, e);
 }
 
 static int run(struct cmd_run *run)
@@ -213,7 +249,7 @@ static int run(struct cmd_run *run)
 	if (x.failed)
 		rc = fail_nomem(run->fail);
 	else
-		print(run->out, &e, &x);
+		print(run, &e, &x);
 	explain_fini(&x);
 	return rc;
 }

@@ -206,6 +206,7 @@ static int run(struct cmd_run *run)
 	text_fini(&x.memo);
 	free(x.memo_at);
 	free(x.cells);
+	free(x.at);
 	free(x.files);
 	return rc ? -1 : 0;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cells.h"
+#include "clock.h"
 #include "cmd.h"
 #include "interval.h"
 #include "hist.h"
@@ -17,6 +18,7 @@
 static struct {
 	bool each, hist, timestamp;
 	struct opt_fixed interval;
+	struct cells_filter filter;
 } opts;
 
 #define AT(member) offsetof(__typeof__(opts), member)
@@ -25,7 +27,9 @@ static const struct opt_row rows[] = {
 	{0, "hist", NULL, OPT_FLAG, AT(hist),
 	 "histograms of the accept queue, as each new connection found it"},
 	INTERVAL_ROW(opts, "a table, or histograms, for each interval"),
-	{'T', "timestamp", NULL, OPT_FLAG, AT(timestamp), "with --each: the time of day too"},
+	{'T', "timestamp", NULL, OPT_FLAG, AT(timestamp),
+	 "the time of day: a column, or above histograms"},
+	CELLS_FAMILY_ROWS(opts),
 };
 
 enum { Q_SOCK, Q_BACKLOG, Q_MAX, Q_SYN, Q_YOUNG, Q_DROPS, Q_SAMPLE, Q_N };
@@ -90,6 +94,12 @@ static struct listener *add(struct listen *l, const struct sock *s)
 	return k;
 }
 
+/* -4, -6: by the address at which it listens. */
+static bool is_wanted(const struct sock *s)
+{
+	return cells_filter_has(&opts.filter, s && s->has_flow ? &s->flow : NULL);
+}
+
 /* NULL: its cookie is not known, or there are too many. */
 static struct listener *find(struct listen *l, const struct sock *s)
 {
@@ -146,10 +156,13 @@ static void pass(struct listen *l, uint64_t ts_ns);
 static int on_queue(void *ctx, const struct bind_row *row)
 {
 	struct listen *l = ctx;
-	struct listener *k = find(l, row->sock);
+	struct listener *k;
 	uint64_t drops = bind_get(row, Q_DROPS, 0);
 
 	pass(l, row->ts_ns);
+	if (!is_wanted(row->sock))
+		return 0;
+	k = find(l, row->sock);
 	if (opts.each)
 		print_each(l, row);
 	if (!k)
@@ -170,7 +183,7 @@ static int on_queue(void *ctx, const struct bind_row *row)
 static int on_child(void *ctx, const struct bind_row *row)
 {
 	struct listen *l = ctx;
-	struct listener *k = find(l, row->sock);
+	struct listener *k = is_wanted(row->sock) ? find(l, row->sock) : NULL;
 	uint64_t backlog = bind_get(row, C_BACKLOG, 0), max = bind_get(row, C_MAX, UINT64_MAX);
 
 	pass(l, row->ts_ns);
@@ -283,6 +296,12 @@ static void print_hist(struct listen *l, const struct listener *k)
 
 static void print_all(struct listen *l)
 {
+	char time[16];
+
+	if (opts.hist && opts.timestamp && !out_is_json(l->run->out)) {
+		clock_time_of_day(input_wall(l->run->in, l->interval.from_ns), time);
+		text_fmt(out_line(l->run->out), "%s\n", time);
+	}
 	for (size_t i = 0; opts.hist && i < l->n; i++)
 		if (l->listeners[i]->hist.n)
 			print_hist(l, l->listeners[i]);
@@ -341,7 +360,7 @@ static int begin(struct listen *l)
 		out_table(o, l->cols, N_COLS(each_columns));
 	} else if (!opts.hist) {
 		memcpy(l->cols, summary_columns, sizeof(summary_columns));
-		l->cols[E_TIME].hidden = !opts.interval.given;
+		l->cols[E_TIME].hidden = !opts.interval.given && !opts.timestamp;
 		l->cols[E_TIME + 1].hidden = !opts.interval.given || opts.interval.v >= 1;
 		out_table(o, l->cols, N_COLS(summary_columns));
 	}

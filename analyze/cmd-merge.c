@@ -33,18 +33,29 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 	return 0;
 }
 
-/* The source whose event, or chunk, comes next; NULL: all have ended. */
-static struct merge_source *first(struct merge *m)
+/*
+ * The source whose event, or chunk, comes next, and up to which time it stays that; NULL: all have
+ * ended.
+ */
+static struct merge_source *first(struct merge *m, uint64_t *ret_until)
 {
 	struct merge_source *best = NULL;
 
-	for (unsigned i = 0; i < m->n; i++)
-		if (!m->sources[i].ended && (!best || m->sources[i].next_ns < best->next_ns))
-			best = &m->sources[i];
+	for (struct merge_source *s = m->sources; s < m->sources + m->n; s++)
+		if (!s->ended && (!best || s->next_ns < best->next_ns))
+			best = s;
+	*ret_until = UINT64_MAX;
+	for (struct merge_source *s = m->sources; s < m->sources + m->n; s++) {
+		uint64_t last = s < best ? s->next_ns - 1 : s->next_ns;
+
+		if (s != best && !s->ended && last < *ret_until)
+			*ret_until = last;
+	}
 	return best;
 }
 
-static int write_event(struct merge *m, struct merge_source *s)
+/* What s has up to that time. */
+static int write_events(struct merge *m, struct merge_source *s, uint64_t until)
 {
 	const struct tape_absent *absent = s->is_odd ? &s->absent : &m->absent;
 	struct tape_error err;
@@ -53,20 +64,22 @@ static int write_event(struct merge *m, struct merge_source *s)
 	if (absent != m->current)
 		rc = tape_writer_absent(m->d.w, absent, &err);
 	m->current = absent;
-	merge_source_edit(m, s);
+	if (tape_chunk_is_snapshot(s->chunk)) /* its rows stand between chunks, at any time */
+		until = UINT64_MAX;
 	if (!rc)
-		rc = tape_writer_event(m->d.w, s->event, &err);
+		rc = tape_writer_rows(m->d.w, s->rows, until, &err);
 	return derive_written(&m->d, rc, &err) ? -1 : merge_source_step(m, s);
 }
 
 static int write_all(struct merge *m)
 {
 	struct merge_source *s;
+	uint64_t until;
 	int rc = 0;
 
-	while (rc >= 0 && (s = first(m)) != NULL) {
-		if (s->event) {
-			rc = write_event(m, s);
+	while (rc >= 0 && (s = first(m, &until)) != NULL) {
+		if (s->has_event) {
+			rc = write_events(m, s, until);
 			continue;
 		}
 		rc = merge_source_copy(m, s);

@@ -7,6 +7,7 @@
 
 #include "cells.h"
 #include "cmd.h"
+#include "labels.h"
 #include "names.h"
 #include "resets_count.h"
 #include "stacks.h"
@@ -66,7 +67,7 @@ struct resets {
 	struct cmd_run *run;
 	struct resets_count counts;
 	struct names reasons;
-	struct stacks stacks;
+	struct labels stacks;
 };
 
 enum {
@@ -193,7 +194,7 @@ static void print(struct resets *r, const struct bind_row *row, const struct con
 	bool is_sent = bind_get(row, R_DIRECTION, 0) == SENT;
 	uint64_t netns = bind_get(row, R_NETNS, 0);
 	const char *stack =
-		opts.no_stacks ? NULL : stacks_get(&r->stacks, bind_get(row, R_STACK, 0));
+		opts.no_stacks ? NULL : labels_get(&r->stacks, bind_get(row, R_STACK, 0));
 
 	cell_clock(o, r->run->in, row->ts_ns);
 	cell_seconds(o, r->run->in, row->ts_ns);
@@ -252,7 +253,7 @@ static int on_stack(void *ctx, const struct bind_row *row)
 {
 	struct resets *r = ctx;
 
-	stacks_take(&r->stacks, row);
+	labels_take(&r->stacks, row);
 	return 0;
 }
 
@@ -283,13 +284,7 @@ static void notes(struct resets *r)
 
 static int check(int *n_operands, char **operands, struct fail *fail)
 {
-	enum by_key key;
-
-	if ((opts.by || opts.interval.given) && !opts.count)
-		return fail_set(fail, STATUS_USAGE, "--by and -i go with -c");
-	if (interval_check(&opts.interval, fail))
-		return -1;
-	if (by_parse(opts.by, BY_OF_SOCKETS, &key, fail))
+	if (by_check_counts(opts.count, opts.by, &opts.interval, fail))
 		return -1;
 	return cells_filter_check(&opts.filter, fail);
 }
@@ -339,7 +334,7 @@ static int run(struct cmd_run *run)
 		.record = "reset", .fields = reset_fields, .n_fields = R_N, .on = on_reset};
 	binds[BY_N_BINDS + 1] = (struct bind){.record = "snap_stack",
 					      .fields = stack_fields,
-					      .n_fields = STACK_N,
+					      .n_fields = LABEL_N,
 					      .on = on_stack};
 	notes(&r);
 	if (opts.count)
@@ -354,7 +349,7 @@ static int run(struct cmd_run *run)
 	    (by_who_failed(&r.who) || r.stacks.failed || r.counts.failed || r.counts.groups.failed))
 		rc = fail_nomem(run->fail);
 	names_fini(&r.reasons);
-	stacks_fini(&r.stacks);
+	labels_fini(&r.stacks);
 	resets_count_fini(&r.counts);
 	by_who_fini(&r.who);
 	return rc;

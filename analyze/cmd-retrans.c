@@ -382,13 +382,7 @@ static void set_table(struct retrans *r, struct out_col *cols, struct out_col *c
 
 static int check(int *n_operands, char **operands, struct fail *fail)
 {
-	enum by_key key;
-
-	if ((opts.by || opts.interval.given) && !opts.count)
-		return fail_set(fail, STATUS_USAGE, "--by and -i go with -c");
-	if (interval_check(&opts.interval, fail))
-		return -1;
-	if (by_parse(opts.by, BY_OF_SOCKETS, &key, fail))
+	if (by_check_counts(opts.count, opts.by, &opts.interval, fail))
 		return -1;
 	return cells_filter_check(&opts.filter, fail);
 }

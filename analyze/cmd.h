@@ -54,7 +54,7 @@ int cmd_rows(const struct cmd *cmd, const char *option, struct cmd_run *run,
 extern const struct cmd cmd_info, cmd_dump, cmd_rtt, cmd_connlat, cmd_states, cmd_events, cmd_life,
 	cmd_drops, cmd_inerrs, cmd_retrans, cmd_resets, cmd_listen, cmd_nic, cmd_top, cmd_delay,
 	cmd_turnaround, cmd_timeline, cmd_explain, cmd_compare, cmd_cut, cmd_merge, cmd_pack,
-	cmd_anonymize, cmd_verify, cmd_repair, cmd_sql, cmd_export, cmd_join;
+	cmd_anonymize, cmd_verify, cmd_repair, cmd_sql, cmd_export, cmd_join, cmd_report;
 extern const struct cmd cmd_correlate;
 
 #endif

@@ -55,6 +55,10 @@ struct conn *conn_get(struct conn_table *t, const struct sock *s)
 		c->has_flow = true;
 	}
 	c->netns = s->netns ? s->netns : c->netns;
+	if (s->has_uid) {
+		c->uid = s->uid;
+		c->has_uid = true;
+	}
 	return c;
 }
 

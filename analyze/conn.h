@@ -43,7 +43,8 @@ struct conn {
 	uint64_t cookie;
 	struct flow flow; /* with the local port as soon as it is known */
 	uint32_t netns;
-	bool has_flow, has_owner;
+	uint32_t uid; /* of who created the socket */
+	bool has_flow, has_owner, has_uid;
 	enum conn_owner owner_from;
 	uint64_t cgroup; /* of the owner; 0 not recorded */
 	uint32_t pid;	 /* of the owner: who connected, accepted, or had it open in a snapshot */

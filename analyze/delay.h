@@ -59,6 +59,7 @@ struct delay_table {
 	uint32_t recorded; /* layers as bits */
 	bool holds;	   /* segment.held_ns is recorded */
 	bool time_of_day;
+	bool wide; /* PID, TID, COMM in text too */
 
 	struct out_col cols[DELAY_MAX_COLUMNS];
 	unsigned n_cols;

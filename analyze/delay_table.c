@@ -18,14 +18,16 @@ static const struct out_col front_columns[] = {
 	{NULL, "flags", 0, false},
 	{"TOTAL(us)", "total_us", -11, false},
 };
+enum { N_TASK = 3 }; /* the first of them */
 static const struct out_col back_columns[] = {
+	{"PID", "pid", 7, true},
+	{"TID", "tid", 7, true},
+	{"COMM", "comm", 15, true},
 	{"NOTES", "notes", 0, false},
 	{NULL, "spans", 0, false},
 	{NULL, "first_layer", 0, false},
 	{NULL, "last_layer", 0, false},
 	{NULL, "conn", 0, false},
-	{NULL, "pid", 0, false},
-	{NULL, "comm", 0, false},
 	{NULL, "netns", 0, false},
 	{NULL, "ifindex", 0, false},
 	{NULL, "socket_saddr", 0, false},
@@ -72,6 +74,9 @@ static bool has_wire(const struct delay_table *t)
 
 void delay_table_begin(struct delay_table *t)
 {
+	struct out_col back[sizeof(back_columns) / sizeof(back_columns[0])];
+
+	memcpy(back, back_columns, sizeof(back));
 	add_columns(t, front_columns, sizeof(front_columns) / sizeof(front_columns[0]));
 	t->cols[0].hidden = !t->time_of_day;
 	t->cols[1].hidden = t->time_of_day;
@@ -87,7 +92,9 @@ void delay_table_begin(struct delay_table *t)
 	}
 	if (t->dir == SEG_OUT)
 		t->cols[t->n_cols++] = (struct out_col){"HELD(us)", NULL, 16, !t->holds};
-	add_columns(t, back_columns, sizeof(back_columns) / sizeof(back_columns[0]));
+	for (unsigned i = 0; i < N_TASK; i++)
+		back[i].hidden = !t->wide;
+	add_columns(t, back, sizeof(back) / sizeof(back[0]));
 	if (t->dir == SEG_IN)
 		add_columns(t, in_columns, sizeof(in_columns) / sizeof(in_columns[0]));
 	else
@@ -313,6 +320,16 @@ static void cells_wire(struct out *o, const struct segment *s, enum capture_lack
 		out_none(o);
 }
 
+static void cells_who(struct out *o, const struct task *task)
+{
+	cell_known(o, task, task ? task->pid : 0);
+	cell_known(o, task && task->tid, task ? task->tid : 0);
+	if (task)
+		out_str_cut(o, task->comm);
+	else
+		out_none(o);
+}
+
 void delay_table_row(struct delay_table *t, const struct segment *s, const struct task *owner,
 		     enum capture_lack lack)
 {
@@ -323,18 +340,12 @@ void delay_table_row(struct delay_table *t, const struct segment *s, const struc
 	cells_layers(t, s);
 	if (s->dir == SEG_OUT)
 		cell_held(t, s);
+	cells_who(o, task && task->pid ? task : NULL);
 	cell_notes(t, s, lack);
 	cell_spans(t, s);
 	cell_edge(o, s, false);
 	cell_edge(o, s, true);
 	cell_cookie(o, s->cookie);
-	if (task && task->pid) {
-		out_u64(o, task->pid);
-		out_str(o, task->comm);
-	} else {
-		out_none(o);
-		out_none(o);
-	}
 	out_u64(o, s->netns);
 	out_u64(o, s->ifindex);
 	if (s->marks & SEG_NAT) {

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "input.h"
 #include "layout.h"
 #include "patch.h"
 
@@ -57,6 +58,7 @@ int derive_begin(struct derive *d, const struct derive_how *how, struct fail *fa
 		return fail_set(fail, STATUS_FOUND, "no random number for a file id");
 	if (check_paths(how, fail) || outfile_open(&d->file, how->output, how->force, -1, fail))
 		return -1;
+	wo.aside = input_all_workers() > 1;
 	wo.pointers = !how->no_pointers; /* as far as the trace has them: tape_writer_absent */
 	rc = tape_rows_new(&d->rows, &err);
 	if (!rc)
@@ -227,11 +229,11 @@ int derive_rows(struct derive *d, struct tape_chunk *c, const struct tape_schema
 	tape_rows_keep(d->rows, keep);
 	if (!rc)
 		rc = tape_writer_absent(d->w, tape_rows_absent_fields(d->rows), &err);
-	while (!rc && tape_rows_next(d->rows, &e)) {
-		if (edit && edit(ctx, (struct ev_head *)(uintptr_t)e))
-			continue;
-		rc = tape_writer_event(d->w, e, &err);
-	}
+	if (!rc && !edit)
+		rc = tape_writer_rows(d->w, d->rows, UINT64_MAX, &err);
+	while (!rc && edit && tape_rows_next(d->rows, &e))
+		if (!edit(ctx, (struct ev_head *)(uintptr_t)e))
+			rc = tape_writer_event(d->w, e, &err);
 	return derive_written(d, rc, &err);
 }
 

@@ -105,7 +105,10 @@ static int open_binds(struct gather *g, struct bind *binds)
 		take_over(g, binds);
 		return SEGMENT_READ_BY;
 	}
-	if (segment_read_begin(&g->segs, g->run) || segment_read_open(&g->segs, binds))
+	if (segment_read_begin(&g->segs, g->run))
+		return -1;
+	g->segs.holds = false; /* no cause has it */
+	if (segment_read_open(&g->segs, binds))
 		return -1;
 	take_over(g, binds);
 	return 0;
@@ -198,37 +201,37 @@ static void fini(struct gather *g)
 	evid_conns_fini(g);
 	for (size_t i = 0; i < g->paths.cap; i++)
 		free(g->paths.slots[i].value);
-	for (size_t i = 0; i < g->places.cap; i++)
-		free(g->places.slots[i].value);
 	for (size_t i = 0; i < g->n_moved; i++)
 		free(g->moved[i].name);
 	free(g->moved);
 	map_fini(&g->netems);
 	map_fini(&g->paths);
-	map_fini(&g->places);
+	labels_fini(&g->places);
 	names_fini(&g->reasons);
 	names_fini(&g->rst_reasons);
 	turns_fini(&g->turns);
 	segment_read_fini(&g->segs);
 }
 
-int evidence_read(struct evidence *e, struct cmd_run *run)
+int evidence_read_with(struct evidence *e, struct cmd_run *run, const struct evidence_tap *tap)
 {
-	struct gather g = {.e = e, .run = run};
+	struct gather g = {.e = e, .run = run, .tap = tap};
 	int rc;
 
 	g.last_gone = &g.gone;
 	*e = (struct evidence){0};
 	find_sources(&g);
 	evid_wait_begin(&g);
-	rc = names_init(&g.reasons, input_schema(run->in), "drop_reason") ||
-			     names_init(&g.rst_reasons, input_schema(run->in), "rst_reason")
-		     ? fail_nomem(run->fail)
-		     : read_all(&g);
+	rc = evid_drop_begin(&g) ? fail_nomem(run->fail) : read_all(&g);
 	if (!rc)
 		finish(&g);
-	if (!rc && (g.failed || g.turns.failed))
+	if (!rc && (g.failed || g.places.failed || g.turns.failed))
 		rc = fail_nomem(run->fail);
 	fini(&g);
 	return rc;
+}
+
+int evidence_read(struct evidence *e, struct cmd_run *run)
+{
+	return evidence_read_with(e, run, NULL);
 }

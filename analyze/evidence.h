@@ -49,6 +49,8 @@ struct toll_conn { /* of one connection */
 	struct flow flow;
 	bool has_flow;
 	uint64_t cookie, n, cost_ns;
+	uint32_t pid; /* of its owner; 0: not known */
+	char comm[EV_COMM_LEN + 1];
 };
 
 struct toll {
@@ -195,6 +197,7 @@ struct evidence {
 	uint64_t start_ns, from_ns, last_ns;
 	uint64_t n_events, n_lost; /* of the whole trace */
 	uint64_t n_seen;	   /* events that were looked at here */
+	bool tells_reasons;	   /* why packets are dropped: since Linux 5.17 */
 	uint64_t weight; /* of rtt, rx, tx, io one connection in so many is there; 1: all */
 
 	uint64_t n_conns;     /* that the events speak of */
@@ -204,20 +207,22 @@ struct evidence {
 	uint64_t n_accepts, n_exchanges;
 	uint64_t n_data_segs;	     /* sent, of connections whose number is known */
 	uint64_t n_resent[RESENT_N]; /* of those in TROUBLE_LOSS */
+	uint64_t n_lossy_here;	     /* connections of it whose other end is this host, too */
 	uint64_t n_synack_resent;
 	uint64_t n_fallbacks[TROUBLE_N]; /* connects that failed, and worked by the other family */
 	uint64_t n_rtt;
 	uint64_t n_segments[2]; /* with payload: in, out */
 	uint64_t n_unaccepted;
 	uint64_t n_late_reads; /* of TROUBLE_WINDOW: data that waited while nobody read */
+	uint64_t n_shut_out;   /* data that a closed window kept from being sent, also in there */
 	uint64_t n_blocked;    /* writers that waited for room, and are in TROUBLE_WINDOW */
 	uint64_t n_held_sure;  /* of TROUBLE_NAGLE: bytes are known to have waited */
 	uint64_t n_min_rtt, sum_min_rtt_us; /* connections, and of their smallest RTT */
 	double bloat_queued_ns;
 	uint64_t bloat_min_us, bloat_mean_us, bloat_flight; /* of the worst connection */
 	double bloat_relation; /* rank of rise: correlation of RTT and bytes in flight there */
-	uint64_t window_longest_ns, qdisc_longest_ns, softirq_longest_ns, answer_longest_ns,
-		accept_longest_ns;
+	uint64_t read_longest_ns, shut_longest_ns, blocked_longest_ns, qdisc_longest_ns,
+		softirq_longest_ns, answer_longest_ns, accept_longest_ns;
 	uint64_t closing_resets; /* of connections that their own client threw away */
 	uint64_t timeouts;	 /* established connections that gave up */
 
@@ -231,7 +236,16 @@ struct evidence {
 	struct evid_listener listener;
 };
 
-/* Read the trace. 0, or -1 and run->fail. */
+/* Sees what the reading joins on its way, for a command that shows it too. */
+struct segment;
+struct evidence_tap {
+	/* Each segment that was chosen; recorded: layers as bits. Where there are rx and tx. */
+	void (*segment)(void *ctx, const struct segment *s, uint32_t recorded);
+	void *ctx;
+};
+
+/* Read the trace. tap may be NULL. 0, or -1 and run->fail. */
+int evidence_read_with(struct evidence *e, struct cmd_run *run, const struct evidence_tap *tap);
 int evidence_read(struct evidence *e, struct cmd_run *run);
 
 #endif

@@ -65,19 +65,8 @@ void toll_merge(struct toll *t, const struct toll *from)
 
 bool evid_wants(struct gather *g, const struct bind_row *row)
 {
-	const struct bind *b = row->bind;
-	const struct sock *sock = row->sock;
-	struct input *in = g->run->in;
-	struct flow flow;
-	struct sock room;
-
 	g->e->n_seen += !row->snapshot;
-	if (!g->all_rows || row->snapshot)
-		return true;
-	if (b->flow_field >= 0 && b->have[b->flow_field] &&
-	    bind_flow(row->tables, tape_column_get(&b->cols[b->flow_field], row->k), &flow))
-		sock = input_packet(in, sock, &flow, &room);
-	return input_wants(in, row->ts_ns, sock, row->task);
+	return !g->all_rows || input_wants_row(g->run->in, row);
 }
 
 static uint64_t key_of(const struct sock *s)
@@ -105,35 +94,18 @@ static struct evid_conn *make(struct gather *g, const struct sock *s)
 	return c;
 }
 
-/* Room to remember what a row of the chunk's table of sockets is; NULL: none. */
-static struct evid_conn **place_of(struct gather *g, const struct bind_row *row)
-{
-	const struct bind_tables *t = row->tables;
-	struct evid_conn **more;
-
-	if (row->sock < t->socks || row->sock >= t->socks + t->n_socks)
-		return NULL;
-	if (g->n_rows < t->n_socks) {
-		more = realloc(g->of_row, t->n_socks * sizeof(struct evid_conn *));
-		if (!more)
-			return NULL;
-		memset(more + g->n_rows, 0, (t->n_socks - g->n_rows) * sizeof(struct evid_conn *));
-		g->of_row = more;
-		g->n_rows = t->n_socks;
-	}
-	return &g->of_row[row->sock - t->socks];
-}
-
 struct evid_conn *evid_conn_of(struct gather *g, const struct bind_row *row)
 {
 	const struct sock *s = row->sock;
-	struct evid_conn **place, *c;
+	struct evid_conn *c;
+	void **place;
 
 	if (!s || (!s->cookie && !s->has_flow))
 		return NULL;
-	place = place_of(g, row);
-	if (place && *place && !(*place)->dead)
-		return *place;
+	place = per_sock_at(&g->of_sock, row);
+	c = place ? *place : NULL;
+	if (c && !c->dead)
+		return c;
 	c = evid_conn_find(g, s);
 	if (!c)
 		c = make(g, s);
@@ -144,6 +116,28 @@ struct evid_conn *evid_conn_of(struct gather *g, const struct bind_row *row)
 	if (place)
 		*place = c;
 	return c;
+}
+
+void evid_learn_owner(struct gather *g, struct evid_conn *c)
+{
+	struct sock s = {.cookie = c->cookie};
+	const struct conn *conn = conn_find(&g->segs.who.conns, &s);
+
+	if (!conn || !conn->has_owner)
+		return;
+	c->pid = conn->pid;
+	memcpy(c->comm, conn->comm, sizeof(c->comm));
+}
+
+struct toll_conn evid_share(struct gather *g, struct evid_conn *c)
+{
+	struct toll_conn ret = {
+		.flow = c->flow, .has_flow = c->has_flow, .cookie = c->cookie, .n = 1};
+
+	evid_learn_owner(g, c);
+	ret.pid = c->pid;
+	memcpy(ret.comm, c->comm, sizeof(ret.comm));
+	return ret;
 }
 
 void evid_charge(struct gather *g, struct evid_conn *c, enum trouble t, uint32_t n,
@@ -262,6 +256,12 @@ static void settle_end(struct gather *g, const struct evid_end *end)
 
 /* ---- the end of a connection ---- */
 
+/* This host has both of its connections' ends. */
+static bool is_here(const struct evid_end *end)
+{
+	return end->n_connects && end->n_born;
+}
+
 /* A path that loses its data has lost its SYN as well. */
 static void settle_stuck(struct gather *g, struct evid_conn *c, struct toll_conn *share)
 {
@@ -282,7 +282,7 @@ static void settle_stuck(struct gather *g, struct evid_conn *c, struct toll_conn
 static void end_conn(struct gather *g, struct evid_conn *c, uint64_t now_ns)
 {
 	struct evidence *e = g->e;
-	struct toll_conn share = {.flow = c->flow, .has_flow = c->has_flow, .cookie = c->cookie};
+	struct toll_conn share = evid_share(g, c);
 
 	evid_connect_pending(g, c, now_ns);
 	evid_connect_synacks(g, c);
@@ -292,6 +292,8 @@ static void end_conn(struct gather *g, struct evid_conn *c, uint64_t now_ns)
 	if (!c->data_segs && c->has_delivered)
 		c->data_segs = c->last_delivered - c->first_delivered;
 	e->n_data_segs += c->data_segs;
+	if (c->n[TROUBLE_LOSS])
+		e->n_lossy_here += is_here(evid_end_of(g, c));
 	if (c->active || c->established || c->has_nxt) {
 		uint64_t since = c->born_ns ? c->born_ns : input_from(g->run->in);
 
@@ -342,8 +344,7 @@ void evid_conns_sweep(struct gather *g, uint64_t floor_ns)
 		g->dead = c->next;
 		free(c);
 	}
-	if (g->n_rows)
-		memset(g->of_row, 0, g->n_rows * sizeof(struct evid_conn *));
+	per_sock_clear(&g->of_sock);
 }
 
 void evid_conns_finish(struct gather *g)
@@ -374,5 +375,5 @@ void evid_conns_fini(struct gather *g)
 		free(g->ends.slots[i].value);
 	map_fini(&g->conns);
 	map_fini(&g->ends);
-	free(g->of_row);
+	per_sock_fini(&g->of_sock);
 }

@@ -66,13 +66,11 @@ static void stuck(struct gather *g, struct evid_conn *c, uint32_t n, uint64_t wa
 {
 	enum trouble t =
 		evid_trouble_of(c->has_flow ? evid_dropped(g, &c->flow) : DROP_OTHER, TROUBLE_SYN);
-	struct toll_conn share = {.flow = c->flow,
-				  .has_flow = c->has_flow,
-				  .cookie = c->cookie,
-				  .n = n ? n : 1,
-				  .cost_ns = wait_ns};
 	bool unknown = t == TROUBLE_SYN || t == TROUBLE_LOSS || t == TROUBLE_OVERFLOW;
+	struct toll_conn share = evid_share(g, c);
 
+	share.n = n ? n : 1;
+	share.cost_ns = wait_ns;
 	if (unknown && failed) {
 		toll_add(&evid_end_of(g, c)->failed, &share, since_ns, true);
 		return;
@@ -171,8 +169,7 @@ static void begin_connect(struct gather *g, struct evid_conn *c, const struct co
  */
 static void end_connection(struct gather *g, struct evid_conn *c, const struct conn_change *ch)
 {
-	struct toll_conn share = {
-		.flow = c->flow, .has_flow = c->has_flow, .cookie = c->cookie, .n = 1};
+	struct toll_conn share;
 	enum outcome o = ch->new_state == TCP_S_CLOSE ? outcome_of_close(ch) : OUTCOME_NONE;
 
 	if (o == OUTCOME_TIMEOUT) {
@@ -184,6 +181,7 @@ static void end_connection(struct gather *g, struct evid_conn *c, const struct c
 		evid_charge(g, c, TROUBLE_RESET, 1, 0, ch->ts_ns);
 		evid_fail(c, TROUBLE_RESET);
 	} else if (o == OUTCOME_RESET_LOCAL && !c->active && ch->old_state == TCP_S_ESTABLISHED) {
+		share = evid_share(g, c);
 		toll_add(&evid_end_of(g, c)->resets, &share, ch->ts_ns, true);
 	} else if (o == OUTCOME_RESET_REMOTE || o == OUTCOME_RESET_LOCAL) {
 		g->e->closing_resets++;
@@ -236,20 +234,20 @@ int evid_on_accept(void *ctx, const struct bind_row *row)
 	struct gather *g = ctx;
 	struct evid_conn *c = evid_wants(g, row) ? evid_conn_of(g, row) : NULL;
 	uint64_t wait = c && c->established_ns ? row->ts_ns - c->established_ns : 0;
-	struct toll_conn share = {.n = 1, .cost_ns = wait};
+	int rc = g->on_accept(ctx, row);
+	struct toll_conn share;
 
 	g->e->n_accepts += c != NULL;
 	if (c && wait >= EVID_LATE_ACCEPT_NS) {
-		share.flow = c->flow;
-		share.has_flow = c->has_flow;
-		share.cookie = c->cookie;
+		share = evid_share(g, c);
+		share.cost_ns = wait;
 		toll_add(&evid_end_of(g, c)->accepts, &share, c->established_ns, false);
 		if (wait > g->e->accept_longest_ns)
 			g->e->accept_longest_ns = wait;
 	}
 	if (c)
 		c->established_ns = 0;
-	return g->on_accept(ctx, row);
+	return rc;
 }
 
 /*
@@ -259,37 +257,35 @@ int evid_on_accept(void *ctx, const struct bind_row *row)
 void evid_connect_unaccepted(struct gather *g, struct evid_conn *c, uint64_t now_ns)
 {
 	uint64_t since = c->established_ns;
-	struct toll_conn share = {.flow = c->flow,
-				  .has_flow = c->has_flow,
-				  .cookie = c->cookie,
-				  .n = 1,
-				  .cost_ns = now_ns - since};
 	struct evid_end *end = evid_end_of(g, c);
+	struct toll_conn share;
 
 	c->established_ns = 0;
 	if (!since || !evid_has(g, EVID_ACCEPT) ||
 	    evid_end_waited(g, end) < since + EVID_SYN_RTO_NS)
 		return;
+	share = evid_share(g, c);
+	share.cost_ns = now_ns - since;
 	toll_add(&end->accepts, &share, since, true);
 	g->e->n_unaccepted++;
 }
 
 /* ---- facts, the end ---- */
 
-enum { F_SOCK, F_MSS, F_SRTT, F_LOCKS, F_NONAGLE, F_N };
-static const struct bind_field fact_fields[F_N] = {{"sock", BIND_SOCK},
-						   {"mss", BIND_INT},
-						   {"srtt_us", BIND_INT},
-						   {"buf_locks", BIND_INT},
-						   {"nonagle", BIND_INT}};
+enum { F_SOCK, F_CC, F_MSS, F_SRTT, F_LOCKS, F_NONAGLE, F_N };
+static const struct bind_field fact_fields[F_N] = {{"sock", BIND_SOCK},	    {"cc", BIND_COMM},
+						   {"mss", BIND_INT},	    {"srtt_us", BIND_INT},
+						   {"buf_locks", BIND_INT}, {"nonagle", BIND_INT}};
 
 static int on_facts(void *ctx, const struct bind_row *row)
 {
 	struct gather *g = ctx;
 	struct evid_conn *c = evid_wants(g, row) ? evid_conn_of(g, row) : NULL;
+	const char *cc = bind_comm(row, F_CC);
 
 	if (!c)
 		return 0;
+	c->is_bbr = cc && !strncmp(cc, "bbr", 3);
 	c->mss = (uint32_t)bind_get(row, F_MSS, 0);
 	c->srtt_us = (uint32_t)bind_get(row, F_SRTT, 0);
 	c->buf_locks = (uint32_t)bind_get(row, F_LOCKS, 0);
@@ -346,6 +342,7 @@ int evid_on_destroy(void *ctx, const struct bind_row *row)
 	int rc;
 
 	if (c) {
+		evid_learn_owner(g, c);
 		look_at_buffer(g, c, row, bind_get(row, D_ACKED, 0), bind_get(row, D_SNDBUF, 0),
 			       c->buf_locks & LOCK_SNDBUF);
 		look_at_buffer(g, c, row, bind_get(row, D_RECEIVED, 0), bind_get(row, D_RCVBUF, 0),

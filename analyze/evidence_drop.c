@@ -8,10 +8,12 @@
 #include "packet.h"
 
 #define MAX_PATHS 65536
-#define MAX_PLACES 65536
 #define FLAG_SYN 2
 #define NO_REASON 65535
 #define RST_SENT 1 /* unit rst_direction */
+#define SEQUENCE "TCP_INVALID_SEQUENCE"
+#define OLD_SEQUENCE "TCP_OLD_SEQUENCE" /* since 6.6; before that the same as the other */
+#define MAX_WINDOW (1u << 30)		/* RFC 7323, 2.3 */
 
 /*
  * Names of enum skb_drop_reason (include/net/dropreason-core.h), since numbers differ from kernel
@@ -34,7 +36,7 @@ static const struct {
 	{"TCP_CSUM", DROP_CHECKSUM},
 	{"SKB_CSUM", DROP_CHECKSUM},
 	{"IP_CSUM", DROP_CHECKSUM},
-	{"TCP_INVALID_SEQUENCE", DROP_SEQUENCE},
+	{SEQUENCE, DROP_SEQUENCE},
 	{"TCP_INVALID_END_SEQUENCE", DROP_SEQUENCE},
 	{"TCP_RFC7323_PAWS", DROP_SEQUENCE},
 	{"TCP_RFC7323_TSECR", DROP_SEQUENCE},
@@ -104,15 +106,21 @@ enum trouble evid_trouble_of(enum drop_class c, enum trouble otherwise)
 
 /* ---- flows that lost packets here ---- */
 
+static bool goes_back(const struct flow *f)
+{
+	int order = memcmp(f->laddr, f->raddr, FLOW_ADDR_LEN);
+
+	return order > 0 || (!order && f->lport > f->rport);
+}
+
 /* The same for both directions. */
 static uint64_t path_key(const struct flow *f)
 {
 	struct flow turned = {.lport = f->rport, .rport = f->lport};
-	int order = memcmp(f->laddr, f->raddr, FLOW_ADDR_LEN);
 
 	memcpy(turned.laddr, f->raddr, FLOW_ADDR_LEN);
 	memcpy(turned.raddr, f->laddr, FLOW_ADDR_LEN);
-	if (order > 0 || (!order && f->lport > f->rport))
+	if (goes_back(f))
 		f = &turned;
 	return map_hash(f, sizeof(*f));
 }
@@ -159,11 +167,10 @@ enum drop_class evid_take_credit(struct gather *g, const struct flow *f, uint32_
 
 /* ---- drops ---- */
 
-enum { D_SOCK, D_FLOW, D_LOCATION, D_REASON, D_PAYLOAD, D_FLAGS, D_HEADERS, D_N };
-static const struct bind_field drop_fields[D_N] = {{"sock", BIND_SOCK},	   {"flow", BIND_FLOW},
-						   {"location", BIND_INT}, {"reason", BIND_INT},
-						   {"payload", BIND_INT},  {"tcp_flags", BIND_INT},
-						   {"headers", BIND_INT}};
+enum { D_SOCK, D_FLOW, D_LOCATION, D_REASON, D_SEQ, D_PAYLOAD, D_FLAGS, D_HEADERS, D_N };
+static const struct bind_field drop_fields[D_N] = {
+	{"sock", BIND_SOCK}, {"flow", BIND_FLOW},   {"location", BIND_INT},  {"reason", BIND_INT},
+	{"seq", BIND_INT},   {"payload", BIND_INT}, {"tcp_flags", BIND_INT}, {"headers", BIND_INT}};
 
 static void count(struct gather *g, const struct bind_row *row, enum drop_class class,
 		  const char *name, const char *where)
@@ -178,12 +185,30 @@ static void count(struct gather *g, const struct bind_row *row, enum drop_class 
 	t->last_ns = row->ts_ns;
 }
 
+/*
+ * Refused for its sequence number, by a kernel that calls what is merely old the same: a keepalive,
+ * or a segment that came twice. Those lie within a window of each other; of two that are farther
+ * apart one is wrong, whichever it is.
+ */
+static bool is_surely_wrong(struct evid_path *p, const struct flow *f, uint32_t seq)
+{
+	struct evid_refused *r = &p->refused[goes_back(f)];
+	uint32_t apart = r->n_near ? seq - r->seq : 0;
+	bool far = apart > MAX_WINDOW && -apart > MAX_WINDOW;
+
+	if (!r->n_near)
+		r->seq = seq;
+	if (far)
+		return r->n_far++ < r->n_near;
+	return r->n_near++ < r->n_far;
+}
+
 static int on_drop(void *ctx, const struct bind_row *row)
 {
 	struct gather *g = ctx;
 	uint64_t reason = bind_get(row, D_REASON, 0), payload = bind_get(row, D_PAYLOAD, 0);
 	uint64_t place = bind_get(row, D_LOCATION, 0);
-	const char *where = place ? map_get(&g->places, place) : NULL;
+	const char *where = labels_get(&g->places, place);
 	const char *name = reason ? names_get(&g->reasons, reason) : NULL;
 	enum drop_class class = class_of(name, where);
 	bool syn = bind_get(row, D_FLAGS, 0) & FLAG_SYN;
@@ -198,8 +223,11 @@ static int on_drop(void *ctx, const struct bind_row *row)
 	/* behind a window that memory, or the reader, has made smaller: not the segment's fault */
 	if (class == DROP_SEQUENCE && p && (p->n[DROP_WINDOW] || p->n[DROP_BUFFER]))
 		class = DROP_WINDOW;
+	if (class == DROP_SEQUENCE && g->calls_old_wrong && !strcmp(name, SEQUENCE) &&
+	    !(p && is_surely_wrong(p, &flow, (uint32_t)bind_get(row, D_SEQ, 0))))
+		class = DROP_OTHER;
 	count(g, row, class, name, where);
-	if (!p)
+	if (!p || class == DROP_OTHER)
 		return 0;
 	p->n[class]++;
 	p->credit[class] += 1 + (uint32_t)(payload ? (payload - 1) / 1448 : 0);
@@ -219,24 +247,11 @@ static int on_csum(void *ctx, const struct bind_row *row)
 	return 0;
 }
 
-enum { SYM_ID, SYM_NAME, SYM_N };
-static const struct bind_field symbol_fields[SYM_N] = {{"id", BIND_INT}, {"name", BIND_STR}};
-
 static int on_symbol(void *ctx, const struct bind_row *row)
 {
 	struct gather *g = ctx;
-	uint64_t id = bind_get(row, SYM_ID, 0);
-	size_t len = 0;
-	const char *name = bind_str(row, SYM_NAME, &len);
-	char *copy;
 
-	if (!id || !name || !len || g->places.n >= MAX_PLACES || map_get(&g->places, id))
-		return 0;
-	copy = strndup(name, len);
-	if (!copy || map_put(&g->places, id, copy)) {
-		free(copy);
-		g->failed = true;
-	}
+	labels_take(&g->places, row);
 	return 0;
 }
 
@@ -280,6 +295,23 @@ static int on_reset(void *ctx, const struct bind_row *row)
 	return 0;
 }
 
+int evid_drop_begin(struct gather *g)
+{
+	const struct tape_schema *schema = input_schema(g->run->in);
+	bool has_sequence = false, has_old = false;
+
+	if (names_init(&g->reasons, schema, "drop_reason") ||
+	    names_init(&g->rst_reasons, schema, "rst_reason"))
+		return -1;
+	for (size_t i = 0; i < g->reasons.n; i++) {
+		has_sequence |= !strcmp(g->reasons.rows[i]->name, SEQUENCE);
+		has_old |= !strcmp(g->reasons.rows[i]->name, OLD_SEQUENCE);
+	}
+	g->calls_old_wrong = has_sequence && !has_old;
+	g->e->tells_reasons = g->reasons.n;
+	return 0;
+}
+
 void evid_drop_bind(struct bind *ret)
 {
 	ret[0] = (struct bind){
@@ -290,6 +322,6 @@ void evid_drop_bind(struct bind *ret)
 		.record = "reset", .fields = reset_fields, .n_fields = X_N, .on = on_reset};
 	ret[3] = (struct bind){.record = "snap_symbol",
 			       .fields = symbol_fields,
-			       .n_fields = SYM_N,
+			       .n_fields = LABEL_N,
 			       .on = on_symbol};
 }

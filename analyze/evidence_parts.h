@@ -4,7 +4,9 @@
 #define ANA_EVIDENCE_PARTS_H
 
 #include "evidence.h"
+#include "labels.h"
 #include "names.h"
+#include "per_sock.h"
 #include "segment_read.h"
 #include "turn_rows.h"
 
@@ -27,8 +29,14 @@ struct evid_end {
 	bool has_drops, was_full;
 };
 
+struct evid_refused { /* for their sequence number: those within a window of the first, and others
+		       */
+	uint32_t seq, n_near, n_far;
+};
+
 /* A flow some of whose packets were dropped, in whatever direction. */
 struct evid_path {
+	struct evid_refused refused[2];
 	uint32_t n[DROP_CLASSES];      /* packets */
 	uint32_t credit[DROP_CLASSES]; /* segments that no retransmit has been charged to yet */
 	uint32_t n_syns;
@@ -41,6 +49,8 @@ struct evid_conn {
 	struct evid_conn *next; /* of those that are gone */
 	uint64_t gone_ns, data_segs;
 	struct evid_end *end; /* NULL: not known yet */
+	uint32_t pid;	      /* as in toll_conn; whoever is gone has it */
+	char comm[EV_COMM_LEN + 1];
 
 	uint32_t n[TROUBLE_N];
 	uint64_t cost_ns[TROUBLE_N];
@@ -60,7 +70,8 @@ struct evid_conn {
 	uint32_t n_resent[RESENT_N]; /* of those charged to loss */
 	uint64_t acked_ns, fast_ns, resent_ns;
 	enum trouble rto_trouble; /* what the last timeout was charged to */
-	bool has_nxt, has_delivered, cwnd_limited, after_rto, big_acked, is_hole;
+	uint32_t cwnd;
+	bool has_nxt, has_delivered, is_bbr, after_rto, big_acked, is_hole;
 	struct {
 		double n, r, f, rr, ff, rf, over, queued_ns;
 	} rise; /* of RTT with bytes in flight */
@@ -72,6 +83,8 @@ struct evid_conn {
 
 	/* waits: up to there they are counted */
 	uint64_t blocked_ns, read_ns, held_ns, softirq_ns;
+	uint64_t limited_ns; /* of the writer's wait: the network kept it waiting */
+	uint64_t shut_ns;    /* since then it has something to send, nothing in flight; 0: not so */
 	uint32_t buf_locks;
 };
 
@@ -94,14 +107,14 @@ struct gather {
 	struct segment_read segs; /* first: its binds, and those of by.h, find it */
 	struct evidence *e;
 	struct cmd_run *run;
-	struct map conns, ends, paths, places;
+	const struct evidence_tap *tap; /* NULL: none */
+	struct map conns, ends, paths;
+	struct labels places;
 	struct map netems;		     /* interfaces whose queueing discipline plays a path */
 	struct evid_conn *gone, **last_gone; /* sockets that ended; segments may still come */
 	struct evid_conn *dead;		     /* until the chunk ends */
-	struct evid_conn *
-		*of_row; /* of the rows of the chunk's table of sockets, as far as known */
-	size_t n_rows;
-	struct evid_end rest; /* of ends above the bound */
+	struct per_sock of_sock;	     /* struct evid_conn */
+	struct evid_end rest;		     /* of ends above the bound */
 	uint32_t n_requests;
 	struct evid_failure recent[EVID_RECENT];
 	unsigned next_recent;
@@ -111,6 +124,7 @@ struct gather {
 	uint64_t n_bad_csum;
 	struct turns turns;
 	bool has_io, all_rows, failed;
+	bool calls_old_wrong; /* the kernel has one reason for both (evidence_drop.c) */
 	/* what they did before */
 	int (*on_state)(void *ctx, const struct bind_row *row);
 	int (*on_accept)(void *ctx, const struct bind_row *row);
@@ -132,6 +146,10 @@ bool evid_wants(struct gather *g, const struct bind_row *row);
 /* The connection of a row, made if need be; NULL: none is known, or no memory. */
 struct evid_conn *evid_conn_of(struct gather *g, const struct bind_row *row);
 struct evid_conn *evid_conn_find(struct gather *g, const struct sock *s); /* NULL: not there */
+/* Who has it, as far as known by now. */
+void evid_learn_owner(struct gather *g, struct evid_conn *c);
+/* One share of it in a toll, that cost nothing. */
+struct toll_conn evid_share(struct gather *g, struct evid_conn *c);
 /* Its service; never NULL. */
 struct evid_end *evid_end_of(struct gather *g, struct evid_conn *c);
 struct evid_end *evid_end_at(struct gather *g, const uint8_t addr[FLOW_ADDR_LEN], uint16_t port);
@@ -176,7 +194,8 @@ void evid_sent_end(struct gather *g, struct evid_conn *c); /* bufferbloat, of a 
 
 /* ---- evidence_drop.c ---- */
 
-#define EVID_DROP_BINDS 4 /* drop, bad_csum, reset, snap_symbol */
+#define EVID_DROP_BINDS 4	       /* drop, bad_csum, reset, snap_symbol */
+int evid_drop_begin(struct gather *g); /* -1: no memory */
 void evid_drop_bind(struct bind *ret);
 /* What dropped packets of this flow; DROP_OTHER: nothing that is known. */
 enum drop_class evid_dropped(const struct gather *g, const struct flow *f);

@@ -38,13 +38,14 @@ enum {
 	A_NXT,
 	A_IN_FLIGHT,
 	A_SOURCE,
+	A_ACK,
 	A_N
 };
-static const struct bind_field ack_fields[A_N] = {{"sock", BIND_SOCK},	   {"rtt_us", BIND_INT},
-						  {"srtt_us", BIND_INT},   {"min_rtt_us", BIND_INT},
-						  {"cwnd", BIND_INT},	   {"delivered", BIND_INT},
-						  {"snd_una", BIND_INT},   {"snd_nxt", BIND_INT},
-						  {"in_flight", BIND_INT}, {"source", BIND_INT}};
+static const struct bind_field ack_fields[A_N] = {
+	{"sock", BIND_SOCK},	  {"rtt_us", BIND_INT},	 {"srtt_us", BIND_INT},
+	{"min_rtt_us", BIND_INT}, {"cwnd", BIND_INT},	 {"delivered", BIND_INT},
+	{"snd_una", BIND_INT},	  {"snd_nxt", BIND_INT}, {"in_flight", BIND_INT},
+	{"source", BIND_INT},	  {"ack_seq", BIND_INT}};
 
 static uint32_t mss_of(const struct evid_conn *c)
 {
@@ -69,6 +70,21 @@ static void take_rise(struct evid_conn *c, uint64_t ts_ns, uint64_t raw_us, uint
 	c->rise.rf += r * f;
 	c->rise.over += over;
 	c->rise.queued_ns += raw_us ? since * over / r : 0;
+}
+
+/*
+ * For how long, while a writer waited for room, the network was what kept it waiting: the
+ * congestion window was full, or nearly so. BBR fills half of it, its pacing does the rest
+ * (cwnd_gain 2).
+ */
+static void take_limited(struct evid_conn *c, const struct bind_row *row, uint32_t flight)
+{
+	uint64_t since = c->acked_ns > c->blocked_ns ? c->acked_ns : c->blocked_ns;
+	uint64_t full = c->cwnd * 3 / (c->is_bbr ? 8 : 4);
+
+	if (c->blocked_ns && flight / mss_of(c) + 1 >= full)
+		c->limited_ns += row->ts_ns - since;
+	c->cwnd = (uint32_t)bind_get(row, A_CWND, 0);
 }
 
 static void charge_late_ack(struct gather *g, struct evid_conn *c, uint64_t raw_us, uint64_t ts_ns)
@@ -104,6 +120,41 @@ static void take_late_ack(struct gather *g, struct evid_conn *c, const struct bi
 	c->late_nxt = nxt;
 }
 
+/* What the application wrote, and TCP has not sent; a writer that waits for room has filled it. */
+static uint32_t unsent(const struct evid_conn *c, uint32_t nxt)
+{
+	uint32_t n = c->write_seq - nxt;
+
+	if (c->blocked_ns)
+		return mss_of(c);
+	return c->has_write && n < 1u << 31 ? n : 0;
+}
+
+/*
+ * All that was sent is acknowledged, a whole segment waits to be sent, and is not: neither the
+ * congestion window nor Nagle's algorithm does that, only the window that the other end offers. The
+ * round-trip sample of the next ACK tells when it was sent at last.
+ */
+static void take_shut_window(struct gather *g, struct evid_conn *c, const struct bind_row *row,
+			     int64_t raw_us, uint32_t nxt)
+{
+	uint64_t sent_ns = raw_us < 0 ? 0 : row->ts_ns - (uint64_t)raw_us * NS_PER_US;
+	uint64_t since = c->shut_ns, least = 2 * NS_PER_US * c->srtt_us;
+
+	if (least < EVID_BLOCKED_NS)
+		least = EVID_BLOCKED_NS;
+	if (since && sent_ns > since && sent_ns - since >= least && c->resent_ns < since) {
+		evid_charge_span(g, c, TROUBLE_WINDOW, &c->read_ns, since, sent_ns);
+		if (sent_ns - since > g->e->shut_longest_ns)
+			g->e->shut_longest_ns = sent_ns - since;
+		g->e->n_shut_out++;
+	}
+	if (bind_get(row, A_ACK, nxt - 1) != nxt || unsent(c, nxt) < mss_of(c))
+		c->shut_ns = 0;
+	else if (!since || nxt != c->nxt)
+		c->shut_ns = row->ts_ns;
+}
+
 static int on_ack(void *ctx, const struct bind_row *row)
 {
 	struct gather *g = ctx;
@@ -116,6 +167,7 @@ static int on_ack(void *ctx, const struct bind_row *row)
 	if (!c)
 		return 0;
 	flight = nxt - (c->has_nxt ? c->una : una); /* ahead of this ACK */
+	take_shut_window(g, c, row, raw, nxt);
 	c->srtt_us = (uint32_t)bind_get(row, A_SMOOTHED, c->srtt_us);
 	if (raw < 0 && bind_get(row, A_SOURCE, 0) == RTT_SOURCE_PROBE)
 		raw = c->srtt_us ? (int64_t)c->srtt_us : -1;
@@ -127,7 +179,7 @@ static int on_ack(void *ctx, const struct bind_row *row)
 		take_late_ack(g, c, row, (uint64_t)raw, flight, nxt);
 	}
 	c->big_acked |= c->has_nxt && una - c->una >= mss_of(c) / 10 * 9 && una - c->una < 1u << 31;
-	c->cwnd_limited = flight / mss_of(c) + 1 >= bind_get(row, A_CWND, 0) * 3 / 4;
+	take_limited(c, row, flight);
 	c->una = una;
 	c->nxt = nxt;
 	c->has_nxt = true;

@@ -42,7 +42,7 @@ static void take_in(struct gather *g, struct evid_conn *c, const struct segment 
 	from = from > c->read_ns ? from : c->read_ns;
 	if (end > from && end - from >= EVID_LATE_READ_NS) {
 		evid_charge(g, c, TROUBLE_WINDOW, 1, end - from, from);
-		raise_to(&g->e->window_longest_ns, end - from);
+		raise_to(&g->e->read_longest_ns, end - from);
 		g->e->n_late_reads++;
 	}
 	c->read_ns = end > c->read_ns ? end : c->read_ns;
@@ -83,6 +83,8 @@ int evid_on_segment(void *ctx, const struct segment *s, const struct conn *owner
 	struct gather *g = ctx;
 	struct evid_conn *c = conn_at(g, s->cookie);
 
+	if (g->tap)
+		g->tap->segment(g->tap->ctx, s, g->segs.timed[s->dir]);
 	if (!s->payload || s->marks & (SEG_PASSED | SEG_PART))
 		return 0;
 	g->e->n_segments[s->dir]++;
@@ -162,18 +164,19 @@ static int on_recv(void *ctx, const struct bind_row *row)
 }
 
 /*
- * A writer that slept for room. If the network kept it waiting, its congestion window was full, or
- * something was sent again meanwhile, or it slept for a few round trips at most.
+ * A writer that slept for room. If the network kept it waiting, its congestion window was full for
+ * half of the time, or something was sent again meanwhile, or it slept for a few round trips at
+ * most.
  */
 static void take_blocked(struct gather *g, struct evid_conn *c, uint64_t from_ns, uint64_t to_ns)
 {
 	uint64_t slept = to_ns - from_ns;
 
-	if (slept < EVID_BLOCKED_NS || slept < 2000ull * c->srtt_us || c->cwnd_limited ||
+	if (slept < EVID_BLOCKED_NS || slept < 2000ull * c->srtt_us || 2 * c->limited_ns >= slept ||
 	    c->resent_ns >= from_ns)
 		return;
 	evid_charge_span(g, c, TROUBLE_WINDOW, &c->read_ns, from_ns, to_ns);
-	raise_to(&g->e->window_longest_ns, slept);
+	raise_to(&g->e->blocked_longest_ns, slept);
 	g->e->n_blocked++;
 }
 
@@ -187,6 +190,7 @@ static int on_wait(void *ctx, const struct bind_row *row)
 	turn_rows_wait(&g->turns, row);
 	if (bind_get(row, TURN_EDGE, 0) == TURN_EDGE_BEGIN) {
 		c->blocked_ns = row->ts_ns;
+		c->limited_ns = 0;
 	} else if (c->blocked_ns) {
 		take_blocked(g, c, c->blocked_ns, row->ts_ns);
 		c->blocked_ns = 0;

@@ -37,6 +37,9 @@ void finding_say(struct finding *f, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	for (char *c = line; *c; c++) /* names out of the trace */
+		if (*c == '\n')
+			*c = ' ';
 	text_puts(&f->evidence, line);
 	text_putc(&f->evidence, '\n');
 }
@@ -72,13 +75,17 @@ void finding_show(struct finding *f, const struct evidence *e, const struct toll
 	for (unsigned i = 0; i < TOLL_WORST && t->worst[i].n; i++) {
 		const struct toll_conn *c = &t->worst[i];
 		char from[FLOW_END_LEN] = "?", to[FLOW_END_LEN] = "?", cookie[COOKIE_TEXT_LEN];
+		char owner[EV_COMM_LEN + 16] = "";
 
+		if (c->pid)
+			snprintf(owner, sizeof(owner), ", %" PRIu32 "/%s", c->pid, c->comm);
 		if (c->has_flow) {
 			flow_end_text(c->flow.laddr, c->flow.lport, from);
 			flow_end_text(c->flow.raddr, c->flow.rport, to);
 		}
-		finding_say(f, "%s > %s (%s): %s %" PRIu64 ", %.1f ms", from, to,
-			    cookie_text(c->cookie, cookie), what, c->n, (double)c->cost_ns / 1e6);
+		finding_say(f, "%s > %s (%s%s): %s %" PRIu64 ", %.1f ms", from, to,
+			    cookie_text(c->cookie, cookie), owner, what, c->n,
+			    (double)c->cost_ns / 1e6);
 	}
 }
 
@@ -140,13 +147,18 @@ static void lower(struct finding *f, const char *fmt, ...)
 	text_fmt(&f->reason, "%s%s", f->reason.len ? "; but " : "", why);
 }
 
+bool explain_much_lost(const struct evidence *e)
+{
+	return (double)e->n_lost > MUCH_LOST * (double)(e->n_events + e->n_lost);
+}
+
 /* What the recording lacks makes every answer less sure. */
 static void doubt(struct finding *f, const struct evidence *e)
 {
 	static const uint32_t bulk = EVID_BIT(EVID_RTT) | EVID_BIT(EVID_RX) | EVID_BIT(EVID_TX) |
 				     EVID_BIT(EVID_IO) | EVID_BIT(EVID_CALLS);
 
-	if ((double)e->n_lost > MUCH_LOST * (double)(e->n_events + e->n_lost))
+	if (explain_much_lost(e))
 		lower(f, "%" PRIu64 " of %" PRIu64 " events were lost", e->n_lost,
 		      e->n_events + e->n_lost);
 	if (e->weight > 1 && f->cause->needs & bulk)

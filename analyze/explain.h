@@ -43,6 +43,9 @@ extern const struct cause cause_accept_queue, cause_syn_lost, cause_refused, cau
 	cause_softirq_delay, cause_firewall, cause_bad_segments, cause_resets, cause_memory,
 	cause_mtu_black_hole;
 
+/* What was lost was dropped here for want of memory, by a kernel that does not tell why. */
+bool cause_memory_lost(const struct evidence *e);
+
 #define EXPLAIN_CAUSES 20
 extern const struct cause *const explain_causes[EXPLAIN_CAUSES];
 
@@ -65,6 +68,9 @@ static inline bool explain_can(const struct evidence *e, const struct cause *c)
 {
 	return e->has & c->needs;
 }
+
+/* So much that what is missing may change what the rest seems to say. */
+bool explain_much_lost(const struct evidence *e);
 
 /* ---- for causes ---- */
 

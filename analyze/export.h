@@ -28,8 +28,10 @@ struct export
 	struct export_file *files; /* one for each table */
 	struct export_file one;	   /* for all */
 
-	struct text memo; /* of export_native.c */
+	/* of export_native.c, for the column in hand */
+	struct text memo;
 	uint32_t *memo_at, *cells;
+	uint32_t *at, room; /* flat_places */
 };
 
 /* 0, or -1 and run->fail. name NULL: the output itself, else NAME.suffix in it. */

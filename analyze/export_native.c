@@ -14,6 +14,7 @@
 #include "export.h"
 
 #define NS_PER_S 1000000000ull
+#define SMALL 256 /* numbers that have names, mostly */
 
 static const char *const common_columns[][2] = {
 	{"host", "String"},   {"recording", "UInt64"}, {"time", "DateTime"},
@@ -85,17 +86,23 @@ static void put_head(struct text *t, const char *name, const char *type)
 }
 
 /* ClickHouse has them in little-endian order. */
-static char *store(char *p, uint64_t v, unsigned width)
+static void store(char *p, size_t i, uint64_t v, unsigned width)
 {
 	v = htole64(v);
-	memcpy(p, &v, width);
-	return p + width;
+	memcpy(p + i * width, &v, width);
 }
 
 static void put_strs(struct text *t, const char *s, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++)
-		put_str(t, s, strlen(s));
+	size_t start = t->len, len;
+	char *p;
+
+	put_str(t, s, strlen(s));
+	len = t->len - start;
+	p = text_room(t, (size_t)(n - 1) * len);
+	for (uint32_t i = 1; p && i < n; i++, p += len)
+		memcpy(p, t->s + start, len);
+	t->len += p ? (size_t)(n - 1) * len : 0;
 }
 
 /* Columns that lie side by side are written at once: the time of an event is not looked up twice.
@@ -122,65 +129,119 @@ static void put_common(struct export *x, struct text *t, const struct flat_table
 		uint64_t wall = input_wall(x->run->in, ns);
 		uint32_t cpu;
 
-		store(t->s + at[RECORDING] + 8 * i, info->file_id, 8);
-		store(t->s + at[TIME] + 4 * i, wall / NS_PER_S, 4);
-		store(t->s + at[WALL_NS] + 8 * i, wall, 8);
-		store(t->s + at[TS_NS] + 8 * i, ns, 8);
+		store(t->s + at[RECORDING], i, info->file_id, 8);
+		store(t->s + at[TIME], i, wall / NS_PER_S, 4);
+		store(t->s + at[WALL_NS], i, wall, 8);
+		store(t->s + at[TS_NS], i, ns, 8);
 		t->s[at[CPU] + i] = !flat_run_cpu(&x->flat, table->events[i], &cpu);
-		store(t->s + at[CPU] + n + 4 * i, cpu, 4);
+		store(t->s + at[CPU] + n, i, cpu, 4);
+	}
+}
+
+/* Values of that width and their places: 0 is null, the lowest bit less one says of which column.
+ */
+#define STORE(type)                                                                                \
+	do {                                                                                       \
+		const type *of[] = {d->value.values, d->other_end.values};                         \
+                                                                                                   \
+		for (size_t i = 0; i < n; i++) {                                                   \
+			uint32_t at = x->at[i] - 1;                                                \
+			type v = x->at[i] ? of[at & 1][at >> 1] : 0;                               \
+                                                                                                   \
+			store(p, i, v, sizeof(v));                                                 \
+		}                                                                                  \
+	} while (0)
+
+static void store_values(const struct export *x, const struct flat_data *d, unsigned width,
+			 size_t n, char *p)
+{
+	switch (width) {
+	case 1: STORE(uint8_t); break;
+	case 2: STORE(uint16_t); break;
+	case 4: STORE(uint32_t); break;
+	default: STORE(uint64_t);
 	}
 }
 
 /* Which values are null, then the values. */
-static void put_numbers(struct text *t, const struct flat_table *table, unsigned k)
+static void put_numbers(struct export *x, struct text *t, const struct flat_table *table,
+			unsigned k)
 {
 	const struct flat_column *c = &table->flat.columns[k];
 	const struct flat_data *d = &table->data[k];
 	unsigned width = c->f->width;
-	char *nulls = text_room(t, (size_t)table->n * (1 + width)), *p = nulls + table->n;
+	size_t n = table->n;
+	char *nulls = text_room(t, n * (1 + width)), *p = nulls + n;
 
 	if (!nulls)
 		return;
-	t->len += (size_t)table->n * (1 + width);
-	if (BYTE_ORDER == LITTLE_ENDIAN && !c->n_hops && d->have && table->n == d->n[0] &&
-	    d->value.n >= table->n && d->value.width == width) { /* all of them, as they lie */
-		memset(nulls, 0, table->n);
-		memcpy(p, d->value.values, (size_t)table->n * width);
+	t->len += n * (1 + width);
+	if (BYTE_ORDER == LITTLE_ENDIAN && !c->n_hops && d->have && n == d->n[0] &&
+	    d->value.n >= n) { /* all of them, as they lie */
+		memset(nulls, 0, n);
+		memcpy(p, d->value.values, n * width);
 		return;
 	}
-	for (uint32_t i = 0; i < table->n; i++) {
-		const struct tape_column *col;
-		int64_t row = flat_find(c, d, table->rows[i], &col);
-
-		nulls[i] = row < 0;
-		p = store(p, row < 0 ? 0 : tape_column_get(col, (uint32_t)row), width);
-	}
+	for (size_t i = 0; i < n; i++)
+		nulls[i] = !x->at[i];
+	store_values(x, d, width, n, p);
 }
 
 /*
- * Texts of the rows of a table that many events refer to are made once a chunk: `at` has where in
- * x->memo each stands, one more; 0: not made yet.
+ * A text is made once a chunk where many events have it: those of rows of a table, and names of
+ * small numbers. Where in x->memo_at it is noted, 0: nowhere.
  */
-static uint32_t text_at(struct export *x, const struct flat_column *c, const struct flat_data *d,
-			uint32_t k)
+static size_t memo_key(const struct flat_column *c, const struct flat_data *d, uint32_t place)
 {
-	const struct tape_column *col;
-	int64_t row = flat_find(c, d, k, &col);
-	uint32_t *at, none = 0;
+	uint64_t v;
+
+	if (c->n_hops || c->kind != FLAT_NAMED)
+		return c->n_hops ? place : 0;
+	v = tape_column_get(&d->value, (place - 1) >> 1);
+	return v < SMALL ? 1 + v : 0;
+}
+
+/* The text of a place: whether it is null, its length, itself; where that stands in x->memo. */
+static uint32_t make_text(struct export *x, const struct flat_column *c, const struct flat_data *d,
+			  uint32_t place)
+{
+	const struct tape_column *col = (place - 1) & 1 ? &d->other_end : &d->value;
+	uint32_t at = (uint32_t)x->memo.len;
 	struct flat_value v;
 
-	at = row < 0 || !c->n_hops ? &none : &x->memo_at[2 * row + (col == &d->other_end)];
-	if (*at)
-		return *at;
-	flat_take(c, col, row, &v);
+	flat_take(c, col, place ? (int64_t)((place - 1) >> 1) : -1, &v);
 	if (v.is == FLAT_IS_UINT) { /* a value without a name */
 		v.s = v.room;
 		v.len = (size_t)snprintf(v.room, sizeof(v.room), "%llu", (unsigned long long)v.v);
 	}
-	*at = (uint32_t)x->memo.len + 1;
+	if (v.is == FLAT_IS_NULL) {
+		v.s = "";
+		v.len = 0;
+	}
 	text_putc(&x->memo, v.is == FLAT_IS_NULL);
-	put_str(&x->memo, v.is == FLAT_IS_NULL ? "" : v.s, v.is == FLAT_IS_NULL ? 0 : v.len);
-	return *at;
+	put_str(&x->memo, v.s, v.len);
+	return at;
+}
+
+static int find_texts(struct export *x, const struct flat_table *table, unsigned k)
+{
+	const struct flat_column *c = &table->flat.columns[k];
+	const struct flat_data *d = &table->data[k];
+	size_t n = SMALL + 2 * (size_t)d->n[c->n_hops] + 1;
+	uint32_t *memo = realloc(x->memo_at, n * sizeof(*memo));
+
+	x->memo_at = memo ? memo : x->memo_at;
+	if (!memo)
+		return fail_nomem(x->run->fail);
+	memset(memo, 0, n * sizeof(*memo));
+	text_clear(&x->memo);
+	for (uint32_t i = 0; i < table->n; i++) {
+		size_t key = x->at[i] ? memo_key(c, d, x->at[i]) : 0;
+
+		x->cells[i] = key && memo[key] ? memo[key] - 1 : make_text(x, c, d, x->at[i]);
+		memo[key] = x->cells[i] + 1;
+	}
+	return x->memo.failed ? fail_nomem(x->run->fail) : 0;
 }
 
 /* Bytes that a varint and what it counts take. */
@@ -194,54 +255,69 @@ static size_t str_len(const char *s)
 	return n + len;
 }
 
-static int reserve_memo(struct export *x, const struct flat_table *table,
-			const struct flat_column *c, const struct flat_data *d)
-{
-	size_t n = 2 * (size_t)d->n[c->n_hops];
-	void *p;
-
-	text_clear(&x->memo);
-	p = realloc(x->memo_at, (n + 1) * sizeof(*x->memo_at));
-	x->memo_at = p ? p : x->memo_at;
-	if (p)
-		memset(p, 0, n * sizeof(*x->memo_at));
-	if (p)
-		p = realloc(x->cells, (table->n + 1) * sizeof(*x->cells));
-	x->cells = p ? p : x->cells;
-	return p ? 0 : fail_nomem(x->run->fail);
-}
-
 static int put_texts(struct export *x, struct text *t, const struct flat_table *table, unsigned k)
 {
-	const struct flat_column *c = &table->flat.columns[k];
-	const struct flat_data *d = &table->data[k];
-	char *nulls;
+	size_t len = 0, n = table->n;
+	char *nulls, *p;
 
-	if (reserve_memo(x, table, c, d))
+	if (find_texts(x, table, k))
 		return -1;
-	for (uint32_t i = 0; i < table->n; i++)
-		x->cells[i] = text_at(x, c, d, table->rows[i]) - 1;
-	nulls = text_room(t, table->n);
-	if (!nulls || x->memo.failed)
+	for (size_t i = 0; i < n; i++)
+		len += str_len(x->memo.s + x->cells[i] + 1);
+	nulls = text_room(t, n + len);
+	if (!nulls)
 		return fail_nomem(x->run->fail);
-	for (uint32_t i = 0; i < table->n; i++)
-		nulls[i] = x->memo.s[x->cells[i]];
-	t->len += table->n;
-	for (uint32_t i = 0; i < table->n; i++) {
-		const char *s = x->memo.s + x->cells[i] + 1;
+	p = nulls + n;
+	for (size_t i = 0; i < n; i++) {
+		const char *s = x->memo.s + x->cells[i];
 
-		text_add(t, s, str_len(s));
+		nulls[i] = *s++;
+		len = str_len(s);
+		memcpy(p, s, len);
+		p += len;
 	}
+	t->len = (size_t)(p - t->s);
+	return 0;
+}
+
+/* x->at becomes where the values of column k stand, known of the column *placed, or NULL. */
+static void find_places(struct export *x, const struct flat_table *table, unsigned k,
+			const struct flat_column **placed)
+{
+	const struct flat_column *c = &table->flat.columns[k];
+
+	if (flat_places(c, &table->data[k], *placed, table->rows, table->n, x->at)) {
+		*placed = c;
+		return;
+	}
+	memset(x->at, 0, table->n * sizeof(*x->at));
+	*placed = NULL;
+}
+
+static int reserve(struct export *x, uint32_t n)
+{
+	void *at, *cells;
+
+	if (n <= x->room)
+		return 0;
+	at = realloc(x->at, n * sizeof(*x->at));
+	x->at = at ? at : x->at;
+	cells = realloc(x->cells, n * sizeof(*x->cells));
+	x->cells = cells ? cells : x->cells;
+	if (!at || !cells)
+		return fail_nomem(x->run->fail);
+	x->room = n;
 	return 0;
 }
 
 static int native_table(void *ctx, struct flat_run *run, struct flat_table *table)
 {
 	struct export *x = ctx;
+	const struct flat_column *placed = NULL;
 	bool is_new;
 	struct export_file *f = export_table(x, table, "native", &is_new);
 
-	if (!f)
+	if (!f || reserve(x, table->n))
 		return -1;
 	put_varint(&f->text, N_COMMON + table->flat.n);
 	put_varint(&f->text, table->n);
@@ -252,8 +328,9 @@ static int native_table(void *ctx, struct flat_run *run, struct flat_table *tabl
 
 		snprintf(type, sizeof(type), "Nullable(%s)", type_of(c));
 		put_head(&f->text, c->name, type);
+		find_places(x, table, k, &placed);
 		if (c->kind == FLAT_NUMBER)
-			put_numbers(&f->text, table, k);
+			put_numbers(x, &f->text, table, k);
 		else if (put_texts(x, &f->text, table, k))
 			return -1;
 		if (export_flush(x, f, false))

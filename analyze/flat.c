@@ -223,6 +223,43 @@ int64_t flat_find(const struct flat_column *c, const struct flat_data *d, uint32
 	return d->have && row < d->n[c->n_hops] && row < (*ret_col)->n ? (int64_t)row : -1;
 }
 
+static bool is_same_way(const struct flat_column *a, const struct flat_column *b)
+{
+	return a->n_hops == b->n_hops && !memcmp(a->hops, b->hops, a->n_hops * sizeof(*a->hops));
+}
+
+/* Along one reference: each place, as flat_places tells them, becomes that in the table behind. */
+static void follow_all(const struct flat_data *d, unsigned hop, bool directed, uint32_t *at,
+		       uint32_t n)
+{
+	const uint32_t *refs = d->hops[hop].values; /* references are of width 4, and checked */
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t ref = at[i] ? refs[(at[i] - 1) >> 1] : 0;
+
+		at[i] = !ref ? 0 : directed ? ref : 2 * (ref - 1) + 1;
+	}
+}
+
+bool flat_places(const struct flat_column *c, const struct flat_data *d,
+		 const struct flat_column *before, const uint32_t *rows, uint32_t n, uint32_t *at)
+{
+	uint32_t have = d->n[c->n_hops];
+
+	if (!d->have || d->value.n < have || d->other_end.n < have)
+		return false;
+	for (unsigned hop = 0; hop < c->n_hops; hop++)
+		if (d->hops[hop].n < d->n[hop])
+			return false;
+	if (before && is_same_way(before, c))
+		return true;
+	for (uint32_t i = 0; i < n; i++)
+		at[i] = 2 * rows[i] + 1;
+	for (unsigned hop = 0; hop < c->n_hops; hop++)
+		follow_all(d, hop, c->is_directed[hop], at, n);
+	return true;
+}
+
 void flat_take(const struct flat_column *c, const struct tape_column *col, int64_t row,
 	       struct flat_value *ret)
 {

@@ -82,6 +82,14 @@ int64_t flat_find(const struct flat_column *c, const struct flat_data *d, uint32
 void flat_take(const struct flat_column *c, const struct tape_column *col, int64_t row,
 	       struct flat_value *ret);
 
+/*
+ * The same for n rows of a chunk at once: at[i] is 0 where there is none, else 1 + 2 x its row, one
+ * more where it is that of other_end. before: the column that *at is of already, NULL none; most
+ * columns stand where the one before them does. false: nowhere, and *at is as it was.
+ */
+bool flat_places(const struct flat_column *c, const struct flat_data *d,
+		 const struct flat_column *before, const uint32_t *rows, uint32_t n, uint32_t *at);
+
 /* Both: null if it is nowhere. */
 void flat_get(const struct flat_column *c, const struct flat_data *d, uint32_t k,
 	      struct flat_value *ret);

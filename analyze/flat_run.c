@@ -150,7 +150,8 @@ bool flat_run_cpu(const struct flat_run *run, uint32_t event, uint32_t *ret)
 	return run->set.records[0].fields[TAPE_COMMON_CPU].have;
 }
 
-static void take_event(struct flat_run *run, uint32_t i, const struct bind_tables *tables)
+/* all: no event of the chunk is left out. */
+static void take_event(struct flat_run *run, uint32_t i, const struct bind_tables *tables, bool all)
 {
 	struct picked who;
 	uint32_t k;
@@ -158,7 +159,7 @@ static void take_event(struct flat_run *run, uint32_t i, const struct bind_table
 	struct flat_table *t = r ? &run->tables[r - run->set.records] : NULL;
 
 	if (!t || !t->on || k >= r->n_rows ||
-	    !pick(run->in, r, k, flat_run_ns(run, i), tables, &who))
+	    (!all && !pick(run->in, r, k, flat_run_ns(run, i), tables, &who)))
 		return;
 	t->rows[t->n] = k;
 	t->events[t->n] = i;
@@ -168,15 +169,19 @@ static void take_event(struct flat_run *run, uint32_t i, const struct bind_table
 
 static int on_chunk(void *ctx, struct tape_chunk *chunk, const struct bind_tables *tables)
 {
+	const struct tape_chunk_head *head = tape_chunk_head(chunk);
 	struct flat_run *run = ctx;
+	bool all;
 	uint32_t n;
 
 	run->chunk = chunk;
 	if (begin_chunk(run, tape_chunk_rows(chunk, TAPE_COMMON)))
 		return -1;
 	n = record_set_n_events(&run->set);
+	all = !input_selects(run->in) && head->ts_min >= input_from(run->in) &&
+	      head->ts_max <= input_to(run->in);
 	for (uint32_t i = 0; i < n; i++)
-		take_event(run, i, tables);
+		take_event(run, i, tables, all);
 	for (size_t i = 0; run->on_table && i < run->n_tables; i++) {
 		struct flat_table *t = &run->tables[i];
 

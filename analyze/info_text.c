@@ -145,7 +145,7 @@ static bool is_short(const char *key)
 	static const char *const prefixes[] = {
 		"host",	    "machine", "kernel.release", "note",     "command",	 "option.",
 		"groups",   "probe.",  "absent.",	 "identity", "derived.", "repair.",
-		"trigger.", "dump.",   "output.",	 "left_out", "select."};
+		"trigger.", "dump.",   "output.",	 "left_out", "select.",	 "pointers"};
 
 	if (!strncmp(key, "host.", 5)) { /* of another host of a merged trace: host.1.KEY */
 		key += 5 + strspn(key + 5, "0123456789");

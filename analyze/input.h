@@ -139,6 +139,7 @@ struct input_job {
 	/* Behind each chunk: nothing earlier than floor_ns follows. May be NULL. */
 	int (*on_chunk)(void *ctx, uint64_t floor_ns);
 	bool tcp_only; /* leave out MPTCP sockets: their subflows are the connections */
+	bool uids;     /* sock.uid is wanted */
 	/*
 	 * All rows, whether chosen or not, and of files also those up to margin_ns outside the
 	 * window: for commands that join events first, and then ask input_wants about the whole.
@@ -174,6 +175,12 @@ int input_rewind(struct input *in, struct fail *fail);
 /* The row passes the window and the selection: for on_raw. */
 bool input_wants(struct input *in, uint64_t ts_ns, const struct sock *sock,
 		 const struct task *task);
+
+/*
+ * The same of a row of a job with all_rows: by its socket, or its packet; it is true of a
+ * snapshot's, which tell what is so.
+ */
+bool input_wants_row(struct input *in, const struct bind_row *row);
 
 /*
  * The socket of an event that tells the remote end which was asked for (connect_error): the same

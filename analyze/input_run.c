@@ -86,6 +86,7 @@ static int load_tables(const struct run *run, struct work *w, struct tape_chunk 
 	w->tables.want_socks = run->want.want_socks;
 	w->tables.want_tasks = run->want.want_tasks;
 	w->tables.want_packets = run->want.want_packets;
+	w->tables.want_uids = run->want.want_uids;
 	return bind_tables_load(&w->tables, input_schema(run->in), chunk, &w->err);
 }
 
@@ -169,25 +170,13 @@ static void fini_work(void *ctx, void *work)
 
 /* ---- rows ---- */
 
-/*
- * Snapshots come through the window whatever its limits: a connection that exists at --from is
- * known by what existed before.
- */
-static bool row_wanted(struct input *in, const struct input_job *job, struct bind_row *row)
+static bool is_chosen(struct input *in, const struct bind_row *row, uint64_t ts)
 {
-	uint64_t ts = row->snapshot ? in->from_ns : row->ts_ns;
 	const struct bind *b = row->bind;
 	const struct sock *sock = row->sock;
 	struct flow flow;
 	struct sock room;
 
-	row->stale = row->snapshot && (row->ts_ns < in->from_ns || in->rows_are_late);
-	if (row->snapshot && b->sock_field < 0 && b->task_field < 0)
-		return true; /* a fact about the machine, of no connection */
-	if (job->all_rows) {
-		select_learn(&in->select, sock, row->task);
-		return true;
-	}
 	if (!select_is_active(&in->select))
 		return ts >= in->from_ns && ts <= in->to_ns;
 	if (b->flow_field >= 0 && b->have[b->flow_field] &&
@@ -196,6 +185,30 @@ static bool row_wanted(struct input *in, const struct input_job *job, struct bin
 	else if (row->packet && row->packet->has_flow)
 		sock = input_packet(in, sock, &row->packet->flow, &room);
 	return input_wants(in, ts, sock, row->task);
+}
+
+bool input_wants_row(struct input *in, const struct bind_row *row)
+{
+	return row->snapshot || is_chosen(in, row, row->ts_ns);
+}
+
+/*
+ * Snapshots come through the window whatever its limits: a connection that exists at --from is
+ * known by what existed before.
+ */
+static bool row_wanted(struct input *in, const struct input_job *job, struct bind_row *row)
+{
+	uint64_t ts = row->snapshot ? in->from_ns : row->ts_ns;
+	const struct bind *b = row->bind;
+
+	row->stale = row->snapshot && (row->ts_ns < in->from_ns || in->rows_are_late);
+	if (row->snapshot && b->sock_field < 0 && b->task_field < 0)
+		return true; /* a fact about the machine, of no connection */
+	if (job->all_rows) {
+		select_learn(&in->select, row->sock, row->task);
+		return true;
+	}
+	return is_chosen(in, row, ts);
 }
 
 static int deliver_row(struct input *in, const struct input_job *job, struct bind_row *row)
@@ -345,6 +358,7 @@ static void bind_job(struct run *run)
 						 .want_tasks = true,
 						 .want_packets = job->raw_packets ||
 								 select_is_active(&in->select)};
+	run->want.want_uids = job->uids;
 	for (unsigned i = 0; i < job->n_binds; i++) {
 		struct bind *b = &job->binds[i];
 

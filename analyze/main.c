@@ -28,8 +28,20 @@ static const struct cmd *const commands[] = {
 #ifdef TCPTAPE_SQLITE
 	&cmd_sql,
 #endif
+#ifdef TCPTAPE_REPORT
+	&cmd_report,
+#endif
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+/* Those that a build may lack, and what it did not find then. */
+static const struct {
+	const char *name, *needs;
+} optional[] = {
+	{"anonymize", "libcrypto"},
+	{"sql", "SQLite"},
+	{"report", "uPlot: sh tests/assets.sh DIR, then meson setup -Dcharts=DIR"},
+};
 
 struct common {
 	struct input_opts input;
@@ -172,6 +184,12 @@ static int unknown_command(const char *name)
 	const char *guess = NULL;
 	unsigned least = 3;
 
+	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++)
+		if (!strcmp(name, optional[i].name)) {
+			fail_set(&fail, STATUS_USAGE, "built without '%s', which needs %s", name,
+				 optional[i].needs);
+			return print_fail(NULL, &fail);
+		}
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (distance(name, commands[i]->name) < least) {
 			least = distance(name, commands[i]->name);

@@ -34,7 +34,8 @@ static bool keep_meta(void *ctx, struct tape_meta *line)
 			 !strncmp(line->key, "parts.", 6);
 	uint64_t h;
 
-	if (!strncmp(line->key, "window.", 7) || !strcmp(line->key, "groups"))
+	if (!strncmp(line->key, "window.", 7) || !strcmp(line->key, "groups") ||
+	    !strcmp(line->key, "pointers"))
 		return false;
 	text_clear(&m->key);
 	if (s->host && !of_events)
@@ -97,6 +98,7 @@ static int open_source(struct merge *m, struct merge_source *s, const char *path
 {
 	struct tape_error err;
 
+	s->of = m;
 	s->path = path;
 	if (tape_reader_open(&s->facts.reader, path, &err) || tape_rows_new(&s->rows, &err))
 		return failed(m, s, &err);
@@ -176,6 +178,7 @@ static int begin_output(struct merge *m, const char *output, bool force)
 	struct derive_how how = {.command = "merge",
 				 .output = output,
 				 .force = force,
+				 .no_pointers = true,
 				 .paths = m->run->paths,
 				 .n_paths = m->n,
 				 .writer = {.writer = info->writer, .start_ns = info->start_ns}};
@@ -221,6 +224,30 @@ static int tell(struct merge *m)
 	return 0;
 }
 
+/* On any thread: only the columns of what will hardly be copied. */
+static void decode(void *ctx, struct tape_chunk *chunk, void *work)
+{
+	const struct merge_source *s = ctx;
+	const struct tape_chunk_head *h = tape_chunk_head(chunk);
+	bool alone = s->as_is;
+
+	for (const struct merge_source *o = s->of->sources; o < s->of->sources + s->of->n; o++)
+		alone &= o == s || h->ts_max < o->first_ns || h->ts_min > o->last_ns;
+	if (!alone && !(s->as_is && tape_chunk_is_snapshot(chunk)))
+		derive_decode(tape_reader_schema(s->facts.reader), chunk, NULL);
+}
+
+/* Two or three hosts are read ahead; of many files, memory would be that of all of them. */
+static int begin_pass(struct merge *m, struct merge_source *s)
+{
+	unsigned n = input_all_workers(), threads = m->n <= MERGE_MAX_AHEAD ? n / m->n : 0;
+	struct tape_pass pass = {.n_workers = n < 2 ? 1 : 1 + threads, .map = decode, .ctx = s};
+	struct tape_error err;
+	int rc = tape_pass_begin(&s->pass, &pass, s->facts.reader, &err);
+
+	return rc ? failed(m, s, &err) : 0;
+}
+
 int merge_open(struct merge *m, const char *output, bool force)
 {
 	m->closed = true;
@@ -238,7 +265,6 @@ int merge_open(struct merge *m, const char *output, bool force)
 		m->same_schema &= same_schema(&m->sources[0], &m->sources[i]);
 	if (merge_find_hosts(m) || merge_find_ids(m))
 		return -1;
-	merge_find_edits(m);
 	find_absent(m);
 	find_groups(m);
 	if (begin_output(m, output, force) || tell(m))
@@ -248,7 +274,7 @@ int merge_open(struct merge *m, const char *output, bool force)
 
 		if (s->from_ns || s->to_ns != UINT64_MAX)
 			tape_reader_window(s->facts.reader, s->from_ns, s->to_ns);
-		if (merge_source_load(m, s))
+		if (begin_pass(m, s) || merge_source_load(m, s))
 			return -1;
 	}
 	return 0;
@@ -262,6 +288,8 @@ void merge_fini(struct merge *m)
 		for (unsigned k = 0; k < MERGE_KINDS; k++)
 			map_fini(&s->ids[k]);
 		tape_rows_free(s->rows);
+		free(s->keep);
+		tape_pass_end(s->pass);
 		tape_reader_close(s->facts.reader);
 		free(s->key);
 	}
@@ -283,12 +311,11 @@ int merge_source_load(struct merge *m, struct merge_source *s)
 {
 	const struct tape_chunk_head *h;
 	struct tape_error err;
-	int rc = tape_reader_next(s->facts.reader, &s->chunk, &err);
+	int rc = tape_pass_next(s->pass, &s->chunk, &err);
 
 	if (rc < 0)
 		return failed(m, s, &err);
-	s->event = NULL;
-	s->is_fresh = rc == 1;
+	s->has_event = false;
 	s->ended = !rc;
 	if (!rc)
 		return 0;
@@ -357,12 +384,37 @@ static void find_chunk_absent(struct merge *m, struct merge_source *s)
 		m->current = NULL;
 }
 
+/* Of a cut trace, only what is in its window: the rest is another part's. */
+static int keep_window(struct merge *m, struct merge_source *s)
+{
+	const struct tape_chunk_head *h = tape_chunk_head(s->chunk);
+	struct tape_column ts;
+	uint8_t *keep;
+
+	if (tape_chunk_is_snapshot(s->chunk) || (h->ts_min >= s->from_ns && h->ts_max <= s->to_ns))
+		return 0;
+	keep = realloc(s->keep, h->n_events);
+	if (!keep || tape_chunk_column(s->chunk, TAPE_COMMON, TAPE_COMMON_TS, &ts, NULL))
+		return fail_nomem(m->run->fail); /* it was decoded before */
+	s->keep = keep;
+	for (uint32_t i = 0; i < ts.n; i++) {
+		uint64_t ns = tape_column_get(&ts, i);
+
+		keep[i] = ns >= s->from_ns && ns <= s->to_ns;
+	}
+	tape_rows_keep(s->rows, keep);
+	return 0;
+}
+
 int merge_source_begin(struct merge *m, struct merge_source *s)
 {
+	struct tape_rows_edit edit = merge_edit;
 	struct tape_error err;
 	int rc = tape_rows_begin(s->rows, s->chunk, tape_reader_schema(s->facts.reader), &err);
 
-	s->is_fresh = false;
+	edit.ctx = s;
+	if (!rc && !s->as_is)
+		rc = tape_rows_edit(s->rows, &edit, &err);
 	if (rc == TAPE_E_NOMEM)
 		return failed(m, s, &err);
 	if (rc) {
@@ -372,24 +424,20 @@ int merge_source_begin(struct merge *m, struct merge_source *s)
 	m->d.n_damaged += tape_rows_damaged(s->rows, &err);
 	m->d.n_unknown += tape_rows_unknown(s->rows);
 	find_chunk_absent(m, s);
-	return merge_source_step(m, s);
+	return keep_window(m, s) ? -1 : merge_source_step(m, s);
 }
 
 int merge_source_step(struct merge *m, struct merge_source *s)
 {
-	bool snapshot = tape_chunk_is_snapshot(s->chunk);
+	uint64_t ts;
 
-	while (tape_rows_next(s->rows, &s->event)) {
-		uint64_t ts = s->event->ts_ns;
-
-		if (!snapshot && (ts < s->from_ns || ts > s->to_ns))
-			continue;
-		if (!snapshot)
-			s->pos_ns = ts + (uint64_t)s->shift_ns;
-		s->next_ns = s->pos_ns;
-		return 0;
-	}
-	return merge_source_load(m, s);
+	s->has_event = tape_rows_peek(s->rows, &ts);
+	if (!s->has_event)
+		return merge_source_load(m, s);
+	if (!tape_chunk_is_snapshot(s->chunk))
+		s->pos_ns = ts;
+	s->next_ns = s->pos_ns;
+	return 0;
 }
 
 /* ---- the end ---- */

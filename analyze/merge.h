@@ -15,9 +15,10 @@
 #include "cmd.h"
 #include "derive.h"
 #include "map.h"
+#include "pass.h"
 
-#define MERGE_MAX 200 /* traces */
-#define MERGE_MAX_EDITS 16
+#define MERGE_MAX 200	  /* traces */
+#define MERGE_MAX_AHEAD 4 /* of so many at most, chunks are decoded before they are needed */
 
 enum merge_kind { /* what a number in a record is */
 		  MERGE_COOKIE,
@@ -33,17 +34,8 @@ enum merge_kind { /* what a number in a record is */
 		  MERGE_KINDS
 };
 
-struct merge_edit { /* a number that may change, in struct ev_<name> */
-	uint16_t offset, width;
-	enum merge_kind kind;
-};
-
-struct merge_edits {
-	struct merge_edit at[MERGE_MAX_EDITS];
-	unsigned n;
-};
-
 struct merge_source {
+	const struct merge *of;
 	struct derive_source facts; /* its reader too */
 	const char *path;
 	char *key; /* host and boot, as far as the trace tells */
@@ -53,15 +45,18 @@ struct merge_source {
 	uint64_t start_ns, from_ns, to_ns; /* as its own clock tells; the window of a cut one */
 	struct map ids[MERGE_KINDS];	   /* number + 1 -> number + 1 here, where they differ */
 	bool as_is;			   /* nothing in it changes */
-	uint64_t pos_ns;		   /* of the last event that was taken, moved */
+	uint64_t first_ns, last_ns;	   /* of its chunks, moved */
+	uint64_t pos_ns;		   /* of the event that comes next, or was last, moved */
 	struct tape_absent absent;
 	bool is_odd; /* this chunk lacks more than all do */
 
+	struct tape_pass_run *pass;
 	struct tape_rows *rows;
+	uint8_t *keep; /* of its events, where some are out of the window */
 	struct tape_chunk *chunk;
-	bool is_fresh, ended;	     /* no row of chunk was taken */
-	const struct ev_head *event; /* NULL: none yet */
-	uint64_t next_ns;	     /* time of the event or chunk that comes next, moved */
+	bool ended;
+	bool has_event;	  /* rows stand at one that is wanted */
+	uint64_t next_ns; /* time of the event or chunk that comes next, moved */
 };
 
 struct merge {
@@ -69,7 +64,6 @@ struct merge {
 	struct derive d;
 	struct merge_source *sources;
 	unsigned n, n_hosts;
-	struct merge_edits edits[256];	   /* by record id */
 	struct tape_absent absent;	   /* fields that some source does not have */
 	const struct tape_absent *current; /* of the writer */
 	struct map names[MERGE_KINDS];	   /* hash of a name -> number + 1 */
@@ -97,16 +91,14 @@ void merge_fini(struct merge *m);
 int merge_find_hosts(struct merge *m);
 int merge_find_ids(struct merge *m);
 
-/* merge_edit.c: what changes in which record; then in s->event. */
-void merge_find_edits(struct merge *m);
-void merge_source_edit(const struct merge *m, struct merge_source *s);
+/* merge_edit.c: what changes in the columns of a source, which is its ctx. */
+extern const struct tape_rows_edit merge_edit;
 
 /* The next chunk of s, and what stands before it. */
 int merge_source_load(struct merge *m, struct merge_source *s);
-/* Its first event, where the chunk is fresh; event NULL: there is none, the next chunk is loaded.
- */
+/* Its first event; has_event false: there is none, the next chunk is loaded. */
 int merge_source_begin(struct merge *m, struct merge_source *s);
-/* The event behind s->event. */
+/* To the event behind those that were taken, or to the next chunk. */
 int merge_source_step(struct merge *m, struct merge_source *s);
 /* The chunk as it is, where it may be: 1 done, 0 not, -1. */
 int merge_source_copy(struct merge *m, struct merge_source *s);

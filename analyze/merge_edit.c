@@ -25,41 +25,12 @@ static int kind_of(const struct tape_field *f)
 		{"rst_reason", MERGE_RST_REASON},
 	};
 
-	if (f->table)
-		return -1;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(f->unit, kinds[i].unit))
 			return (int)kinds[i].kind;
 	if (!strcmp(f->name, "netns"))
 		return MERGE_NETNS;
 	return strcmp(f->name, "departure_ns") ? -1 : MERGE_TIME;
-}
-
-/* Those of a record and of the structs in it. */
-static void find(struct merge_edits *e, const struct tape_record *rec, size_t base)
-{
-	const struct tape_schema *s = tape_schema_builtin();
-
-	for (unsigned i = 0; i < rec->n_fields; i++) {
-		const struct tape_field *f = &rec->fields[i];
-		size_t at = base + tape_field_offset(rec, i);
-		int kind = kind_of(f);
-
-		if (f->table)
-			find(e, tape_schema_record(s, f->table), at);
-		if (kind < 0 || e->n == MERGE_MAX_EDITS)
-			continue;
-		e->at[e->n++] = (struct merge_edit){(uint16_t)at, f->width, (enum merge_kind)kind};
-	}
-}
-
-void merge_find_edits(struct merge *m)
-{
-	const struct tape_schema *s = tape_schema_builtin();
-
-	for (size_t i = 1; i < s->n_records; i++)
-		if (!s->records[i].is_table)
-			find(&m->edits[s->records[i].id], &s->records[i], 0);
 }
 
 static uint64_t moved(const struct merge_source *s, enum merge_kind kind, uint64_t v)
@@ -77,21 +48,45 @@ static uint64_t moved(const struct merge_source *s, enum merge_kind kind, uint64
 	}
 }
 
-void merge_source_edit(const struct merge *m, struct merge_source *s)
+static bool changes(const struct merge_source *s, int kind)
 {
-	struct ev_head *e = (struct ev_head *)(uintptr_t)s->event;
-	const struct merge_edits *edits = &m->edits[e->type & 255];
-
-	if (s->as_is)
-		return;
-	e->ts_ns += (uint64_t)s->shift_ns;
-	e->cpu += s->cpu_base;
-	for (unsigned i = 0; i < edits->n; i++) {
-		uint8_t *at = (uint8_t *)e + edits->at[i].offset;
-		uint64_t v = 0; /* hosts are little-endian */
-
-		memcpy(&v, at, edits->at[i].width);
-		v = moved(s, edits->at[i].kind, v);
-		memcpy(at, &v, edits->at[i].width);
+	switch (kind) {
+	case -1: return false;
+	case MERGE_COOKIE:
+	case MERGE_CGROUP:
+	case MERGE_PID:
+	case MERGE_NETNS: return s->host;
+	case MERGE_TIME: return s->shift_ns;
+	default: return s->ids[kind].n;
 	}
 }
+
+static bool wants(const void *ctx, const struct tape_record *rec, unsigned field)
+{
+	const struct merge_source *s = ctx;
+
+	if (rec->id == TAPE_COMMON)
+		return field == TAPE_COMMON_TS ? s->shift_ns : s->cpu_base;
+	return changes(s, kind_of(&rec->fields[field]));
+}
+
+static void edit(void *ctx, const struct tape_record *rec, unsigned field, void *values, size_t n)
+{
+	const struct merge_source *s = ctx;
+	const struct tape_field *f = &rec->fields[field];
+	int kind = kind_of(f);
+	uint8_t *at = values;
+
+	for (size_t i = 0; i < n; i++, at += f->width) {
+		uint64_t v = 0; /* hosts are little-endian */
+
+		memcpy(&v, at, f->width);
+		if (rec->id == TAPE_COMMON)
+			v += field == TAPE_COMMON_TS ? (uint64_t)s->shift_ns : s->cpu_base;
+		else
+			v = moved(s, (enum merge_kind)kind, v);
+		memcpy(at, &v, f->width);
+	}
+}
+
+const struct tape_rows_edit merge_edit = {.wants = wants, .edit = edit};

@@ -185,9 +185,18 @@ struct look { /* one pass over the snapshots of a trace */
 	struct merge_source *s;
 };
 
-static bool is_snapshot(void *ctx, const struct tape_chunk *c)
+static bool look_at_head(void *ctx, const struct tape_chunk *c)
 {
-	return tape_chunk_is_snapshot(c);
+	struct merge_source *s = ((struct look *)ctx)->s;
+	const struct tape_chunk_head *h = tape_chunk_head(c);
+	uint64_t first = h->ts_min + (uint64_t)s->shift_ns;
+	uint64_t last = h->ts_max + (uint64_t)s->shift_ns;
+
+	if (tape_chunk_is_snapshot(c))
+		return true;
+	s->first_ns = first < s->first_ns ? first : s->first_ns;
+	s->last_ns = last > s->last_ns ? last : s->last_ns;
+	return false;
 }
 
 static int look_at(void *ctx, struct tape_chunk *c, void *work)
@@ -208,9 +217,12 @@ static int look_through(struct merge *m, struct merge_source *s)
 {
 	struct look l = {m, s};
 	struct tape_pass pass = {
-		.n_workers = 1, .wants = is_snapshot, .reduce = look_at, .ctx = &l};
+		.n_workers = 1, .wants = look_at_head, .reduce = look_at, .ctx = &l};
 	struct tape_error err;
-	int rc = tape_pass_run(&pass, s->facts.reader, &err);
+	int rc;
+
+	s->first_ns = UINT64_MAX;
+	rc = tape_pass_run(&pass, s->facts.reader, &err);
 
 	if (rc == 1)
 		return -1;
@@ -251,7 +263,7 @@ int merge_find_ids(struct merge *m)
 		struct merge_source *s = &m->sources[i];
 		const struct tape_schema *schema = tape_reader_schema(s->facts.reader);
 
-		s->as_is = m->same_schema && !s->host;
+		s->as_is = m->same_schema && !s->host && !meta(s, "pointers");
 		for (size_t k = 0; k < schema->n_names; k++)
 			if (take_name(m, s, &schema->names[k]))
 				return -1;

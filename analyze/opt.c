@@ -52,11 +52,35 @@ static bool fixed(const char *s, double *ret)
 	return !*end && isfinite(*ret) && *ret >= 0;
 }
 
+static bool was_given(const struct found *f)
+{
+	switch (f->row->kind) {
+	case OPT_STR: return *(const char **)f->into;
+	case OPT_U32:
+	case OPT_PORT: return ((struct opt_u32 *)f->into)->given;
+	case OPT_FIXED: return ((struct opt_fixed *)f->into)->given;
+	case OPT_FLAG: break;
+	}
+	return false;
+}
+
+static const char *wanted(enum opt_kind kind)
+{
+	switch (kind) {
+	case OPT_PORT: return "a port (0 to 65535)";
+	case OPT_FIXED: return "a number, 0 or more";
+	default: return "a whole number (0 to 4294967295)";
+	}
+}
+
+/* A second value would take the place of the first: a filter that is not applied. */
 static int take(const struct found *f, const char *value, struct fail *fail)
 {
 	uint64_t n = 0;
 	bool ok = true;
 
+	if (was_given(f))
+		return fail_set(fail, STATUS_USAGE, "--%s is given twice", f->row->name);
 	switch (f->row->kind) {
 	case OPT_FLAG: *(bool *)f->into = true; return 0;
 	case OPT_STR: *(const char **)f->into = value; return 0;
@@ -73,7 +97,7 @@ static int take(const struct found *f, const char *value, struct fail *fail)
 	if (ok)
 		return 0;
 	return fail_set(fail, STATUS_USAGE, "--%s takes %s, not '%s'", f->row->name,
-			f->row->kind == OPT_PORT ? "a port (0 to 65535)" : "a number", value);
+			wanted(f->row->kind), value);
 }
 
 struct args {

@@ -2,10 +2,10 @@
 #include "out_aside.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "thread.h"
 
 #define BATCH_BYTES (128u << 10)
 
@@ -30,7 +30,7 @@ struct aside {
 	struct out *to;
 	struct batch noted; /* the caller's */
 	bool no_memory;
-	pthread_t thread;
+	struct tape_thread thread;
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t has_work, is_done;
 	struct batch work;
@@ -71,7 +71,7 @@ static void replay(struct out *o, const struct batch *b)
 	}
 }
 
-static void *thread(void *arg)
+static void work(void *arg)
 {
 	struct aside *a = arg;
 
@@ -92,7 +92,6 @@ static void *thread(void *arg)
 		pthread_cond_signal(&a->is_done);
 	}
 	pthread_mutex_unlock(&a->lock);
-	return NULL;
 }
 
 /* ---- the caller ---- */
@@ -210,8 +209,6 @@ int aside_flush(struct aside *a)
 struct aside *aside_new(struct out *to)
 {
 	struct aside *a = calloc(1, sizeof(*a));
-	sigset_t all, before;
-	int rc;
 
 	if (!a)
 		return NULL;
@@ -219,11 +216,7 @@ struct aside *aside_new(struct out *to)
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->has_work, NULL);
 	pthread_cond_init(&a->is_done, NULL);
-	sigfillset(&all); /* signals are the caller's */
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&a->thread, NULL, thread, a);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!rc)
+	if (!tape_thread_start(&a->thread, work, a))
 		return a;
 	free(a);
 	return NULL;
@@ -238,7 +231,7 @@ void aside_free(struct aside *a)
 	a->quit = true;
 	pthread_cond_signal(&a->has_work);
 	pthread_mutex_unlock(&a->lock);
-	pthread_join(a->thread, NULL);
+	tape_thread_join(&a->thread);
 	pthread_cond_destroy(&a->has_work);
 	pthread_cond_destroy(&a->is_done);
 	pthread_mutex_destroy(&a->lock);

@@ -20,6 +20,10 @@ static int open_stdout(struct outfile *o, struct fail *fail)
 
 static int open_failed(const char *path, int e, struct fail *fail)
 {
+	struct stat st;
+
+	if (e == EEXIST && !stat(path, &st) && S_ISDIR(st.st_mode))
+		return fail_set(fail, STATUS_FOUND, "%s is a directory; a file was expected", path);
 	if (e == EEXIST)
 		return fail_set(fail, STATUS_FOUND, "%s exists; --force overwrites it", path);
 	if (e == ELOOP)

@@ -34,12 +34,6 @@ static const struct bind_field fields[PK_N] = {
 	[PK_STACK] = {"stack", BIND_INT},
 };
 
-enum { SYM_ID, SYM_NAME, SYM_N };
-static const struct bind_field symbol_fields[SYM_N] = {
-	{"id", BIND_INT},
-	{"name", BIND_STR},
-};
-
 enum { HAVE_IP = 1, HAVE_TCP = 2 }; /* field headers */
 
 static void take(const struct packets *ps, const struct bind_row *row, struct packet *p)
@@ -75,8 +69,8 @@ static int on_drop(void *ctx, const struct bind_row *row)
 	take(ps, row, &p);
 	p.reason = bind_get(row, PK_REASON, 0);
 	p.location = bind_get(row, PK_LOCATION, 0);
-	p.where = p.location ? map_get(&ps->places, p.location) : NULL;
-	p.stack = stacks_get(&ps->stacks, bind_get(row, PK_STACK, 0));
+	p.where = labels_get(&ps->places, p.location);
+	p.stack = labels_get(&ps->stacks, bind_get(row, PK_STACK, 0));
 	ps->nameless |= !p.where;
 	return hand_over(ps, &p);
 }
@@ -94,18 +88,8 @@ static int on_csum(void *ctx, const struct bind_row *row)
 static int on_symbol(void *ctx, const struct bind_row *row)
 {
 	struct packets *ps = ctx;
-	uint64_t id = bind_get(row, SYM_ID, 0);
-	size_t len = 0;
-	const char *name = bind_str(row, SYM_NAME, &len);
-	char *copy;
 
-	if (!id || !name || !len || map_get(&ps->places, id))
-		return 0;
-	copy = strndup(name, len);
-	if (!copy || map_put(&ps->places, id, copy)) {
-		free(copy);
-		ps->failed = true;
-	}
+	labels_take(&ps->places, row);
 	return 0;
 }
 
@@ -113,7 +97,7 @@ static int on_stack(void *ctx, const struct bind_row *row)
 {
 	struct packets *ps = ctx;
 
-	stacks_take(&ps->stacks, row);
+	labels_take(&ps->stacks, row);
 	return 0;
 }
 
@@ -145,11 +129,11 @@ int packets_run(struct packets *ps, struct cmd_run *run, const struct cells_filt
 		{.record = "drop", .fields = fields, .n_fields = PK_N, .on = on_drop},
 		{.record = "snap_symbol",
 		 .fields = symbol_fields,
-		 .n_fields = SYM_N,
+		 .n_fields = LABEL_N,
 		 .on = on_symbol},
 		{.record = "snap_stack",
 		 .fields = stack_fields,
-		 .n_fields = STACK_N,
+		 .n_fields = LABEL_N,
 		 .on = on_stack},
 		{.record = "bad_csum", .fields = fields, .n_fields = PK_N_COMMON, .on = on_csum},
 	};
@@ -168,15 +152,14 @@ int packets_run(struct packets *ps, struct cmd_run *run, const struct cells_filt
 	if (input_run(run->in, &job, run->fail))
 		return -1;
 	note_nameless(ps, run->out);
-	return ps->failed || ps->stacks.failed || ps->conns.failed ? fail_nomem(run->fail) : 0;
+	return ps->places.failed || ps->stacks.failed || ps->conns.failed ? fail_nomem(run->fail)
+									  : 0;
 }
 
 void packets_fini(struct packets *ps)
 {
-	for (size_t i = 0; i < ps->places.cap; i++)
-		free(ps->places.slots[i].value);
-	map_fini(&ps->places);
-	stacks_fini(&ps->stacks);
+	labels_fini(&ps->places);
+	labels_fini(&ps->stacks);
 	conn_table_fini(&ps->conns);
 	names_fini(&ps->reasons);
 	names_fini(&ps->subsystems);

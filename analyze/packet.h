@@ -9,8 +9,8 @@
 
 #include "cells.h"
 #include "cmd.h"
+#include "labels.h"
 #include "names.h"
-#include "stacks.h"
 
 struct packet {
 	uint64_t ts_ns;
@@ -24,7 +24,7 @@ struct packet {
 	uint32_t netns, ifindex, seq, len, payload;
 	uint64_t reason, location;
 	const char *where; /* "symbol+offset", NULL: not known */
-	const char *stack; /* as stacks_get; NULL: not recorded */
+	const char *stack; /* as labels_get; NULL: not recorded */
 };
 
 struct packets {
@@ -32,12 +32,11 @@ struct packets {
 	struct input *in;
 	const struct cells_filter *filter;
 	struct names reasons, subsystems;
-	struct map places; /* id -> char * that we own */
-	struct stacks stacks;
+	struct labels places, stacks;
 	int (*on)(void *ctx, const struct packet *p);
 	void (*pass)(void *ctx, uint64_t floor_ns); /* nothing earlier follows; may be NULL */
 	void *ctx;
-	bool failed, nameless; /* a place without a name was met */
+	bool nameless; /* a place without a name was met */
 };
 
 /*

@@ -29,6 +29,8 @@ static int ref_field(const struct tape_schema *s, const struct tape_record *rec,
 static int init_record(struct record_set *s, struct record *r, const struct tape_record *rec)
 {
 	r->rec = rec;
+	if (rec->id < RECORD_NEAR)
+		s->near[rec->id] = r;
 	r->fields = calloc(rec->n_fields + 1u, sizeof(*r->fields));
 	if (!r->fields)
 		return -1;
@@ -57,7 +59,7 @@ int record_set_init(struct record_set *s, const struct tape_schema *schema)
 {
 	int rc = 0;
 
-	s->schema = schema;
+	*s = (struct record_set){.schema = schema};
 	s->records = calloc(schema->n_records + 1, sizeof(*s->records));
 	for (size_t i = 0; s->records && !rc && i < schema->n_records; i++)
 		rc = init_record(s, &s->records[i], &schema->records[i]);
@@ -79,6 +81,8 @@ void record_set_fini(struct record_set *s)
 
 struct record *record_by_id(const struct record_set *s, unsigned id)
 {
+	if (id < RECORD_NEAR)
+		return s->near[id];
 	for (size_t i = 0; i < s->schema->n_records; i++)
 		if (s->schema->records[i].id == id)
 			return &s->records[i];

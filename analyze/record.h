@@ -34,9 +34,12 @@ struct record {
 	bool on; /* its columns are wanted; of tables by record_set_ready, the rest by the caller */
 };
 
+#define RECORD_NEAR 256 /* ids that are found at once; real files have no others */
+
 struct record_set {
 	const struct tape_schema *schema;
 	struct record *records; /* one for each of the schema, in its order */
+	struct record *near[RECORD_NEAR];
 };
 
 /* -1: no memory. Free with record_set_fini also then. */

@@ -29,7 +29,7 @@ struct recording {
 	double seconds;
 };
 
-/* Read r->path, in two passes more if it has calls, or segments. 0, or -1 and run->fail. */
+/* Read r->path. 0, or -1 and run->fail. */
 int recording_read(struct recording *r, const struct input_opts *opts, struct cmd_run *run,
 		   enum by_key key);
 void recording_fini(struct recording *r);

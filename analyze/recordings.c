@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Several recordings at a time: they have nothing in common but what does not change. */
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "recording.h"
+#include "thread.h"
 
 #define MAX_THREADS 8
 
@@ -21,7 +21,7 @@ struct readings {
 	enum by_key key;
 };
 
-static void *read_some(void *arg)
+static void read_some(void *arg)
 {
 	struct readings *all = arg;
 	size_t i;
@@ -31,21 +31,19 @@ static void *read_some(void *arg)
 
 		one->rc = recording_read(one->r, &all->opts, &one->run, all->key);
 	}
-	return NULL;
 }
 
 static void read_all(struct readings *all, unsigned n_workers)
 {
-	pthread_t threads[MAX_THREADS];
+	struct tape_thread threads[MAX_THREADS];
 	unsigned n = 0, want = n_workers < all->n ? n_workers : (unsigned)all->n;
 
 	all->opts.n_workers = want < n_workers ? n_workers / want : 1;
-	while (n + 1 < want && n < MAX_THREADS &&
-	       !pthread_create(&threads[n], NULL, read_some, all))
+	while (n + 1 < want && n < MAX_THREADS && !tape_thread_start(&threads[n], read_some, all))
 		n++;
 	read_some(all);
 	while (n)
-		pthread_join(threads[--n], NULL);
+		tape_thread_join(&threads[--n]);
 }
 
 /* As if they had been read one after the other: notes, and the first failure. */

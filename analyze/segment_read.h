@@ -19,8 +19,9 @@ struct segment_read {
 	uint32_t layers[SEG_DIRS]; /* bits: have a hook in this recording, or it does not tell */
 	uint32_t timed[SEG_DIRS];  /* these, and those whose time is known without a hook */
 	bool tells_buffers;	   /* tx_write is of each buffer that a call fills */
-	bool holds;		   /* what held a segment back is told: segment.held_ns */
-	uint64_t n_outside;	   /* not chosen, or not in the window */
+	bool holds;	    /* what held a segment back is told: segment.held_ns; whoever does
+			       not ask for that may say so between begin and open */
+	uint64_t n_outside; /* not chosen, or not in the window */
 	/* Of each segment that was chosen, as soon as it is complete. owner NULL: not known. */
 	int (*on)(void *ctx, const struct segment *s, const struct conn *owner);
 	void *ctx;

@@ -85,14 +85,15 @@ static __always_inline int dropped(void *ctx, struct sk_buff *skb, void *locatio
 	at = place_of(skb, sk);
 	if (!wants_packet(TAPE_GROUP_drop, &p.ev.flow, p.ev.tcp_flags, at.netns, sk))
 		return 0;
-	e = RESERVE_STACK(control, drop, drop);
+	e = RESERVE_STACK(control, drop, drop, SIZE_SKB(drop));
 	if (!e)
 		return 0;
 	FILL_PACKET(e, &p, skb, sk, at);
 	e->location = (uint64_t)location;
 	e->reason = reason;
 	e->mark = skb->mark;
-	TAKE_STACK(ctx, e);
+	TAKE_SKB(e, skb);
+	TAKE_STACK(ctx, e, SIZE_SKB(drop));
 	SUBMIT(control, e);
 	return 0;
 }

@@ -93,14 +93,40 @@ static __always_inline void *reserve(void *rings, uint32_t group, uint16_t type,
 	((struct ev_##name *)reserve(&kind, TAPE_GROUP_##group, EV_##name,                         \
 				     sizeof(struct ev_##name)))
 
-/* --stacks, set by the recorder; false: the verifier leaves the code out. */
+/* --pointers, set by the recorder; false: the verifier leaves the code out. */
+const volatile bool record_pointers SEC(".rodata") __weak = false;
+
+/*
+ * Bytes of an event that ends with a field `skb`, which TAKE_SKB fills: without the option it ends
+ * before it. (Once another field stands behind it, this is the struct's size, and skb is 0.)
+ */
+#define SIZE_SKB(name)                                                                             \
+	({                                                                                         \
+		_Static_assert(sizeof(struct ev_##name) ==                                         \
+				       __builtin_offsetof(struct ev_##name, skb) +                 \
+					       sizeof(uint64_t),                                   \
+			       "skb stands at the end");                                           \
+		__builtin_offsetof(struct ev_##name, skb) +                                        \
+			(record_pointers ? sizeof(uint64_t) : 0);                                  \
+	})
+
+#define RESERVE_SKB(kind, group, name)                                                             \
+	((struct ev_##name *)reserve(&kind, TAPE_GROUP_##group, EV_##name, SIZE_SKB(name)))
+
+/* What is known of the buffer is where it lies: nothing of it is read. */
+#define TAKE_SKB(e, buffer)                                                                        \
+	do {                                                                                       \
+		if (record_pointers)                                                               \
+			(e)->skb = (uint64_t)(buffer);                                             \
+	} while (0)
+
+/* --stacks, as record_pointers. */
 const volatile bool record_stacks SEC(".rodata") __weak = false;
 
-/* For an event with a field `stack`, which TAKE_STACK fills. */
-#define RESERVE_STACK(ring, group, name)                                                           \
+/* For an event of so many bytes with a field `stack`, which TAKE_STACK fills. */
+#define RESERVE_STACK(ring, group, name, size)                                                     \
 	((struct ev_##name *)reserve(&ring, TAPE_GROUP_##group, EV_##name,                         \
-				     sizeof(struct ev_##name) +                                    \
-					     (record_stacks ? TAPE_STACK_BYTES : 0)))
+				     (size) + (record_stacks ? TAPE_STACK_BYTES : 0)))
 
 static __always_inline uint64_t take_stack(void *ctx, void *frames)
 {
@@ -109,7 +135,8 @@ static __always_inline uint64_t take_stack(void *ctx, void *frames)
 	return bytes > 0 ? (uint64_t)bytes / 8 : 0;
 }
 
-#define TAKE_STACK(ctx, e) ((e)->stack = record_stacks ? take_stack(ctx, (e) + 1) : 0)
+#define TAKE_STACK(ctx, e, size)                                                                   \
+	((e)->stack = record_stacks ? take_stack(ctx, (char *)(e) + (size)) : 0)
 
 /*
  * The reader sleeps until its timer, unless a ring fills: it is woken at each quarter of the ring,

@@ -93,7 +93,7 @@ static __always_inline int sent(void *ctx, struct sock *sk, struct sk_buff *skb,
 	}
 	if (!wants_segment(&s, sk, skb))
 		return 0;
-	e = RESERVE_STACK(control, reset, reset);
+	e = RESERVE_STACK(control, reset, reset, sizeof(*e));
 	if (!e)
 		return 0;
 	if (sk)
@@ -107,7 +107,7 @@ static __always_inline int sent(void *ctx, struct sock *sk, struct sk_buff *skb,
 	e->active = !skb;
 	e->reason = reason;
 	e->direction = SENT;
-	TAKE_STACK(ctx, e);
+	TAKE_STACK(ctx, e, sizeof(*e));
 	SUBMIT(control, e);
 	return 0;
 }
@@ -155,7 +155,7 @@ int BPF_PROG(reset__received, struct sock *sk)
 
 	if (!wants_sk(TAPE_GROUP_reset, sk))
 		return 0;
-	e = RESERVE_STACK(control, reset, reset);
+	e = RESERVE_STACK(control, reset, reset, sizeof(*e));
 	if (!e)
 		return 0;
 	take_sock(e, sk);
@@ -165,7 +165,7 @@ int BPF_PROG(reset__received, struct sock *sk)
 	e->active = 0;
 	e->reason = NO_REASON;
 	e->direction = RECEIVED;
-	TAKE_STACK(ctx, e);
+	TAKE_STACK(ctx, e, sizeof(*e));
 	SUBMIT(control, e);
 	return 0;
 }

@@ -23,8 +23,8 @@ enum layer { /* unit rx_layer */
 /* ---- before a socket is known ---- */
 
 /* What is in skb->sk, if anything, is the sender's (veth) or early demux's: not recorded. */
-static __always_inline int on_wire(struct packet *p, enum found found, uint32_t netns,
-				   uint32_t ifindex, enum layer layer)
+static __always_inline int on_wire(struct packet *p, enum found found, struct sk_buff *skb,
+				   uint32_t netns, uint32_t ifindex, enum layer layer)
 {
 	struct ev_rx *e;
 
@@ -32,7 +32,7 @@ static __always_inline int on_wire(struct packet *p, enum found found, uint32_t 
 	    !wants_packet(TAPE_GROUP_rx, &p->ev.flow, p->ev.tcp_flags, netns, NULL))
 		return 0;
 	finish_packet(p);
-	e = RESERVE(bulk, rx, rx);
+	e = RESERVE_SKB(bulk, rx, rx);
 	if (!e)
 		return 0;
 	__builtin_memset(&e->sock, 0, sizeof(e->sock));
@@ -42,6 +42,7 @@ static __always_inline int on_wire(struct packet *p, enum found found, uint32_t 
 	e->rcv_nxt = 0;
 	e->layer = layer;
 	e->cloned = p->skb.cloned;
+	TAKE_SKB(e, skb);
 	SUBMIT(bulk, e);
 	return 0;
 }
@@ -51,8 +52,8 @@ static __always_inline int at(struct sk_buff *skb, enum layer layer)
 	struct net_device *dev = skb->dev;
 	struct packet p = {};
 
-	return on_wire(&p, read_packet(&p, skb, LOCAL_IS_DESTINATION), dev->nd_net.net->ns.inum,
-		       dev->ifindex, layer);
+	return on_wire(&p, read_packet(&p, skb, LOCAL_IS_DESTINATION), skb,
+		       dev->nd_net.net->ns.inum, dev->ifindex, layer);
 }
 
 static __always_inline int at_probed(struct sk_buff *skb, enum layer layer)
@@ -60,7 +61,7 @@ static __always_inline int at_probed(struct sk_buff *skb, enum layer layer)
 	struct net_device *dev = BPF_CORE_READ(skb, dev);
 	struct packet p = {};
 
-	return on_wire(&p, read_packet_probed(&p, skb, LOCAL_IS_DESTINATION),
+	return on_wire(&p, read_packet_probed(&p, skb, LOCAL_IS_DESTINATION), skb,
 		       BPF_CORE_READ(dev, nd_net.net, ns.inum), BPF_CORE_READ(dev, ifindex), layer);
 }
 
@@ -89,7 +90,7 @@ int BPF_PROG(rx__driver_frags, struct sk_buff *skb)
 		p.skb.data = p.skb.network_header = 0;
 		p.skb.tail = cb->frag0_len;
 	}
-	return on_wire(&p, parse_packet(&p, LOCAL_IS_DESTINATION), dev->nd_net.net->ns.inum,
+	return on_wire(&p, parse_packet(&p, LOCAL_IS_DESTINATION), skb, dev->nd_net.net->ns.inum,
 		       dev->ifindex, LAYER_DRIVER);
 }
 
@@ -153,12 +154,13 @@ static __always_inline int at_socket(struct sock *sk, struct sk_buff *skb, enum 
 
 	if (!tp || !wants_sock(TAPE_GROUP_rx, sk, tp))
 		return 0;
-	e = RESERVE(bulk, rx, rx);
+	e = RESERVE_SKB(bulk, rx, rx);
 	if (!e)
 		return 0;
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_rx(e, tp, skb);
 	e->layer = layer;
+	TAKE_SKB(e, skb);
 	SUBMIT(bulk, e);
 	return 0;
 }
@@ -170,12 +172,13 @@ static __always_inline int at_socket_probed(struct sock *sk, struct sk_buff *skb
 
 	if (!wants_sock_probed(TAPE_GROUP_rx, sk, tp))
 		return 0;
-	e = RESERVE(bulk, rx, rx);
+	e = RESERVE_SKB(bulk, rx, rx);
 	if (!e)
 		return 0;
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
 	fill_rx_probed(e, tp, skb);
 	e->layer = layer;
+	TAKE_SKB(e, skb);
 	SUBMIT(bulk, e);
 	return 0;
 }
@@ -188,7 +191,7 @@ static __always_inline int at_socket_only(struct sock *sk, enum layer layer)
 
 	if (!tp || sk->__sk_common.skc_state == TCP_LISTEN || !wants_sock(TAPE_GROUP_rx, sk, tp))
 		return 0;
-	e = RESERVE(bulk, rx, rx);
+	e = RESERVE_SKB(bulk, rx, rx);
 	if (!e)
 		return 0;
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
@@ -197,6 +200,7 @@ static __always_inline int at_socket_only(struct sock *sk, enum layer layer)
 	e->rcv_nxt = tp->rcv_nxt;
 	e->layer = layer;
 	e->ifindex = e->cloned = 0;
+	TAKE_SKB(e, 0);
 	SUBMIT(bulk, e);
 	return 0;
 }
@@ -273,7 +277,7 @@ int BPF_PROG(rx_copy, struct sk_buff *skb, int len)
 	if (!sk || !is_full_tcp(sk) || sk->sk_protocol != IPPROTO_TCP ||
 	    !wants_sock(TAPE_GROUP_rx, sk, NULL))
 		return 0;
-	e = RESERVE(bulk, rx, rx_copy);
+	e = RESERVE_SKB(bulk, rx, rx_copy);
 	if (!e)
 		return 0;
 	fill_sock(&e->sock, sk, NULL, sk->__sk_common.skc_cookie.counter);
@@ -282,6 +286,7 @@ int BPF_PROG(rx_copy, struct sk_buff *skb, int len)
 	e->end_seq = CB(skb, end_seq);
 	e->copied_seq = copied_seq_of(sk);
 	e->bytes = len;
+	TAKE_SKB(e, skb);
 	SUBMIT(bulk, e);
 	return 0;
 }
@@ -329,7 +334,7 @@ int rx__tcp_cgroup(struct __sk_buff *ctx)
 	if (!tp || !wants_packet(TAPE_GROUP_rx, &p.ev.flow, p.ev.tcp_flags, 0, (struct sock *)tp))
 		return PASS;
 	finish_packet(&p);
-	e = RESERVE(bulk, rx, rx);
+	e = RESERVE_SKB(bulk, rx, rx);
 	if (!e)
 		return PASS;
 	cookie = ((struct sock *)tp)->__sk_common.skc_cookie.counter;
@@ -340,6 +345,7 @@ int rx__tcp_cgroup(struct __sk_buff *ctx)
 	e->rcv_nxt = tp->rcv_nxt;
 	e->layer = LAYER_TCP;
 	e->cloned = p.skb.cloned;
+	TAKE_SKB(e, skb);
 	SUBMIT(bulk, e);
 	return PASS;
 }

@@ -18,20 +18,21 @@ enum layer { /* unit tx_layer */
 
 /* ---- the application ---- */
 
-static __always_inline int wrote(struct sock *sk, uint64_t size)
+static __always_inline int wrote(struct sock *sk, struct sk_buff *skb, uint64_t size)
 {
 	struct tcp_sock *tp = tcp_of(sk);
 	struct ev_tx_write *e;
 
 	if (!tp || !wants_call(TAPE_GROUP_tx, sk, tp))
 		return 0;
-	e = RESERVE(bulk, tx, tx_write);
+	e = RESERVE_SKB(bulk, tx, tx_write);
 	if (!e)
 		return 0;
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_task(&e->task);
 	e->size = size;
 	fill_tx_write(e, tp);
+	TAKE_SKB(e, skb);
 	SUBMIT(bulk, e);
 	return 0;
 }
@@ -40,7 +41,7 @@ static __always_inline int wrote(struct sock *sk, uint64_t size)
 SEC("?fentry/tcp_sendmsg")
 int BPF_PROG(tx_write__fentry, struct sock *sk, struct msghdr *msg, unsigned long size)
 {
-	return wrote(sk, size);
+	return wrote(sk, NULL, size);
 }
 
 SEC("?kprobe/tcp_sendmsg")
@@ -51,13 +52,14 @@ int BPF_KPROBE(tx_write__kprobe, struct sock *sk, struct msghdr *msg, unsigned l
 
 	if (!wants_call_probed(TAPE_GROUP_tx, sk, tp))
 		return 0;
-	e = RESERVE(bulk, tx, tx_write);
+	e = RESERVE_SKB(bulk, tx, tx_write);
 	if (!e)
 		return 0;
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
 	fill_task(&e->task);
 	e->size = size;
 	fill_tx_write_probed(e, tp);
+	TAKE_SKB(e, 0);
 	SUBMIT(bulk, e);
 	return 0;
 }
@@ -67,20 +69,21 @@ int BPF_KPROBE(tx_write__kprobe, struct sock *sk, struct msghdr *msg, unsigned l
  * write. Skipped while the thread waits for memory.
  */
 SEC("?tp_btf/tcp_sendmsg_locked")
-int BPF_PROG(tx_write__locked, struct sock *sk, struct msghdr *msg)
+int BPF_PROG(tx_write__locked, struct sock *sk, struct msghdr *msg, struct sk_buff *skb)
 {
-	return wrote(sk, msg->msg_iter.count);
+	return wrote(sk, skb, msg->msg_iter.count);
 }
 
 /* ---- TCP: no headers yet, but the control block ---- */
 
-/* What is not known, or only in some layers. */
-static __always_inline void start_tx(struct ev_tx *e, enum layer layer)
+/* What is not known, or only in some layers; and where the buffer lies. */
+static __always_inline void start_tx(struct ev_tx *e, struct sk_buff *skb, enum layer layer)
 {
 	e->departure_ns = 0;
 	e->ifindex = e->result = 0;
 	e->layer = layer;
 	e->again = 0;
+	TAKE_SKB(e, skb);
 }
 
 /* What is new; a segment that is sent again lies below snd_nxt. */
@@ -148,10 +151,10 @@ int BPF_PROG(tx__tcp, struct sock *sk, struct sk_buff *skb, int clone_it, uint32
 	if (!tp || !wants_sock(TAPE_GROUP_tx, sk, tp))
 		return 0;
 	tell_state(sk, tp, skb);
-	e = RESERVE(bulk, tx, tx);
+	e = RESERVE_SKB(bulk, tx, tx);
 	if (!e)
 		return 0;
-	start_tx(e, LAYER_TCP);
+	start_tx(e, skb, LAYER_TCP);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	fill_tx(e, tp, skb, clone_it, rcv_nxt);
 	SUBMIT(bulk, e);
@@ -168,10 +171,10 @@ int BPF_KPROBE(tx__tcp_kprobe, struct sock *sk, struct sk_buff *skb, int clone_i
 	if (!wants_sock_probed(TAPE_GROUP_tx, sk, tp))
 		return 0;
 	tell_state_probed(sk, tp, skb);
-	e = RESERVE(bulk, tx, tx);
+	e = RESERVE_SKB(bulk, tx, tx);
 	if (!e)
 		return 0;
-	start_tx(e, LAYER_TCP);
+	start_tx(e, skb, LAYER_TCP);
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
 	fill_tx_probed(e, tp, skb, clone_it, rcv_nxt);
 	SUBMIT(bulk, e);
@@ -208,10 +211,10 @@ static __always_inline int to_ip(struct sock *sk, struct sk_buff *skb)
 	if (!tp || !wants_sock(TAPE_GROUP_tx, sk, tp) || !take_tcp_only(&p, skb->data, skb->len))
 		return 0;
 	p.segs = gso_segs_of(skb->head, skb->end, p.payload);
-	e = RESERVE(bulk, tx, tx);
+	e = RESERVE_SKB(bulk, tx, tx);
 	if (!e)
 		return 0;
-	start_tx(e, LAYER_IP);
+	start_tx(e, skb, LAYER_IP);
 	fill_sock(&e->sock, sk, tp, cookie_of(sk));
 	copy_packet(&e->packet, &p);
 	copy_flow(&e->packet.flow, &e->sock.flow);
@@ -233,10 +236,10 @@ static __always_inline int to_ip_probed(struct sock *sk, struct sk_buff *skb)
 	    !take_tcp_only(&p, BPF_CORE_READ(skb, data), BPF_CORE_READ(skb, len)))
 		return 0;
 	p.segs = gso_segs_of(BPF_CORE_READ(skb, head), BPF_CORE_READ(skb, end), p.payload);
-	e = RESERVE(bulk, tx, tx);
+	e = RESERVE_SKB(bulk, tx, tx);
 	if (!e)
 		return 0;
-	start_tx(e, LAYER_IP);
+	start_tx(e, skb, LAYER_IP);
 	fill_sock_probed(&e->sock, sk, tp, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter));
 	copy_packet(&e->packet, &p);
 	copy_flow(&e->packet.flow, &e->sock.flow);
@@ -343,10 +346,10 @@ static __always_inline int at(struct sk_buff *skb, struct net_device *dev, enum 
 	finish_packet(&p);
 	if (layer == LAYER_IP && sk)
 		tell_state_late(sk, skb, &p.ev);
-	e = RESERVE(bulk, tx, tx);
+	e = RESERVE_SKB(bulk, tx, tx);
 	if (!e)
 		return 0;
-	start_tx(e, layer);
+	start_tx(e, skb, layer);
 	FINISH_TX(e, &p, sk, sk->__sk_common.skc_cookie.counter, fill_sock, skb->skb_mstamp_ns);
 	e->netns = netns;
 	e->ifindex = dev->ifindex;
@@ -379,10 +382,10 @@ static __always_inline int at_probed(struct sk_buff *skb, enum layer layer)
 	if (!wants_packet_probed(TAPE_GROUP_tx, &p.ev.flow, p.ev.tcp_flags, netns, sk))
 		return 0;
 	finish_packet(&p);
-	e = RESERVE(bulk, tx, tx);
+	e = RESERVE_SKB(bulk, tx, tx);
 	if (!e)
 		return 0;
-	start_tx(e, layer);
+	start_tx(e, skb, layer);
 	FINISH_TX(e, &p, sk, BPF_CORE_READ(sk, __sk_common.skc_cookie.counter), fill_sock_probed,
 		  BPF_CORE_READ(skb, skb_mstamp_ns));
 	e->netns = netns;
@@ -442,10 +445,10 @@ int BPF_PROG(tx__sent, struct sk_buff *skb, int rc, struct net_device *dev)
 
 	if (!wants_sent())
 		return 0;
-	e = RESERVE(bulk, tx, tx);
+	e = RESERVE_SKB(bulk, tx, tx);
 	if (!e)
 		return 0;
-	start_tx(e, LAYER_SENT);
+	start_tx(e, skb, LAYER_SENT);
 	__builtin_memset(&e->sock, 0, sizeof(e->sock));
 	__builtin_memset(&e->packet, 0, sizeof(e->packet));
 	e->netns = dev->nd_net.net->ns.inum;

@@ -68,6 +68,7 @@ static void plan(struct tape_build *b, struct rows *r)
 	bool event = !r->rec->is_table;
 
 	r->size = tape_record_size(r->rec);
+	r->short_size = b->pointers ? r->size : tape_record_short(r->rec);
 	r->timed = event && has_time_of(r->rec);
 	if (r->timed)
 		plan_copy(r, offsetof(struct ev_head, ts_ns), ROW_TIME);
@@ -81,7 +82,7 @@ static void plan(struct tape_build *b, struct rows *r)
 		r->offset[i] = (uint16_t)r->stride;
 		if (f->table)
 			plan_ref(b, r, i, at);
-		if (f->hint == TAPE_POINTER && !b->pointers) {
+		if (f->hint == TAPE_POINTER && !b->pointers && at < r->short_size) {
 			assert(r->n_pointers < MAX_NESTED);
 			r->pointer[r->n_pointers++] = r->offset[i];
 		}
@@ -89,7 +90,7 @@ static void plan(struct tape_build *b, struct rows *r)
 			assert(r->n_strings < MAX_NESTED);
 			r->string[r->n_strings++] = r->offset[i];
 		}
-		if (!event || !f->table)
+		if ((!event || !f->table) && at < r->short_size)
 			plan_copy(r, at, tape_field_size(f));
 	}
 	for (unsigned i = 0; i < r->n_spans; i++)
@@ -191,6 +192,13 @@ bool tape_build_grow(struct rows *r)
 	return ok;
 }
 
+bool tape_build_settle_row(struct tape_build *b, const struct rows *r, uint8_t *row)
+{
+	for (unsigned i = 0; i < r->n_pointers; i++)
+		memset(row + r->pointer[i], 0, sizeof(uint64_t));
+	return !r->n_strings || take_strings(b, r, row);
+}
+
 /* What a row has of the record. */
 static bool add_row(struct tape_build *b, struct rows *r, const uint8_t *record)
 {
@@ -198,9 +206,7 @@ static bool add_row(struct tape_build *b, struct rows *r, const uint8_t *record)
 
 	for (unsigned i = 0; i < r->n_spans; i++)
 		copy_words(row + r->spans[i].to, record + r->spans[i].from, r->spans[i].len);
-	for (unsigned i = 0; i < r->n_pointers; i++)
-		memset(row + r->pointer[i], 0, sizeof(uint64_t));
-	return !r->n_strings || take_strings(b, r, row);
+	return tape_build_settle_row(b, r, row);
 }
 
 static bool grow_common(struct tape_build *b)
@@ -225,25 +231,43 @@ static bool add_common(struct tape_build *b, const struct ev_head *e)
 	return true;
 }
 
-int tape_build_add(struct tape_build *b, const struct ev_head *e, struct tape_error *err)
+int tape_build_begin_row(struct tape_build *b, const struct ev_head *e, struct rows **ret,
+			 struct tape_error *err)
 {
 	struct rows *r = rows_of(b, e->type);
 
-	if (!r || r->rec->is_table || e->size != r->size)
+	if (!r || r->rec->is_table || (e->size != r->size && e->size != r->short_size))
 		return tape_fail(err, TAPE_E_CORRUPT, 0,
 				 "a record of type %u and %u bytes is not one of this version",
 				 e->type, e->size);
-	for (unsigned line = 0; line < 3; line++)
-		__builtin_prefetch((const uint8_t *)e + AHEAD + 64 * line);
-	if ((r->n == r->room && !tape_build_grow(r)) || !add_common(b, e) ||
-	    !add_row(b, r, (const uint8_t *)e) || !tape_build_refer(r, (const uint8_t *)e, e->cpu))
+	if ((r->n == r->room && !tape_build_grow(r)) || !add_common(b, e))
 		return no_memory(err);
+	*ret = r;
+	return 0;
+}
+
+void tape_build_end_row(struct tape_build *b, struct rows *r, const struct ev_head *e)
+{
 	r->n++;
-	b->bytes += r->size;
+	b->bytes += e->size;
 	if (e->ts_ns < b->ts_min)
 		b->ts_min = e->ts_ns;
 	if (e->ts_ns > b->ts_max)
 		b->ts_max = e->ts_ns;
+}
+
+int tape_build_add(struct tape_build *b, const struct ev_head *e, struct tape_error *err)
+{
+	struct rows *r;
+	int rc = tape_build_begin_row(b, e, &r, err);
+
+	if (rc)
+		return rc;
+	for (unsigned line = 0; line < 3; line++)
+		__builtin_prefetch((const uint8_t *)e + AHEAD + 64 * line);
+	if (!add_row(b, r, (const uint8_t *)e) || !tape_build_refer(r, (const uint8_t *)e, e->cpu))
+		return no_memory(err);
+	tape_build_end_row(b, r, e);
 	return 0;
 }
 
@@ -289,6 +313,7 @@ void tape_build_forget(struct tape_build *b)
 		if (r->slots)
 			memset(r->slots, 0, r->n_slots * sizeof(*r->slots));
 	}
+	b->turn++;
 	b->strings.len = 0;
 	b->ts_min = UINT64_MAX;
 	b->ts_max = 0;

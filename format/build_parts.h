@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What build.c, which collects the records of a chunk, intern.c, which makes tables of the structs
- * inside them, and encode.c, which turns all into columns, share. For these three only.
+ * What build.c, which collects the records of a chunk, move.c, which takes them from another chunk,
+ * intern.c, which makes tables of the structs inside them, and encode.c, which turns all into
+ * columns, share. For these only.
  */
 #ifndef TAPE_BUILD_PARTS_H
 #define TAPE_BUILD_PARTS_H
@@ -35,7 +36,8 @@ struct key {
  */
 struct rows {
 	const struct tape_record *rec;
-	size_t size, stride;		  /* of the struct; of a row in data */
+	size_t size, stride; /* of the struct; of a row in data */
+	size_t short_size;   /* of the struct without pointers at its end, if unwanted */
 	uint16_t offset[TAPE_MAX_FIELDS]; /* of each field in a row */
 	struct span {
 		uint16_t from, to, len;
@@ -81,6 +83,7 @@ struct tape_build {
 	uint32_t n, room; /* events; what ts, type and cpu have room for */
 	uint64_t ts_min, ts_max;
 	size_t bytes;
+	uint64_t turn; /* how many times all was forgotten */
 	/* encoding */
 	struct buffer values, body, head, payload;
 	struct buffer cuts;		    /* size_t: where blocks of zstd end in body */
@@ -123,10 +126,24 @@ static inline struct rows *rows_of(const struct tape_build *b, unsigned id)
 bool tape_build_grow(struct rows *r);
 
 /*
+ * build.c. A row of an event: room for it, and what all events have; the caller fills row
+ * (*ret)->n, its references too; what of it does not stay there, pointers and strings, is settled;
+ * it counts.
+ */
+int tape_build_begin_row(struct tape_build *b, const struct ev_head *e, struct rows **ret,
+			 struct tape_error *err);
+bool tape_build_settle_row(struct tape_build *b, const struct rows *r, uint8_t *row);
+void tape_build_end_row(struct tape_build *b, struct rows *r, const struct ev_head *e);
+
+/*
  * intern.c. The references of a record that becomes row r->n; new rows go into the tables. false:
  * no memory.
  */
 bool tape_build_refer(struct rows *r, const uint8_t *record, uint32_t cpu);
+
+/* intern.c. The reference number `which` of a row of r, to that struct. false: no memory. */
+bool tape_build_refer_to(struct rows *r, unsigned which, const uint8_t *src, uint32_t cpu,
+			 uint32_t *ret);
 
 /* intern.c. In all tables rows that are sent come before those that are received. */
 bool tape_build_arrange(struct tape_build *b);

@@ -387,6 +387,7 @@ static bool apply_hint(struct tape_build *b, struct rows *r, unsigned field, str
 	if (!has_inputs(b, r, field))
 		return true;
 	switch (r->rec->fields[field].hint) {
+	case TAPE_POINTER: /* mostly the one before: a buffer goes from layer to layer */
 	case TAPE_DELTA: how->transform = TAPE_T_DELTA; return true;
 	case TAPE_KEYED: how->transform = TAPE_T_KEYED; return apply_keyed(b, r, field);
 	case TAPE_ROW: how->transform = TAPE_T_ROW; return predict(b, r, field, how);

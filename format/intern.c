@@ -218,6 +218,16 @@ bool tape_build_refer(struct rows *r, const uint8_t *record, uint32_t cpu)
 	return true;
 }
 
+bool tape_build_refer_to(struct rows *r, unsigned which, const uint8_t *src, uint32_t cpu,
+			 uint32_t *ret)
+{
+	static const struct key none;
+	struct ref *ref = &r->refs[which];
+
+	*ret = 0;
+	return BY_SIZE(compare, ref->to, src, &none) != IS_OTHER || find_ref(r, ref, src, cpu, ret);
+}
+
 /* ---- rows that are sent before those that are received ---- */
 
 static bool needs_order(const struct rows *t)

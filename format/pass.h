@@ -27,7 +27,7 @@ struct tape_pass {
 	bool (*wants)(void *ctx, const struct tape_chunk *chunk);
 	/* Touches nothing but the chunk, *work and what is constant. May be NULL. */
 	void (*map)(void *ctx, struct tape_chunk *chunk, void *work);
-	/* Not 0 ends the pass. */
+	/* Not 0 ends the pass. NULL for tape_pass_next. */
 	int (*reduce)(void *ctx, struct tape_chunk *chunk, void *work);
 	/*
 	 * Memory that goes with a chunk from map to reduce, zeroed once, then left as it is from
@@ -37,6 +37,17 @@ struct tape_pass {
 	void (*work_fini)(void *ctx, void *work);
 	void *ctx;
 };
+
+/*
+ * The same where the caller asks for chunk after chunk. begin: 0, end with tape_pass_end (NULL
+ * allowed). next: 1 and *ret, valid until the next call; 0 at the end; negative on an error that
+ * ends the reading. Files only; the reader is the pass's until it ends.
+ */
+struct tape_pass_run;
+int tape_pass_begin(struct tape_pass_run **ret, const struct tape_pass *p, struct tape_reader *r,
+		    struct tape_error *err);
+int tape_pass_next(struct tape_pass_run *run, struct tape_chunk **ret, struct tape_error *err);
+void tape_pass_end(struct tape_pass_run *run);
 
 /* From where the reader is to the end: 0; 1 reduce ended it; negative an error of reading. */
 int tape_pass_run(const struct tape_pass *p, struct tape_reader *r, struct tape_error *err);

@@ -1,44 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "rows.h"
+#include "rows_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "layout.h"
-
-#define MAX_ROW 1024 /* bytes of the largest struct ev_<name>; asserted below */
-
-/* A column of the chunk and where its values go in the struct. */
-struct part {
-	struct tape_column col;
-	const struct plan *to; /* of the table, for a reference */
-	uint16_t offset;
-};
-
-/* How rows of one record type are made; n_rows 0: the chunk has none. */
-struct plan {
-	const struct tape_record *rec; /* of this build */
-	size_t size;
-	uint32_t n_rows, next; /* next: of an event type, the row that comes next */
-	unsigned n_parts;
-	struct part *parts; /* room for rec->n_fields */
-};
-
-struct tape_rows {
-	const struct tape_schema *built_in, *schema;
-	struct tape_chunk *chunk;
-	struct plan *plans; /* as built_in->records; the first, of the common record, is unused */
-	struct plan *by_id[TAPE_MAX_RECORDS]; /* ids of the file */
-	struct tape_column ts, type, cpu;     /* cpu.n is 0 if it is not there */
-	uint32_t at, n_unknown, n_absent, n_damaged;
-	struct tape_error damage; /* the first */
-	struct tape_absent absent;
-	const uint8_t *keep; /* NULL: all */
-	union {
-		struct ev_head head;
-		uint8_t bytes[MAX_ROW];
-	} row;
-};
 
 #define TABLE(name, id, meaning)
 #define EVENT(name, id, group, meaning)                                                            \
@@ -65,7 +29,8 @@ int tape_rows_new(struct tape_rows **ret, struct tape_error *err)
 		p->rec = &s->records[i];
 		p->size = tape_record_size(p->rec);
 		p->parts = calloc(p->rec->n_fields, sizeof(*p->parts));
-		ok = p->parts != NULL;
+		p->moves = calloc(p->rec->n_fields, sizeof(*p->moves));
+		ok = p->parts && p->moves;
 	}
 	if (!ok) {
 		tape_rows_free(r);
@@ -79,8 +44,15 @@ void tape_rows_free(struct tape_rows *r)
 {
 	if (!r)
 		return;
-	for (size_t i = 0; r->plans && i < r->built_in->n_records; i++)
-		free(r->plans[i].parts);
+	for (size_t i = 0; r->plans && i < r->built_in->n_records; i++) {
+		struct plan *p = &r->plans[i];
+
+		for (unsigned k = 0; p->parts && k < p->rec->n_fields; k++)
+			free(p->parts[k].edited.p);
+		free(p->parts);
+		free(p->moves);
+		free(p->moved);
+	}
 	free(r->plans);
 	free(r);
 }
@@ -106,10 +78,34 @@ static int column(struct tape_rows *r, const struct tape_record *theirs, const s
 	return tape_chunk_column(r->chunk, theirs->id, (unsigned)at, ret, err);
 }
 
+/* Those of one class are moved by one loop. */
+static enum part_class class_of(const struct part *part)
+{
+	if (part->to)
+		return PART_REF;
+	switch (part->col.width) {
+	case 1: return PART_1;
+	case 2: return PART_2;
+	case 4: return PART_4;
+	case 8: return PART_8;
+	case 16: return PART_16;
+	default: return PART_STR;
+	}
+}
+
+static int by_class(const void *a, const void *b)
+{
+	const struct part *x = a, *y = b;
+	int d = (int)class_of(x) - (int)class_of(y);
+
+	return d ? d : (int)x->field - (int)y->field;
+}
+
 static int bind(struct tape_rows *r, struct plan *p, const struct tape_record *theirs,
 		struct tape_error *err)
 {
 	p->n_parts = 0;
+	memset(p->n_of, 0, sizeof(p->n_of));
 	for (unsigned i = 0; i < p->rec->n_fields; i++) {
 		const struct tape_field *f = &p->rec->fields[i];
 		struct part *part = &p->parts[p->n_parts];
@@ -124,10 +120,14 @@ static int bind(struct tape_rows *r, struct plan *p, const struct tape_record *t
 			tape_set_absent(&r->absent, p->rec->id, i);
 			continue;
 		}
+		part->field = (uint16_t)i;
 		part->offset = (uint16_t)tape_field_offset(p->rec, i);
 		part->to = f->table ? plan_of(r, f->table) : NULL;
 		p->n_parts++;
 	}
+	qsort(p->parts, p->n_parts, sizeof(*p->parts), by_class);
+	for (unsigned i = 0; i < p->n_parts; i++)
+		p->n_of[class_of(&p->parts[i])]++;
 	return 0;
 }
 
@@ -142,7 +142,7 @@ static void find_absent(struct tape_rows *r, const struct tape_record *rec)
 	if (tape_chunk_rows(r->chunk, rec->id))
 		return; /* bind knows */
 	for (unsigned i = 0; i < rec->n_fields; i++)
-		if (rec->fields[i].hint == TAPE_POINTER ||
+		if ((rec->is_table && rec->fields[i].hint == TAPE_POINTER) ||
 		    (theirs && tape_record_field(theirs, rec->fields[i].name) < 0))
 			tape_set_absent(&r->absent, rec->id, i);
 }
@@ -173,6 +173,7 @@ int tape_rows_begin(struct tape_rows *r, struct tape_chunk *c, const struct tape
 	r->chunk = c;
 	r->schema = schema;
 	r->keep = NULL;
+	r->build = NULL;
 	r->at = r->n_unknown = r->n_absent = r->n_damaged = 0;
 	memset(&r->absent, 0, sizeof(r->absent));
 	memset(r->by_id, 0, sizeof(r->by_id));
@@ -199,7 +200,7 @@ int tape_rows_begin(struct tape_rows *r, struct tape_chunk *c, const struct tape
 
 static void fill(const struct plan *p, uint32_t row, uint8_t *out);
 
-static void fill_ref(const struct part *part, uint32_t row, uint8_t *out)
+void tape_rows_fill_ref(const struct part *part, uint32_t row, uint8_t *out)
 {
 	uint32_t ref = ((const uint32_t *)part->col.values)[row];
 	struct ev_flow flow;
@@ -228,7 +229,7 @@ static void fill(const struct plan *p, uint32_t row, uint8_t *out)
 		uint8_t *to = out + part->offset;
 
 		if (part->to) {
-			fill_ref(part, row, to);
+			tape_rows_fill_ref(part, row, to);
 			continue;
 		}
 		switch (part->col.width) {
@@ -252,30 +253,69 @@ void tape_rows_keep(struct tape_rows *r, const uint8_t *keep)
 	r->keep = keep;
 }
 
+int tape_rows_peek(struct tape_rows *r, uint64_t *ret_ns)
+{
+	if (!tape_rows_find(r))
+		return 0;
+	*ret_ns = tape_column_get(&r->ts, r->at);
+	return 1;
+}
+
 int tape_rows_next(struct tape_rows *r, const struct ev_head **ret)
 {
-	for (; r->at < r->type.n; r->at++) {
-		uint16_t id = ((const uint16_t *)r->type.values)[r->at];
-		struct plan *p = id < TAPE_MAX_RECORDS ? r->by_id[id] : NULL;
+	struct plan *p = tape_rows_find(r);
 
-		if (!p)
-			continue;
-		if (r->keep && !r->keep[r->at]) {
-			p->next++;
-			continue;
-		}
-		memset(r->row.bytes, 0, p->size);
-		fill(p, p->next++, r->row.bytes);
-		r->row.head = (struct ev_head){
-			.ts_ns = tape_column_get(&r->ts, r->at),
-			.cpu = r->cpu.n ? (uint32_t)tape_column_get(&r->cpu, r->at) : 0,
-			.type = id,
-			.size = (uint16_t)p->size};
-		r->at++;
-		*ret = &r->row.head;
-		return 1;
+	if (!p)
+		return 0;
+	memset(r->row.bytes, 0, p->size);
+	fill(p, p->next++, r->row.bytes);
+	tape_rows_head(r, p, &r->row.head);
+	r->at++;
+	*ret = &r->row.head;
+	return 1;
+}
+
+/* ---- edited columns ---- */
+
+static bool edit(const struct tape_rows_edit *e, const struct tape_record *rec, unsigned field,
+		 struct tape_column *col, struct buffer *room)
+{
+	size_t len = (size_t)col->n * col->width;
+
+	if (!e->wants(e->ctx, rec, field))
+		return true;
+	room->len = 0;
+	if (!append(room, col->values, len))
+		return false;
+	e->edit(e->ctx, rec, field, room->p, col->n);
+	col->values = room->p;
+	return true;
+}
+
+int tape_rows_edit(struct tape_rows *r, const struct tape_rows_edit *e, struct tape_error *err)
+{
+	const struct plan *all = &r->plans[0];
+	bool ok = edit(e, all->rec, TAPE_COMMON_TS, &r->ts, &all->parts[TAPE_COMMON_TS].edited);
+
+	if (ok && r->cpu.n)
+		ok = edit(e, all->rec, TAPE_COMMON_CPU, &r->cpu,
+			  &all->parts[TAPE_COMMON_CPU].edited);
+	for (size_t i = 1; i < r->built_in->n_records; i++) {
+		struct plan *p = &r->plans[i];
+
+		for (unsigned k = 0; ok && p->n_rows && k < p->n_parts; k++)
+			if (p->parts[k].col.width && !p->parts[k].to)
+				ok = edit(e, p->rec, p->parts[k].field, &p->parts[k].col,
+					  &p->parts[k].edited);
 	}
-	return 0;
+	return ok ? 0 : tape_fail(err, TAPE_E_NOMEM, 0, "no memory for rows");
+}
+
+/* ---- what was found ---- */
+
+bool tape_rows_is_snapshot(const struct tape_rows *r)
+{
+	return tape_chunk_is_snapshot(r->chunk);
 }
 
 uint32_t tape_rows_unknown(const struct tape_rows *r)

@@ -36,6 +36,40 @@ void tape_rows_keep(struct tape_rows *r, const uint8_t *keep);
  */
 int tape_rows_next(struct tape_rows *r, const struct ev_head **ret);
 
+/* When the next event was: 1; 0 at the end. */
+int tape_rows_peek(struct tape_rows *r, uint64_t *ret_ns);
+
+struct tape_move {
+	uint64_t until_ns;   /* up to the first event that is later */
+	uint64_t floor_ns;   /* stragglers are earlier */
+	uint32_t max_events; /* what `to` may have then */
+	size_t max_bytes;
+	uint32_t n_moved, n_stragglers; /* what was done */
+};
+
+/*
+ * Without structs: move the next events, as many as that allows, to where the columns of another
+ * chunk are made. Of all that they refer to a row is made there once a chunk.
+ */
+int tape_rows_move(struct tape_rows *r, struct tape_build *to, struct tape_move *m,
+		   struct tape_error *err);
+
+/*
+ * Behind tape_rows_begin: change numbers, names and addresses, of all rows at once. wants: whether
+ * a field is to be changed; edit: its n values, in place. Times and processors are fields of the
+ * common record.
+ */
+struct tape_rows_edit {
+	bool (*wants)(const void *ctx, const struct tape_record *rec, unsigned field);
+	void (*edit)(void *ctx, const struct tape_record *rec, unsigned field, void *values,
+		     size_t n);
+	void *ctx;
+};
+int tape_rows_edit(struct tape_rows *r, const struct tape_rows_edit *e, struct tape_error *err);
+
+/* Whether they are of group snapshot: what exists. */
+bool tape_rows_is_snapshot(const struct tape_rows *r);
+
 /* Of the chunk: events that this build does not know; fields of others that are not there, but
  * POINTER ones. */
 uint32_t tape_rows_unknown(const struct tape_rows *r);

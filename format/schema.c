@@ -219,6 +219,20 @@ size_t tape_record_size(const struct tape_record *rec)
 	return tape_field_offset(rec, rec->n_fields);
 }
 
+unsigned tape_record_n_short(const struct tape_record *rec)
+{
+	unsigned n = rec->n_fields;
+
+	while (!rec->is_table && n && rec->fields[n - 1].hint == TAPE_POINTER)
+		n--;
+	return n;
+}
+
+size_t tape_record_short(const struct tape_record *rec)
+{
+	return tape_field_offset(rec, tape_record_n_short(rec));
+}
+
 const char *tape_schema_name(const struct tape_schema *s, const char *unit, uint64_t value)
 {
 	for (size_t i = 0; i < s->n_names; i++)

@@ -106,6 +106,13 @@ size_t tape_field_size(const struct tape_field *f);
 size_t tape_field_offset(const struct tape_record *rec, unsigned field);
 size_t tape_record_size(const struct tape_record *rec);
 
+/*
+ * Of an event without the kernel addresses that it ends with: how many fields, and bytes of the
+ * struct up to there. Of a table: all.
+ */
+unsigned tape_record_n_short(const struct tape_record *rec);
+size_t tape_record_short(const struct tape_record *rec);
+
 /* Index of the field of that name in a record, -1 if there is none. */
 int tape_record_field(const struct tape_record *rec, const char *name);
 
@@ -116,11 +123,11 @@ const char *tape_schema_name(const struct tape_schema *s, const char *unit, uint
  * The text form that files carry (docs/format.md, SCHEMA), with meanings in short where the schema
  * is this build's. The caller frees *ret_text with free(). groups: the groups with a comma between
  * them whose events are told, beside those that no group can leave out (of snapshots, of the
- * recorder); NULL: all. extra: whole lines to append (names that only the running kernel knows),
- * may be NULL.
+ * recorder); NULL: all. pointers: the kernel addresses that events end with are told, too. extra:
+ * whole lines to append (names that only the running kernel knows), may be NULL.
  */
-int tape_schema_write(const struct tape_schema *s, const char *groups, const char *extra,
-		      char **ret_text, size_t *ret_len, struct tape_error *err);
+int tape_schema_write(const struct tape_schema *s, const char *groups, bool pointers,
+		      const char *extra, char **ret_text, size_t *ret_len, struct tape_error *err);
 
 /* Parse that text, which may come from an enemy. Free with tape_schema_free, NULL allowed. */
 int tape_schema_parse(const char *text, size_t len, struct tape_schema **ret,

@@ -59,11 +59,12 @@ static void write_meaning(FILE *f, const struct tape_schema *s, const char *mean
 	fputc('\n', f);
 }
 
-static void write_record(FILE *f, const struct tape_schema *s, const struct tape_record *rec)
+static void write_record(FILE *f, const struct tape_schema *s, const struct tape_record *rec,
+			 unsigned n_fields)
 {
 	fprintf(f, "record\t%u\t%s\t%s", rec->id, rec->name, rec->is_table ? "-" : rec->group);
 	write_meaning(f, s, rec->meaning);
-	for (unsigned i = 0; i < rec->n_fields; i++) {
+	for (unsigned i = 0; i < n_fields; i++) {
 		const struct tape_field *fl = &rec->fields[i];
 		const struct tape_record *to = fl->table ? tape_schema_record(s, fl->table) : NULL;
 
@@ -100,8 +101,8 @@ static bool is_told(const struct tape_record *rec, const char *groups)
 	return false;
 }
 
-int tape_schema_write(const struct tape_schema *s, const char *groups, const char *extra,
-		      char **ret_text, size_t *ret_len, struct tape_error *err)
+int tape_schema_write(const struct tape_schema *s, const char *groups, bool pointers,
+		      const char *extra, char **ret_text, size_t *ret_len, struct tape_error *err)
 {
 	FILE *f = open_memstream(ret_text, ret_len);
 	bool bad;
@@ -109,9 +110,13 @@ int tape_schema_write(const struct tape_schema *s, const char *groups, const cha
 	if (!f)
 		return tape_fail(err, TAPE_E_NOMEM, 0, "no memory for the schema");
 	fprintf(f, "tape-schema\t%d\n", TAPE_VERSION_MAJOR);
-	for (size_t i = 0; i < s->n_records; i++)
-		if (is_told(&s->records[i], groups))
-			write_record(f, s, &s->records[i]);
+	for (size_t i = 0; i < s->n_records; i++) {
+		const struct tape_record *rec = &s->records[i];
+
+		if (is_told(rec, groups))
+			write_record(f, s, rec,
+				     pointers ? rec->n_fields : tape_record_n_short(rec));
+	}
 	write_names(f, s->names, s->n_names);
 	if (extra)
 		fputs(extra, f);

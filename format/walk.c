@@ -111,6 +111,31 @@ static int other_version(const uint8_t *p, size_t got)
 	return p[3] - '0';
 }
 
+/* What the file is instead: what a newcomer is most likely to hand over. */
+static const char *other_kind(const uint8_t *p, size_t got)
+{
+	static const struct {
+		const char *magic;
+		size_t len;
+		const char *what;
+	} kinds[] = {
+		{"\xd4\xc3\xb2\xa1", 4, ", but a packet capture (pcap)"},
+		{"\xa1\xb2\xc3\xd4", 4, ", but a packet capture (pcap)"},
+		{"\x4d\x3c\xb2\xa1", 4, ", but a packet capture (pcap)"},
+		{"\xa1\xb2\x3c\x4d", 4, ", but a packet capture (pcap)"},
+		{"\x0a\x0d\x0d\x0a", 4, ", but a packet capture (pcapng)"},
+		{"\x1f\x8b", 2, ", but compressed by gzip"},
+		{"\x28\xb5\x2f\xfd", 4, ", but compressed by zstd"},
+		{"PERFILE2", 8, ", but a recording of perf"},
+		{"\x17\x08\x44tracing", 10, ", but a recording of trace-cmd"},
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (got >= kinds[i].len && !memcmp(p, kinds[i].magic, kinds[i].len))
+			return kinds[i].what;
+	return "";
+}
+
 int tape_walk_head(struct tape_reader *r, struct tape_block_view *v, struct tape_error *err)
 {
 	const uint8_t *p;
@@ -130,9 +155,9 @@ int tape_walk_head(struct tape_reader *r, struct tape_block_view *v, struct tape
 		int version = !r->facts.any && !r->src.pos ? other_version(p, got) : -1;
 
 		if (!r->facts.any && !r->by_block)
-			return version < 0
-				       ? tape_fail(err, TAPE_E_NOT_TAPE, 0, "not a tcptape trace")
-				       : tape_facts_other_version((unsigned)version, 0, err);
+			return version < 0 ? tape_fail(err, TAPE_E_NOT_TAPE, 0,
+						       "not a tcptape trace%s", other_kind(p, got))
+					   : tape_facts_other_version((unsigned)version, 0, err);
 		cut = got < TAPE_BLOCK_HEAD_LEN ||
 		      (tape_block_unpack(p, &v->h) &&
 		       got < TAPE_BLOCK_HEAD_LEN + (size_t)v->h.hdr_len);

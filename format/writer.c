@@ -8,6 +8,8 @@
 #include "chunk.h"
 #include "cursor.h"
 #include "layout.h"
+#include "rows.h"
+#include "thread.h"
 
 #define DEFAULT_CHUNK_EVENTS 65536u
 #define MAX_CHUNK_BYTES (8u << 20)    /* of records; bounds the writer's memory */
@@ -25,13 +27,27 @@ struct mark { /* what tape_writer_give_up goes back to; out.bytes 0: none */
 	struct counts counts;
 };
 
+struct closed { /* a chunk to which nothing is added any more */
+	struct tape_build *build;
+	enum tape_block type;
+	struct tape_chunk_head head; /* placed */
+	const void *type_head, *payload;
+	size_t type_head_len, payload_len, raw_bytes;
+	int rc; /* of encoding */
+	struct tape_error err;
+};
+
 struct tape_writer {
 	struct tape_blocks out;
 	struct counts counts;
 	uint32_t chunk_events;
 	size_t chunk_bytes;
 	struct tape_build *events, *snapshot;
+	struct tape_build *spare; /* the events of aside, while it is encoded; NULL: no aside */
+	struct closed aside;
+	struct tape_thread thread; /* is_on: it encodes aside */
 	uint64_t n_stragglers_open;
+	uint64_t floor_ns; /* of the last chunk, aside too */
 	void (*on_row)(void *ctx, const struct ev_head *row);
 	void *ctx;
 	uint64_t n_added; /* events handed in */
@@ -48,7 +64,8 @@ static int put_schema(struct tape_writer *w, const struct tape_writer_opts *o,
 
 	if (o->schema)
 		return tape_blocks_schema(&w->out, o->schema, o->schema_len, err);
-	rc = tape_schema_write(tape_schema_builtin(), o->groups, o->names, &text, &len, err);
+	rc = tape_schema_write(tape_schema_builtin(), o->groups, o->pointers, o->names, &text, &len,
+			       err);
 	if (rc)
 		return rc;
 	rc = tape_blocks_schema(&w->out, text, len, err);
@@ -74,6 +91,8 @@ int tape_writer_open(struct tape_writer **ret, int fd, const struct tape_writer_
 	if (w->chunk_events > TAPE_MAX_EVENTS)
 		w->chunk_events = TAPE_MAX_EVENTS;
 	rc = tape_build_new(&w->events, opts->pointers, opts->level, err);
+	if (!rc && opts->aside)
+		rc = tape_build_new(&w->spare, opts->pointers, opts->level, err);
 	if (!rc)
 		rc = tape_build_new(&w->snapshot, opts->pointers, opts->level, err);
 	if (!rc)
@@ -93,7 +112,9 @@ void tape_writer_free(struct tape_writer *w)
 {
 	if (!w)
 		return;
+	tape_thread_join(&w->thread);
 	tape_build_free(w->events);
+	tape_build_free(w->spare);
 	tape_build_free(w->snapshot);
 	tape_blocks_fini(&w->out);
 	free(w);
@@ -135,63 +156,97 @@ static void set_mark(struct tape_writer *w)
 	w->marks[1] = (struct mark){w->out, w->counts};
 }
 
-static int put_chunk(struct tape_writer *w, enum tape_block type, struct tape_build *b,
-		     struct tape_chunk_head *h, struct tape_error *err)
+/* Close what b holds; the caller has set ts_floor and n_stragglers. */
+static void close_chunk(struct tape_writer *w, enum tape_block type, struct tape_build *b,
+			struct closed *c)
 {
-	const void *type_head, *payload;
-	size_t hdr_len, payload_len;
-	int rc;
+	c->type = type;
+	c->build = b;
+	c->head.ts_max = tape_build_max_ts(b);
+	tape_blocks_place(&w->out, type, &c->head);
+	c->raw_bytes = tape_build_bytes(b);
+}
 
+/* On any thread. */
+static void encode(void *chunk)
+{
+	struct closed *c = chunk;
+
+	c->rc = tape_build_encode(c->build, &c->head, &c->type_head, &c->type_head_len, &c->payload,
+				  &c->payload_len, &c->err);
+}
+
+static int put_chunk(struct tape_writer *w, const struct closed *c, struct tape_error *err)
+{
+	int rc = c->rc;
+
+	if (rc) {
+		*err = c->err;
+		return rc;
+	}
 	set_mark(w);
-	h->ts_max = tape_build_max_ts(b);
-	tape_blocks_place(&w->out, type, h);
-	w->counts.raw_bytes += tape_build_bytes(b);
-	rc = tape_build_encode(b, h, &type_head, &hdr_len, &payload, &payload_len, err);
-	if (!rc)
-		rc = tape_blocks_chunk(&w->out, type, h, type_head, hdr_len, payload, payload_len,
-				       err);
-	if (!rc)
-		w->counts.n_chunks++;
-	return rc;
+	w->counts.raw_bytes += c->raw_bytes;
+	rc = tape_blocks_chunk(&w->out, c->type, &c->head, c->type_head, c->type_head_len,
+			       c->payload, c->payload_len, err);
+	if (rc)
+		return rc;
+	w->counts.n_chunks++;
+	w->counts.n_stragglers += c->head.n_stragglers;
+	if (c->type == TAPE_BLOCK_SNAPSHOT)
+		w->counts.n_snapshot += c->head.n_events;
+	else if (c->head.ts_max > w->counts.last_ns)
+		w->counts.last_ns = c->head.ts_max;
+	return 0;
+}
+
+/* Write the chunk that is encoded aside. */
+static int settle(struct tape_writer *w, struct tape_error *err)
+{
+	if (!w->thread.is_on)
+		return 0;
+	tape_thread_join(&w->thread);
+	return put_chunk(w, &w->aside, err);
 }
 
 static int flush_snapshot(struct tape_writer *w, struct tape_error *err)
 {
-	struct tape_chunk_head h = {0};
-	uint32_t n = tape_build_count(w->snapshot);
-	int rc;
+	struct closed c = {0};
+	int rc = settle(w, err);
 
-	if (!n)
-		return 0;
-	rc = put_chunk(w, TAPE_BLOCK_SNAPSHOT, w->snapshot, &h, err);
-	if (!rc)
-		w->counts.n_snapshot += n;
-	return rc;
+	if (rc || !tape_build_count(w->snapshot))
+		return rc;
+	close_chunk(w, TAPE_BLOCK_SNAPSHOT, w->snapshot, &c);
+	encode(&c);
+	return put_chunk(w, &c, err);
 }
 
-static int flush_events(struct tape_writer *w, uint64_t floor_ns, struct tape_error *err)
+/* Snapshot and events; these may stay aside. */
+static int close_open(struct tape_writer *w, uint64_t floor_ns, struct tape_error *err)
 {
-	struct tape_chunk_head h = {.ts_floor = floor_ns,
-				    .n_stragglers = (uint32_t)w->n_stragglers_open};
-	int rc;
+	struct closed *c = &w->aside;
+	int rc = flush_snapshot(w, err);
 
-	if (!tape_build_count(w->events))
-		return 0;
-	rc = put_chunk(w, TAPE_BLOCK_CHUNK, w->events, &h, err);
-	if (rc)
+	if (rc || !tape_build_count(w->events))
 		return rc;
-	if (h.ts_max > w->counts.last_ns)
-		w->counts.last_ns = h.ts_max;
-	w->counts.n_stragglers += w->n_stragglers_open;
+	*c = (struct closed){
+		.head = {.ts_floor = floor_ns, .n_stragglers = (uint32_t)w->n_stragglers_open}};
+	close_chunk(w, TAPE_BLOCK_CHUNK, w->events, c);
+	w->floor_ns = c->head.ts_floor;
 	w->n_stragglers_open = 0;
-	return 0;
+	if (w->spare && !tape_thread_start(&w->thread, encode, c)) {
+		w->events = w->spare;
+		w->spare = c->build;
+		return 0;
+	}
+	encode(c);
+	return put_chunk(w, c, err);
 }
 
 int tape_writer_flush(struct tape_writer *w, uint64_t floor_ns, struct tape_error *err)
 {
-	int rc = flush_snapshot(w, err);
+	int rc = close_open(w, floor_ns, err);
 
-	return rc ? rc : flush_events(w, floor_ns, err);
+	return rc ? rc : settle(w, err);
 }
 
 int tape_writer_absent(struct tape_writer *w, const struct tape_absent *a, struct tape_error *err)
@@ -203,6 +258,8 @@ int tape_writer_absent(struct tape_writer *w, const struct tape_absent *a, struc
 	rc = tape_writer_flush(w, 0, err);
 	w->absent = *a;
 	tape_build_omit(w->events, a);
+	if (w->spare)
+		tape_build_omit(w->spare, a);
 	tape_build_omit(w->snapshot, a);
 	return rc;
 }
@@ -255,6 +312,7 @@ int tape_writer_made(struct tape_writer *w, struct tape_chunk *c,
 	free(copy);
 	if (rc)
 		return rc;
+	w->floor_ns = w->out.floor_ns;
 	w->counts.n_chunks++;
 	w->counts.n_stragglers += h.n_stragglers;
 	if (type == TAPE_BLOCK_SNAPSHOT)
@@ -264,29 +322,56 @@ int tape_writer_made(struct tape_writer *w, struct tape_chunk *c,
 	return 0;
 }
 
-static bool is_full(const struct tape_writer *w, const struct tape_build *b)
+static size_t max_bytes(const struct tape_writer *w, const struct tape_build *b)
 {
-	size_t bytes = w->chunk_bytes;
+	return b == w->snapshot && w->chunk_bytes > MAX_SNAPSHOT_BYTES ? MAX_SNAPSHOT_BYTES
+								       : w->chunk_bytes;
+}
 
-	if (b == w->snapshot && bytes > MAX_SNAPSHOT_BYTES)
-		bytes = MAX_SNAPSHOT_BYTES;
-	return tape_build_count(b) >= w->chunk_events || tape_build_bytes(b) >= bytes;
+/* Something was added to b: close it if it is full. */
+static int close_full(struct tape_writer *w, const struct tape_build *b, struct tape_error *err)
+{
+	if (tape_build_count(b) < w->chunk_events && tape_build_bytes(b) < max_bytes(w, b))
+		return 0;
+	return b == w->snapshot ? flush_snapshot(w, err) : close_open(w, 0, err);
 }
 
 int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tape_error *err)
 {
 	bool snapshot = e->type >= EV_SNAPSHOT_FIRST && e->type <= EV_SNAPSHOT_LAST;
-	int rc = tape_build_add(snapshot ? w->snapshot : w->events, e, err);
+	struct tape_build *b = snapshot ? w->snapshot : w->events;
+	int rc = tape_build_add(b, e, err);
 
 	if (rc)
 		return rc;
-	w->n_added += !snapshot;
 	if (snapshot && w->on_row)
 		w->on_row(w->ctx, e);
-	if (snapshot)
-		return is_full(w, w->snapshot) ? flush_snapshot(w, err) : 0;
-	w->n_stragglers_open += e->ts_ns < w->out.floor_ns;
-	return is_full(w, w->events) ? tape_writer_flush(w, 0, err) : 0;
+	w->n_added += !snapshot;
+	w->n_stragglers_open += !snapshot && e->ts_ns < w->floor_ns;
+	return close_full(w, b, err);
+}
+
+int tape_writer_rows(struct tape_writer *w, struct tape_rows *rows, uint64_t until_ns,
+		     struct tape_error *err)
+{
+	bool snapshot = tape_rows_is_snapshot(rows);
+	struct tape_move m;
+	int rc;
+
+	do { /* the build is another one after each chunk */
+		struct tape_build *b = snapshot ? w->snapshot : w->events;
+
+		m = (struct tape_move){.until_ns = until_ns,
+				       .floor_ns = snapshot ? 0 : w->floor_ns,
+				       .max_events = w->chunk_events,
+				       .max_bytes = max_bytes(w, b)};
+		rc = tape_rows_move(rows, b, &m, err);
+		w->n_stragglers_open += m.n_stragglers;
+		if (!rc)
+			rc = close_full(w, b, err);
+		w->n_added += snapshot ? 0 : m.n_moved;
+	} while (!rc && m.n_moved);
+	return rc;
 }
 
 size_t tape_writer_open_bytes(const struct tape_writer *w)
@@ -333,6 +418,7 @@ bool tape_writer_give_up(struct tape_writer *w, bool chunks, uint64_t *ret_event
 	w->n_stragglers_open = 0;
 	if (chunks && !go_back(w))
 		return false;
+	w->floor_ns = w->out.floor_ns;
 	*ret_events = w->n_added - w->out.n_events;
 	*ret_last_ns = w->counts.last_ns;
 	return true;
@@ -376,6 +462,7 @@ static int take_chunk(struct tape_writer *w, const struct tape_block_view *b,
 	free(head);
 	if (rc)
 		return rc;
+	w->floor_ns = w->out.floor_ns;
 	w->counts.n_chunks++;
 	w->counts.n_stragglers += h.n_stragglers;
 	if (b->h.type == TAPE_BLOCK_SNAPSHOT)

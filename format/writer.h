@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Writes one trace to a file descriptor, append-only, so a pipe will do. Owns the open chunk and
- * its memory, not the descriptor. Times are CLOCK_MONOTONIC nanoseconds. One thread.
+ * its memory, not the descriptor. Times are CLOCK_MONOTONIC nanoseconds. One thread calls.
  *
  * Order of calls: open, meta, clock, then any of event, loss, clock, flush; close.
  * After an error of write(2) the file ends at the last whole block as far as the writer can say
@@ -29,9 +29,11 @@ struct tape_writer_opts {
 	uint32_t chunk_events; /* a chunk closes at so many events; 0: 65536 */
 	size_t chunk_bytes;    /* of records; 0: 8 MiB, which bounds the writer's memory; 1 MiB of
 				  snapshot rows */
-	bool pointers;	       /* keep POINTER fields */
-	const char *groups;    /* whose events the schema tells, with commas between; NULL: all */
-	const char *names; /* extra lines of the schema ("name\tUNIT\tVALUE\tTEXT\n"), or NULL */
+	bool pointers;	       /* keep POINTER fields; else events may end before them */
+	bool aside; /* encode on another thread meanwhile, with as much memory again; not for
+		       tape_writer_give_up and _stats */
+	const char *groups; /* whose events the schema tells, with commas between; NULL: all */
+	const char *names;  /* extra lines of the schema ("name\tUNIT\tVALUE\tTEXT\n"), or NULL */
 	/*
 	 * Gets each block instead of fd; tape_block_pack has still to be called on its head. 0, or
 	 * -1 and errno.
@@ -78,9 +80,16 @@ int tape_writer_clock(struct tape_writer *w, const struct tape_clock *clock,
 /*
  * Add one event or, of group snapshot, one thing that exists. *e is copied (strings too). Events
  * should come in the order of ts_ns; one that is earlier than a floor already written counts as a
- * straggler. Writes the chunk when it is full. An unknown type or a wrong size is TAPE_E_CORRUPT.
+ * straggler. Writes the chunk when it is full. An unknown type or a wrong size is TAPE_E_CORRUPT:
+ * it is tape_record_size or, without opts.pointers, tape_record_short.
  */
 int tape_writer_event(struct tape_writer *w, const struct ev_head *e, struct tape_error *err);
+
+/* The next events of a chunk, up to the first that is later, without structs in between (rows.h).
+ */
+struct tape_rows;
+int tape_writer_rows(struct tape_writer *w, struct tape_rows *rows, uint64_t until_ns,
+		     struct tape_error *err);
 
 /*
  * Events from now on have no value in these fields (tape_rows_absent): no column is written. Writes

@@ -29,7 +29,8 @@ static int open_folder(struct rec_flight *f, const char *path, struct rec_error 
 	snprintf(f->name, sizeof(f->name), "%s", name);
 	f->dir_fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->dir_fd < 0)
-		return rec_fail(err, "%s: %s", dir, strerror(errno));
+		return rec_fail(err, "cannot make files in %s: %s", slash ? dir : ".",
+				strerror(errno));
 	return 0;
 }
 

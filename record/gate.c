@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "gate.h"
 
@@ -69,14 +74,23 @@ int rec_gate_netns(struct rec_gate *g, const char *pid_or_path, struct rec_error
 {
 	bool is_pid = *pid_or_path && !pid_or_path[strspn(pid_or_path, "0123456789")];
 	char path[64];
+	const char *file = is_pid ? path : pid_or_path;
 	struct statfs fs;
 	struct stat st;
+	bool is_netns;
+	int fd = -1;
 
 	snprintf(path, sizeof(path), "/proc/%.20s/ns/net", pid_or_path);
-	if (stat(is_pid ? path : pid_or_path, &st) < 0 ||
-	    statfs(is_pid ? path : pid_or_path, &fs) < 0)
-		return rec_fail(err, "--netns %.200s: %s", pid_or_path, strerror(errno));
-	if (fs.f_type != NSFS_MAGIC)
+	if (statfs(file, &fs) < 0)
+		return rec_fail(err, "--netns %.200s: %s", pid_or_path,
+				is_pid && errno == ENOENT ? "there is no such process"
+							  : strerror(errno));
+	if (fs.f_type == NSFS_MAGIC) /* of some kind */
+		fd = open(file, O_RDONLY | O_CLOEXEC);
+	is_netns = fd >= 0 && ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET && !fstat(fd, &st);
+	if (fd >= 0)
+		close(fd);
+	if (!is_netns)
 		return rec_fail(err,
 				"--netns %.200s is no network namespace; a process's number or "
 				"a path as /run/netns/NAME was expected",

@@ -101,8 +101,18 @@ static void set_sizes(struct rec_object *o, const struct rec_choice *c, uint64_t
 	bpf_map__set_max_entries(o->skel->maps.lost, o->n_cpus);
 	o->skel->rodata->hz = kernel_hz();
 	o->skel->rodata->record_stacks = c->stacks && !*c->no_stacks;
+	o->skel->rodata->record_pointers = c->pointers;
 	o->skel->rodata->may_thin = c->may_thin;
 	memcpy(o->skel->bss->thin_below, c->thin_below, sizeof(c->thin_below));
+}
+
+/* TCPTAPE_SELECT_MAX: fewer, for tests. */
+static uint32_t room_for_chosen(void)
+{
+	const char *text = getenv("TCPTAPE_SELECT_MAX");
+	unsigned long n = text ? strtoul(text, NULL, 10) : 0;
+
+	return n && n < TAPE_CHOSEN_SOCKS ? (uint32_t)n : TAPE_CHOSEN_SOCKS;
 }
 
 static void set_selection(struct rec_object *o, const struct rec_select *s)
@@ -116,8 +126,8 @@ static void set_selection(struct rec_object *o, const struct rec_select *s)
 	for (unsigned i = 0; i < s->n_comms; i++) /* a name, and the zero behind it */
 		memset((void *)skel->rodata->select_comm_masks[i], 0xff, strlen(s->comms[i]) + 1);
 	skel->rodata->select_n_cgroups = s->n_cgroups;
-	bpf_map__set_max_entries(skel->maps.chosen, TAPE_CHOSEN_SOCKS);
-	bpf_map__set_max_entries(skel->maps.chosen_flows, TAPE_CHOSEN_SOCKS);
+	bpf_map__set_max_entries(skel->maps.chosen, room_for_chosen());
+	bpf_map__set_max_entries(skel->maps.chosen_flows, room_for_chosen());
 	bpf_map__set_max_entries(skel->maps.ended_flows, TAPE_ENDED_FLOWS);
 	bpf_map__set_max_entries(skel->maps.chosen_pids, TAPE_CHOSEN_PIDS);
 	bpf_map__set_max_entries(skel->maps.old, TAPE_CHOSEN_SOCKS);

@@ -324,6 +324,9 @@ static const struct option_row rows[] = {
 		FLAG(no_snapshot)},
 	{0, "stacks", NULL, "with each drop and reset the kernel's call stack; about 5 us each",
 		FLAG(stacks)},
+	{0, "pointers", NULL, "with each socket and packet the kernel's address of it, so that one\n"
+		"packet can be followed through layers; such a file tells where the\n"
+		"kernel's memory lies ('tcptape anonymize' takes that out)", FLAG(pointers)},
 	{0, "syscalls", NULL, "where connect() and accept() have no better hook, record their ends\n"
 		"at the return of the system call; every system call of the machine\n"
 		"then takes about 70 ns longer; Linux 5.15 and later", FLAG(syscalls)},
@@ -369,9 +372,26 @@ static const struct option_row *row_of(int val)
 	return NULL;
 }
 
+static bool may_repeat(const struct option_row *row)
+{
+	return row->set == set_pid || row->set == set_comm || row->set == set_cgroup ||
+	       row->set == rec_option_rotate || row->set == rec_option_ring ||
+	       row->set == rec_option_trigger;
+}
+
+static bool was_given(const struct rec_options *o, const struct option_row *row)
+{
+	for (unsigned i = 0; i < o->n_given; i++)
+		if (o->given[i].name == row->name)
+			return true;
+	return false;
+}
+
 static int apply(struct rec_options *o, const struct option_row *row, const char *value,
 		 struct rec_error *err)
 {
+	if (row->set && !may_repeat(row) && was_given(o, row))
+		return rec_fail(err, "--%s is given twice" HINT, row->name);
 	if (!row->set)
 		*(bool *)((char *)o + row->flag) = true;
 	else if (row->set(o, value, err) < 0)

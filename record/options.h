@@ -42,7 +42,7 @@ struct rec_options {
 	int level;		 /* zstd; 0: the writer's default */
 	const char *note;	 /* NULL: none */
 	struct rec_gate gate;	 /* what -f lets through */
-	bool no_snapshot, stacks, syscalls, force, list, help, version;
+	bool no_snapshot, stacks, pointers, syscalls, force, list, help, version;
 	char **command; /* NULL-terminated argv of COMMAND, NULL: none */
 	struct rec_given given[REC_MAX_GIVEN];
 	size_t n_given;

@@ -44,6 +44,10 @@ static int open_stdout(struct rec_output *out, struct rec_error *err)
 
 static int open_failed(const char *path, int e, struct rec_error *err)
 {
+	struct stat st;
+
+	if (e == EEXIST && !stat(path, &st) && S_ISDIR(st.st_mode))
+		return rec_fail(err, "%s is a directory; a file was expected", path);
 	if (e == EEXIST)
 		return rec_fail(err, "%s exists; --force overwrites it", path);
 	if (e == ELOOP)
@@ -67,9 +71,11 @@ static int open_path(struct rec_output *out, bool force, struct rec_error *err)
 {
 	int flags = O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
 	struct stat st;
-	bool special = !fstatat(out->dir_fd, out->name, &st, AT_SYMLINK_NOFOLLOW) &&
-		       (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
+	bool exists = !fstatat(out->dir_fd, out->name, &st, AT_SYMLINK_NOFOLLOW);
+	bool special = exists && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
 
+	if (exists && S_ISDIR(st.st_mode))
+		return rec_fail(err, "%s is a folder; the name of a file was expected", out->path);
 	if (!special)
 		out->fd = openat(out->dir_fd, out->name, flags | O_CREAT | O_EXCL, 0600);
 	out->created = out->fd >= 0;

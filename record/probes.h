@@ -48,6 +48,7 @@ struct rec_choice { /* what is known of each row of rec_probes */
 	char no_stacks[96];		    /* why call stacks cannot be had; "" they can */
 	char no_iter[96];		    /* why there are no iterators at all; "" there are */
 	bool has_cookies;		    /* the kernel tells programs the cookies of sockets */
+	bool pointers;			    /* set by the caller: --pointers */
 	bool may_thin;			    /* set by the caller: connections may be left out */
 	uint32_t thin_below[TAPE_N_GROUPS]; /* set by the caller: which, at first (bpf/thin.h) */
 	unsigned start; /* index of rec_starts; rec_n_starts: this kernel has none of them */

@@ -17,11 +17,11 @@
 
 #define MAX_SHARE 50 /* a sample is followed by at least so many times its CPU time */
 /*
- * Listeners whose queues are empty are looked at again when there are more sockets, or after so
- * many times what that took, in all namespaces together: with few connections, the iterator goes on
+ * Listeners whose queues are empty are looked at again when connections came, or after so many
+ * times what that took, in all namespaces together: with few connections, the iterator goes on
  * through all of a large and empty hash (2 ms).
  */
-#define QUIET_SHARE 1000
+#define QUIET_SHARE 5000
 #define LOOK_EVERY 30 /* samples: look for namespaces that no event has told of */
 
 static bool attached(const struct rec_sampler *p, const char *event, size_t *ret_row)
@@ -105,18 +105,22 @@ void rec_sampler_fini(struct rec_sampler *p)
 	p->any = false;
 }
 
-/* TCP sockets of the namespace that we are in. */
-static uint64_t sockets_in_use(char *buf)
+/*
+ * What moves when a connection comes to a listener's queues: handshakes that ended, and SYN+ACKs
+ * that were sent again (snmp_seq_show_tcp_udp; they count among RetransSegs). Of the namespace that
+ * we are in, IPv4 and IPv6 together.
+ */
+static uint64_t handshakes(char *buf)
 {
+	char *names, *values, *name, *value;
 	uint64_t n = 0;
 
-	for (int v6 = 0; v6 < 2; v6++) {
-		const char *at = NULL;
-
-		if (!rec_read_file(v6 ? "/proc/net/sockstat6" : "/proc/net/sockstat", buf,
-				   REC_FILE_ROOM))
-			at = strstr(buf, v6 ? "TCP6: inuse " : "TCP: inuse ");
-		n += at ? strtoull(strstr(at, "inuse ") + 6, NULL, 10) : 0;
+	if (rec_read_file("/proc/net/snmp", buf, REC_FILE_ROOM) ||
+	    !(names = strstr(buf, "Tcp: ")) || !(values = strstr(names + 1, "Tcp: ")))
+		return 0;
+	while ((name = strsep(&names, " ")) && (value = strsep(&values, " "))) {
+		if (!strcmp(name, "PassiveOpens") || !strcmp(name, "RetransSegs"))
+			n += strtoull(value, NULL, 10);
 	}
 	return n;
 }
@@ -124,12 +128,12 @@ static uint64_t sockets_in_use(char *buf)
 static void sample_listeners(struct rec_sampler *p, struct rec_sampled_netns *ns, int link_fd,
 			     bool last)
 {
-	uint64_t in_use = sockets_in_use(p->buf), cpu = rec_thread_cpu_ns();
+	uint64_t n = handshakes(p->buf), cpu = rec_thread_cpu_ns();
 	int r;
 
-	if (!last && !p->series.all && in_use == ns->in_use && rec_now_ns() < ns->listeners_ns)
+	if (!last && !p->series.all && n == ns->handshakes && rec_now_ns() < ns->listeners_ns)
 		return;
-	ns->in_use = in_use;
+	ns->handshakes = n;
 	r = rec_listeners_sample(&p->series, link_fd, last);
 	if (r < 0)
 		snprintf(p->trouble, sizeof(p->trouble),

@@ -15,8 +15,8 @@
 struct rec_sampled_netns {
 	uint32_t inode;
 	bool missing;	       /* in the last sample; forgotten the second time */
-	uint64_t listeners_ns; /* look at them again then, or if the number of sockets changes */
-	uint64_t in_use;
+	uint64_t listeners_ns; /* look at them again then, or when connections came */
+	uint64_t handshakes;
 	char path[280];
 };
 

@@ -44,6 +44,8 @@ int rec_file_prepare(struct rec_session *s, struct rec_error *err)
 	rec_meta_host(m);
 	rec_meta_options(m, s->options);
 	rec_meta_probes(m, s->options, &s->object, &s->choice, &s->loss);
+	if (s->options->pointers)
+		rec_meta_add(m, "pointers", "kernel addresses of sockets and packets");
 	rec_meta_add(m, "budget", "%u", s->options->max_rate);
 	rec_meta_add(m, "identity", "%s",
 		     s->choice.has_cookies ? "socket cookies"
@@ -95,6 +97,7 @@ int rec_file_head(struct rec_session *s, const struct rec_head_job *job, struct 
 		.start_ns = job->start_ns,
 		.level = s->options->level,
 		.chunk_bytes = CHUNK_BYTES,
+		.pointers = s->options->pointers,
 		.groups = groups_of(&s->head),
 		.names = s->names,
 		.put = job->put,

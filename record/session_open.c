@@ -43,7 +43,7 @@ static int on_event(void *ctx, struct ev_head *record, const struct rec_queue *a
 		return 0;
 	}
 	r = rec_symbols_see(&s->symbols, record, s->writer, &s->werr);
-	if (r >= 0)
+	if (r >= 0 && s->options->stacks)
 		r = rec_stacks_see(&s->stacks, &s->symbols, record, s->writer, &s->werr);
 	if (r >= 0)
 		r = rec_places_see(&s->places, record, s->writer, &s->werr);
@@ -186,6 +186,7 @@ static int attach(struct rec_session *s, struct rec_error *err)
 
 	s->start_ns = rec_now_ns();
 	rec_budget_init(&s->budget, o->max_rate, o->sample, o->groups, s->start_ns);
+	s->choice.pointers = o->pointers;
 	s->choice.may_thin = o->max_rate || o->sample > 1;
 	for (int g = 0; g < TAPE_N_GROUPS; g++)
 		s->choice.thin_below[g] = rec_budget_floor(&s->budget, (enum tape_group)g);
@@ -253,8 +254,8 @@ static int open_all(struct rec_session *s, struct rec_error *err)
 	if (o->command && rec_command_fork(&s->command, o->command, err) < 0)
 		return -1;
 	rec_places_init(&s->places);
-	rec_symbols_init(&s->symbols);
-	rec_stacks_init(&s->stacks);
+	rec_symbols_init(&s->symbols, o->stacks || o->groups >> TAPE_GROUP_drop & 1);
+	rec_stacks_init(&s->stacks, o->pointers);
 	map_groups(s);
 	if (attach(s, err) < 0 || open_generation(s, err) < 0 || watch_all(s, &signals, err) < 0)
 		return -1;

@@ -17,7 +17,7 @@ struct rec_stack {
 	uint64_t frames[];
 };
 
-void rec_stacks_init(struct rec_stacks *s)
+void rec_stacks_init(struct rec_stacks *s, bool pointers)
 {
 	const struct tape_schema *schema = tape_schema_builtin();
 
@@ -30,7 +30,8 @@ void rec_stacks_init(struct rec_stacks *s)
 		for (unsigned k = 0; k < rec->n_fields; k++)
 			if (!strcmp(rec->fields[k].unit, "stack"))
 				s->at[rec->id] = (uint16_t)tape_field_offset(rec, k);
-		s->len[rec->id] = (uint16_t)tape_record_size(rec);
+		s->len[rec->id] =
+			(uint16_t)(pointers ? tape_record_size(rec) : tape_record_short(rec));
 	}
 }
 

@@ -22,7 +22,8 @@ struct rec_stacks {
 		len[256]; /* by event id: offset of the field, length of the record; 0 none */
 };
 
-void rec_stacks_init(struct rec_stacks *s);
+/* pointers: records have the kernel addresses that events end with. */
+void rec_stacks_init(struct rec_stacks *s, bool pointers);
 void rec_stacks_fini(struct rec_stacks *s);
 
 /*

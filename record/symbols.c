@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "clock.h"
 #include "schema.h"
@@ -27,20 +28,6 @@ static void find_offset(struct rec_symbols *s, const struct tape_record *rec)
 
 		if (f->type == TAPE_U64 && !strcmp(f->unit, "symbol"))
 			s->at[rec->id] = (uint16_t)tape_field_offset(rec, i);
-	}
-}
-
-void rec_symbols_init(struct rec_symbols *s)
-{
-	const struct tape_schema *schema = tape_schema_builtin();
-
-	memset(s, 0, sizeof(*s));
-	s->fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
-	for (size_t i = 0; i < schema->n_records; i++) {
-		const struct tape_record *rec = &schema->records[i];
-
-		if (!rec->is_table && rec->id != TAPE_COMMON && rec->id < EV_SNAPSHOT_FIRST)
-			find_offset(s, rec);
 	}
 }
 
@@ -103,26 +90,43 @@ static int by_address(const void *a, const void *b)
 	return x->address < y->address ? -1 : x->address > y->address;
 }
 
+/* "ffffffff81000000 T _text", of a module "ffffffffc0000000 t name\t[module]": a function, or not.
+ */
+static bool read_line(char *line, uint64_t *address, const char **name, const char **module)
+{
+	char *at;
+
+	*address = strtoull(line, &at, 16);
+	if (!*address || at[0] != ' ' || !at[1] || !strchr("tTwW", at[1]) || at[2] != ' ')
+		return false;
+	*name = at + 3;
+	at += 3 + strcspn(at + 3, " \t\n");
+	*module = *at == '\t' ? at + 1 : "";
+	*at = '\0';
+	at += **module ? 1 + strcspn(at + 1, "\n") : 0;
+	*at = '\0';
+	return true;
+}
+
 /* Functions only. Where addresses are hidden (kptr_restrict) all are 0, and none is kept. */
 static void read_symbols(struct rec_symbols *s)
 {
-	char line[512], type, name[256], module[128];
+	const char *name, *module;
+	char line[512];
 	uint64_t address;
-	int n, fd = s->fd >= 0 ? dup(s->fd) : -1;
-	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
+	FILE *f;
+	int fd = s->fd >= 0 && !lseek(s->fd, 0, SEEK_SET) ? dup(s->fd) : -1;
 
-	s->is_read = true;
+	f = fd >= 0 ? fdopen(fd, "r") : NULL;
 	if (!f) {
 		if (fd >= 0)
 			close(fd);
 		return;
 	}
+	s->n = s->names_len = 0;
 	while (fgets(line, sizeof(line), f)) {
-		*module = '\0';
-		n = sscanf(line, "%" SCNx64 " %c %255s %127s", &address, &type, name, module);
-		if (n < 3 || !address || !strchr("tTwW", type))
-			continue;
-		if (!add_symbol(s, address, name, module))
+		if (read_line(line, &address, &name, &module) &&
+		    !add_symbol(s, address, name, module))
 			break; /* without memory the rest stays unknown */
 	}
 	fclose(f);
@@ -164,15 +168,49 @@ static size_t describe(const struct rec_symbols *s, uint64_t address, char *buf,
 				*module ? " " : "", module);
 }
 
+/* Which modules there are: a sum of their names. Their use counts change all the time. */
+static uint64_t sum_of_modules(void)
+{
+	FILE *f = fopen("/proc/modules", "re"); /* a kernel without modules has none */
+	uint64_t sum = 0;
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f))
+		sum += XXH3_64bits(line, strcspn(line, " "));
+	if (f)
+		fclose(f);
+	return sum;
+}
+
 size_t rec_symbols_name(struct rec_symbols *s, uint64_t address, char *buf, size_t len)
 {
+	uint64_t modules = sum_of_modules();
 	size_t n;
 
-	if (!s->is_read)
+	if (modules != s->modules)
 		read_symbols(s);
+	s->modules = modules;
 	n = describe(s, address, buf, len);
 	s->n_unknown += !n;
 	return n;
+}
+
+void rec_symbols_init(struct rec_symbols *s, bool wanted)
+{
+	const struct tape_schema *schema = tape_schema_builtin();
+
+	memset(s, 0, sizeof(*s));
+	s->fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
+	for (size_t i = 0; i < schema->n_records; i++) {
+		const struct tape_record *rec = &schema->records[i];
+
+		if (!rec->is_table && rec->id != TAPE_COMMON && rec->id < EV_SNAPSHOT_FIRST)
+			find_offset(s, rec);
+	}
+	if (!wanted)
+		return;
+	s->modules = sum_of_modules();
+	read_symbols(s);
 }
 
 /* ---- numbers ---- */

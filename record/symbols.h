@@ -2,9 +2,10 @@
 /*
  * Places in the kernel's code. Probes emit addresses; none of them goes into a file, as they would
  * tell where the kernel lies in memory. Each is replaced by a small number before it is written,
- * and a snap_symbol row names it as symbol+offset, from /proc/kallsyms. That is opened early, while
- * there is the privilege to see addresses, but read only when the first address is met (about 0.1
- * s, then 5 MB until the end). Fields of unit `symbol` are found through the schema.
+ * and a snap_symbol row names it as symbol+offset, from /proc/kallsyms. That is read before the
+ * first event (about 0.1 s, then 5 MB until the end): there is the privilege to see addresses, and
+ * rings that could fill meanwhile are not there yet. It is read again when a place is new, and a
+ * module has come or gone. Fields of unit `symbol` are found through the schema.
  */
 #ifndef REC_SYMBOLS_H
 #define REC_SYMBOLS_H
@@ -20,8 +21,8 @@
 struct rec_symbol; /* of the kernel */
 
 struct rec_symbols {
-	int fd; /* /proc/kallsyms; -1: cannot be read */
-	bool is_read;
+	int fd; /* /proc/kallsyms, as it was opened; -1: cannot be read */
+	uint64_t modules;
 	struct rec_symbol *v; /* by address */
 	size_t n, cap;
 	char *names;
@@ -32,7 +33,8 @@ struct rec_symbols {
 	uint16_t at[256]; /* by event id: offset of the address in the record, 0 none */
 };
 
-void rec_symbols_init(struct rec_symbols *s);
+/* wanted: there may be addresses in records. */
+void rec_symbols_init(struct rec_symbols *s, bool wanted);
 void rec_symbols_fini(struct rec_symbols *s);
 
 /*

@@ -184,13 +184,13 @@ resets) # a server that resets after each answer; the client wanted two more
 	client -n 6 -c 3 10.9.0.2 8080
 	moved 'OutRsts|EstabResets|AbortOn'
 	;;
-memory) # TCP of the whole machine may have 400 kB; four uploads to a server that reads late
+memory) # TCP of the whole machine may have 400 kB; 16 uploads to a server that reads late (four in the sample trace)
 	join_by_veth 2ms
 	serve server -f -s 200000 -w 100 10.9.0.2 8080
 	begin conn,rtt,retrans,reset,drop,counters
 	mem=$(cat /proc/sys/net/ipv4/tcp_mem)
 	echo 48 64 96 >/proc/sys/net/ipv4/tcp_mem
-	in_a timeout 3 "$LOAD" client -v -f -n 4 -s 200000 10.9.0.2 8080 >"$tmp/client" || :
+	in_a timeout 3 "$LOAD" client -v -f -n 16 -s 200000 10.9.0.2 8080 >"$tmp/client" || :
 	echo "$mem" >/proc/sys/net/ipv4/tcp_mem
 	moved 'MemoryPressures|Prune|RcvQDrop|OFODrop|AbortOnMemory|RetransSegs|BacklogDrop|RcvCollapsed|Timeouts'
 	;;
@@ -276,6 +276,74 @@ healthy-large) # six connections: a greeting of 517 bytes against 4000, then lar
 		in_a "$EXCHANGE" client -n 2 -s 517 -a 4000 10.9.0.2 8080 0 >>"$tmp/client"
 		in_a "$EXCHANGE" client -n 4 -s 8000 -a 16000 10.9.0.2 8080 300 >>"$tmp/client"
 	done
+	;;
+# ---- nothing wrong either; there are no sample traces of these (tests/vm/explain.sh) ----
+well-tls) # IPv6, port 443: four connections of TLS-like sizes, a handshake and then records
+	join_by_veth 4ms
+	serve server -f -s 1400 -a 4200 fd09::2 443
+	begin all
+	client -f -n 4 -c 12 -s 1400 -a 4200 fd09::2 443
+	;;
+well-uploads) # IPv6: three uploads of 500 kB at once
+	join_by_veth 10ms
+	serve server -f -s 500000 fd09::2 8443
+	begin all
+	client -f -n 3 -s 500000 fd09::2 8443
+	;;
+well-downloads) # four downloads of 400 kB, one after the other, over 15 ms each way
+	join_by_veth 15ms
+	serve server -a 400000 10.9.0.2 9000
+	begin all
+	client -c 4 -a 400000 10.9.0.2 9000
+	;;
+well-idle) # ten connections that say nothing for half a minute
+	join_by_veth 3ms
+	serve server -f 10.9.0.2 5432
+	begin all
+	client -f -n 10 -c 2 -w 30000 10.9.0.2 5432
+	;;
+well-short) # 150 connections of one exchange, the server closes
+	join_by_veth 1ms
+	serve server -m first -s 80 -a 900 10.9.0.2 8000
+	begin all
+	client -m first -n 150 -s 80 -a 900 10.9.0.2 8000
+	;;
+well-wrk) # wrk: eight connections for a second; it throws away what is under way at its end
+	join_by_veth 2ms
+	serve server -m http -f -a 3000 10.9.0.2 8888
+	begin all
+	in_a wrk -t 1 -c 8 -d 1s http://10.9.0.2:8888/ >>"$tmp/client"
+	;;
+well-database) # one connection, 300 small questions, each answered at once, without a delay
+	join_by_veth
+	serve server -s 120 -a 700 10.9.0.2 3306
+	begin all
+	client -c 300 -s 120 -a 700 10.9.0.2 3306
+	;;
+well-mixed) # questions and answers beside a bulk upload, on two ports
+	join_by_veth 5ms
+	serve server -f -s 100 -a 100 10.9.0.2 6379
+	serve bulk -s 2000000 10.9.0.2 6380
+	begin all
+	start bulk_client ip netns exec "$A" "$LOAD" client -s 2000000 10.9.0.2 6380
+	client -f -n 4 -c 30 -s 100 -a 100 10.9.0.2 6379
+	wait_end "$pid"
+	;;
+well-far) # 70 ms each way: three connections, requests of two segments, answers of ten
+	join_by_veth 70ms
+	serve server -f -s 2500 -a 14000 10.9.0.2 8080
+	begin all
+	client -f -n 3 -c 6 -s 2500 -a 14000 10.9.0.2 8080
+	;;
+well-loopback) # no network at all: uploads and answers within one namespace, both families
+	join_by_veth
+	start server4 ip netns exec "$B" "$LOAD" server -f -s 60000 -a 20000 127.0.0.1 8080
+	wait_line server4 ready
+	start server6 ip netns exec "$B" "$LOAD" server -f -s 300 -a 300 ::1 8080
+	wait_line server6 ready
+	begin all
+	in_b "$LOAD" client -f -n 4 -c 10 -s 60000 -a 20000 127.0.0.1 8080 >>"$tmp/client"
+	in_b "$LOAD" client -f -n 4 -c 20 -s 300 -a 300 ::1 8080 >>"$tmp/client"
 	;;
 # ---- two causes ----
 both-loss-late-answer) # 3 % lost each way, and answers after 120 ms

@@ -152,13 +152,13 @@ static bool put_branch(struct out *o, struct jumps *j, const struct bpf_insn *in
 }
 
 /*
- * Behind the end of such a packet: no match, as in bpf_filter. It is a condition, always true,
- * since the verifier wants a way to all instructions before it finds out which ones are taken.
+ * A jump that is a condition, always true: the verifier wants a way to all instructions before it
+ * finds out which ones are taken.
  */
-static bool load_nothing(struct out *o, struct jumps *j)
+static bool put_certain(struct out *o, struct jumps *j, int to)
 {
 	emit(o, OP_MOV, R0, 0, 0, 0);
-	return put_jump(j, emit(o, OP_IF_EQ, R0, 0, 0, 0), TO_NO_MATCH);
+	return put_jump(j, emit(o, OP_IF_EQ, R0, 0, 0, 0), to);
 }
 
 /* false: an instruction that no filter of connections has. */
@@ -167,7 +167,9 @@ static bool put_insn(struct out *o, struct jumps *j, const struct copy *c, int a
 	const struct bpf_insn *in = &c->insns[at];
 
 	switch (BPF_CLASS(in->code)) {
-	case BPF_LD: return load_constant(o, c, in) || load_field(o, c, in) || load_nothing(o, j);
+	case BPF_LD: /* behind the end of such a packet: no match, as in bpf_filter */
+		return load_constant(o, c, in) || load_field(o, c, in) ||
+		       put_certain(o, j, TO_NO_MATCH);
 	case BPF_LDX: return in->code == (BPF_LDX | BPF_B | BPF_MSH);
 	case BPF_ALU:
 		emit(o, (uint8_t)in->code, R0, 0, 0, in->k); /* the same numbers, 32 bits */
@@ -177,6 +179,8 @@ static bool put_insn(struct out *o, struct jumps *j, const struct copy *c, int a
 			return put_branch(o, j, in, at);
 		return put_jump(j, emit(o, OP_GOTO, 0, 0, 0, 0), at + 1 + (int)in->k);
 	case BPF_RET:
+		if (c->n == 1 && in->k) /* all match */
+			return put_certain(o, j, TO_MATCH);
 		return BPF_RVAL(in->code) == BPF_K &&
 		       put_jump(j, emit(o, OP_GOTO, 0, 0, 0, 0), in->k ? TO_MATCH : TO_NO_MATCH);
 	default: return false;

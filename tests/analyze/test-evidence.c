@@ -7,6 +7,7 @@
 
 #include "conn.h"
 #include "evidence.h"
+#include "streams.h"
 #include "suite.h"
 #include "writer.h"
 
@@ -14,7 +15,7 @@
 #define MS 1000000ull
 #define START (5000 * S)
 enum { L_ECONNRESET = 104, L_ECONNREFUSED = 111 };
-enum { REASON_FIREWALL = 7 };
+enum { REASON_FIREWALL = 7, REASON_SEQUENCE = 8 };
 enum { CA_LOSS = 4 };
 
 static struct tape_writer *w;
@@ -105,6 +106,19 @@ static void drop(uint64_t at, struct ev_sock s, unsigned payload)
 	add(&e.head);
 }
 
+/* For its sequence number, n times. */
+static void refuse(uint64_t at, struct ev_sock s, uint32_t seq, unsigned n)
+{
+	struct ev_drop e = {.head = {START + at, 0, EV_drop, sizeof(e)},
+			    .flow = s.flow,
+			    .reason = REASON_SEQUENCE,
+			    .seq = seq,
+			    .headers = 3};
+
+	for (unsigned i = 0; i < n; i++, e.head.ts_ns++)
+		add(&e.head);
+}
+
 static void ack(uint64_t at, struct ev_sock s, uint32_t una, uint32_t nxt, int32_t rtt_us,
 		uint32_t min_us)
 {
@@ -116,6 +130,7 @@ static void ack(uint64_t at, struct ev_sock s, uint32_t una, uint32_t nxt, int32
 			   .cwnd = 100,
 			   .snd_una = una,
 			   .snd_nxt = nxt,
+			   .ack_seq = una,
 			   .source = 1};
 
 	add(&e.head);
@@ -123,15 +138,16 @@ static void ack(uint64_t at, struct ev_sock s, uint32_t una, uint32_t nxt, int32
 
 /* ---- a trace ---- */
 
-static void begin(void)
+#define REASONS "name\tdrop_reason\t7\tNETFILTER_DROP\n"
+#define REASONS_6_1 REASONS "name\tdrop_reason\t8\tTCP_INVALID_SEQUENCE\n"
+
+static void begin_on(const char *reasons)
 {
-	struct tape_writer_opts opts = {.writer = "test 1",
-					.n_cpus = 1,
-					.start_ns = START,
-					.names = "name\tdrop_reason\t7\tNETFILTER_DROP\n"};
-	static const char *const events[] = {"tcp_state",  "tcp_accept", "tcp_destroy", "rtt",
-					     "retransmit", "drop",	 "listen_queue"};
-	struct tape_meta meta = {"groups", "conn,rtt,retrans,drop,listen,counters,reset"};
+	struct tape_writer_opts opts = {
+		.writer = "test 1", .n_cpus = 1, .start_ns = START, .names = reasons};
+	static const char *const events[] = {"tcp_state",  "tcp_accept", "tcp_destroy",	 "rtt",
+					     "retransmit", "drop",	 "listen_queue", "io_send"};
+	struct tape_meta meta = {"groups", "conn,rtt,retrans,drop,listen,counters,reset,io"};
 	char key[48];
 
 	fd = memfd_create("trace", 0);
@@ -142,6 +158,11 @@ static void begin(void)
 		meta = (struct tape_meta){key, "tp_btf:test"};
 		ck_assert_int_eq(tape_writer_meta(w, &meta, 1, NULL), 0);
 	}
+}
+
+static void begin(void)
+{
+	begin_on(REASONS);
 }
 
 static struct evidence end(void)
@@ -291,6 +312,55 @@ START_TEST(test_evidence__a_drop_explains_its_own_segment)
 	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].cost_ns, 200 * MS); /* the timeout */
 	ck_assert_uint_eq(e.n_data_segs, 50);
 	ck_assert_uint_eq(e.drops[DROP_FIREWALL].n, 1);
+}
+END_TEST
+
+/* Linux 6.1 calls wrong what is old, too: keepalives, and what came twice. */
+START_TEST(test_evidence__old_is_not_wrong)
+{
+	struct ev_sock s = sock_of(1, 4000, 80), back = sock_of(2, 80, 4000);
+	struct evidence e;
+
+	begin_on(REASONS_6_1);
+	open_by_us(0, s);
+	refuse(S, s, 0xfffffff0, 20);
+	refuse(2 * S, s, 0x10, 20); /* the numbers went round */
+	refuse(3 * S, back, 0x80000000, 20);
+	e = end();
+	ck_assert_uint_eq(e.drops[DROP_SEQUENCE].n, 0);
+
+	begin_on(REASONS_6_1);
+	open_by_us(0, s);
+	refuse(S, s, 1000, 20);
+	refuse(2 * S, s, 1000 + (1u << 31), 5); /* no window is so large */
+	e = end();
+	ck_assert_uint_eq(e.drops[DROP_SEQUENCE].n, 5);
+
+	begin_on(REASONS_6_1 "name\tdrop_reason\t9\tTCP_OLD_SEQUENCE\n");
+	open_by_us(0, s);
+	refuse(S, s, 1000, 20);
+	e = end();
+	ck_assert_uint_eq(e.drops[DROP_SEQUENCE].n, 20);
+}
+END_TEST
+
+/* The other end of what was lost is here, or elsewhere. */
+START_TEST(test_evidence__loss_within_this_host)
+{
+	struct ev_sock s = sock_of(1, 4000, 80), other = sock_of(2, 80, 4000);
+	struct ev_sock away = sock_of(3, 4001, 81);
+	struct evidence e;
+
+	begin_on(NULL);
+	open_by_us(0, s);
+	open_by_them(1, other);
+	open_by_us(5 * MS, away);
+	resend(300 * MS, s, TCP_S_ESTABLISHED, 1000, 1448);
+	resend(400 * MS, away, TCP_S_ESTABLISHED, 1000, 1448);
+	e = end();
+	ck_assert_uint_eq(e.tolls[TROUBLE_LOSS].n_conns, 2);
+	ck_assert_uint_eq(e.n_lossy_here, 1);
+	ck_assert(!e.tells_reasons);
 }
 END_TEST
 
@@ -459,9 +529,111 @@ START_TEST(test_evidence__delayed_acks)
 }
 END_TEST
 
+/* ---- closed windows ---- */
+
+static void wait_for_room(uint64_t at, struct ev_sock s, unsigned edge)
+{
+	struct ev_io_wait e = {.head = {START + at, 0, EV_io_wait, sizeof(e)},
+			       .sock = s,
+			       .task = {.pid = 7, .tid = 7},
+			       .direction = STREAM_TX,
+			       .edge = (uint16_t)edge};
+
+	add(&e.head);
+}
+
+static void wrote(uint64_t at, struct ev_sock s, uint32_t end)
+{
+	struct ev_io_send e = {.head = {START + at, 0, EV_io_send, sizeof(e)},
+			       .sock = s,
+			       .task = {.pid = 7, .tid = 7},
+			       .bytes = 60000,
+			       .write_seq = end};
+
+	add(&e.head);
+}
+
+static void facts(uint64_t at, struct ev_sock s, const char *cc)
+{
+	struct ev_tcp_facts e = {
+		.head = {START + at, 0, EV_tcp_facts, sizeof(e)}, .sock = s, .mss = 1000};
+
+	snprintf(e.cc.s, sizeof(e.cc.s), "%s", cc);
+	add(&e.head);
+}
+
+/* A writer sleeps for 200 ms, the path takes 20; cwnd is 100 segments, so many are in flight. */
+static struct evidence writer(unsigned segs, unsigned segs_at_last, const char *cc)
+{
+	struct ev_sock s = sock_of(1, 4000, 80);
+	uint32_t una = 1000;
+	struct evidence e;
+
+	begin();
+	open_by_us(0, s);
+	facts(MS, s, cc);
+	ack(90 * MS, s, una, una, 20000, 20000);
+	wait_for_room(100 * MS, s, 1);
+	for (unsigned i = 1; i <= 10; i++) { /* each ACK takes what was in flight */
+		una += (i < 10 ? segs : segs_at_last) * 1000;
+		ack((90 + 20 * i) * MS, s, una, una, 20000, 20000);
+	}
+	wait_for_room(300 * MS, s, 2);
+	e = end();
+	ck_assert_uint_eq(e.n_shut_out, 0); /* each sample is as long as the wait for it */
+	return e;
+}
+
+START_TEST(test_evidence__writers_that_wait)
+{
+	struct evidence e = writer(10, 10, "cubic");
+
+	ck_assert_uint_eq(e.n_blocked, 1);
+	ck_assert_uint_eq(e.tolls[TROUBLE_WINDOW].cost_ns, 200 * MS);
+	ck_assert_uint_eq(e.blocked_longest_ns, 200 * MS);
+	/* as it ends the window is open again */
+	ck_assert_uint_eq(writer(10, 100, "cubic").n_blocked, 1);
+	/* the congestion window is full */
+	ck_assert_uint_eq(writer(80, 10, "cubic").n_blocked, 0);
+	/* pacing keeps half of it free */
+	ck_assert_uint_eq(writer(50, 50, "cubic").n_blocked, 1);
+	ck_assert_uint_eq(writer(50, 50, "bbr").n_blocked, 0);
+}
+END_TEST
+
+/* All is acknowledged, `unsent` bytes more were written; the next segment goes out after `ms`. */
+static struct evidence shut_out(uint32_t unsent, unsigned ms, bool is_lost)
+{
+	struct ev_sock s = sock_of(1, 4000, 80);
+
+	begin();
+	open_by_us(0, s);
+	facts(MS, s, "cubic");
+	wrote(5 * MS, s, 11000 + unsent);
+	ack(30 * MS, s, 11000, 11000, 20000, 20000);
+	if (is_lost)
+		resend(40 * MS, s, TCP_S_ESTABLISHED, 11000, 1000);
+	ack((50 + ms) * MS, s, 12000, 12000, 20000, 20000);
+	return end();
+}
+
+START_TEST(test_evidence__nothing_in_flight)
+{
+	struct evidence e = shut_out(50000, 170, false);
+
+	ck_assert_uint_eq(e.n_shut_out, 1);
+	ck_assert_uint_eq(e.tolls[TROUBLE_WINDOW].cost_ns, 170 * MS);
+	ck_assert_uint_eq(shut_out(50000, 40, false).n_shut_out, 0); /* two round trips */
+	ck_assert_uint_eq(shut_out(500, 170, false).n_shut_out, 0);  /* part of a segment: cork */
+	ck_assert_uint_eq(shut_out(50000, 170, true).n_shut_out, 0);
+}
+END_TEST
+
 SUITE("evidence", test_evidence__the_other_family_answers,
       test_evidence__another_connect_does_not_excuse, test_evidence__closing_resets,
       test_evidence__resets_by_the_server, test_evidence__resets_of_clients_elsewhere,
-      test_evidence__a_drop_explains_its_own_segment, test_evidence__stuck_connects,
+      test_evidence__a_drop_explains_its_own_segment, test_evidence__old_is_not_wrong,
+      test_evidence__loss_within_this_host, test_evidence__stuck_connects,
       test_evidence__a_second_syn, test_evidence__full_segments_vanish,
-      test_evidence__queues_on_the_path, test_evidence__delayed_acks)
+      test_evidence__queues_on_the_path, test_evidence__delayed_acks,
+      test_evidence__writers_that_wait, test_evidence__nothing_in_flight)

@@ -15,6 +15,7 @@ static struct evidence healthy(void)
 				 .from_ns = 1,
 				 .last_ns = 10000 * MS,
 				 .n_events = 100000,
+				 .tells_reasons = true,
 				 .weight = 1,
 				 .n_conns = 1000,
 				 .life_ns = 1000 * 100 * MS,
@@ -219,6 +220,27 @@ START_TEST(test_explain__loss)
 }
 END_TEST
 
+/* Before Linux 5.17 only counters tell that TCP dropped what was sent again. */
+START_TEST(test_explain__lost_for_memory)
+{
+	struct evidence e = healthy();
+
+	toll(&e, TROUBLE_LOSS, 4, 800 * MS, 0);
+	e.n_resent[RESENT_RTO] = 120;
+	e.n_lossy_here = 4;
+	e.counters[EVC_RCVQ_DROP] = 4;
+	ck_assert(finds(&e, "loss")); /* drops would tell */
+	e.tells_reasons = false;
+	ck_assert(!finds(&e, "loss"));
+	ck_assert(finds(&e, "memory"));
+	e.counters[EVC_RCVQ_DROP] = 3;
+	ck_assert(finds(&e, "loss"));
+	e.counters[EVC_RCVQ_DROP] = 4;
+	e.n_lossy_here = 3; /* one of them sends to another host */
+	ck_assert(finds(&e, "loss"));
+}
+END_TEST
+
 START_TEST(test_explain__held_here_is_no_bloat)
 {
 	struct evidence e = healthy();
@@ -341,6 +363,6 @@ END_TEST
 SUITE("explain", test_explain__nothing_wrong, test_explain__thresholds,
       test_explain__thresholds_of_counters, test_explain__ordinary_counters,
       test_explain__readers_and_writers, test_explain__tries_by_the_other_family,
-      test_explain__loss, test_explain__held_here_is_no_bloat,
+      test_explain__loss, test_explain__lost_for_memory, test_explain__held_here_is_no_bloat,
       test_explain__a_long_path_is_told_last, test_explain__ranked_by_cost, test_explain__less_sure,
       test_explain__not_looked_for, test_explain__toll)

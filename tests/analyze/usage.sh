@@ -50,6 +50,21 @@ done
 check "commands with -L" [ "$n_ports" -ge 4 ]
 check "commands with --by" [ "$n_by" -ge 3 ]
 
+refused() { # TEXT COMMAND...: bad usage, and why
+	text=$1 status=0
+	shift
+	says "$@" "$trace"
+	is "$*: status" "$status" 2
+	contains "$*: says why" "$tmp/err" "$text"
+}
+refused 'filter is given twice' rtt -f 'port 80' --filter 'host 10.9.0.1'
+refused 'pid is given twice' life --pid 1 --pid 2
+refused 'lport is given twice' rtt -p 80 -p 81
+refused 'interval is given twice' rtt -i 1 -i 2
+refused "interval takes a number, 0 or more, not '-1'" rtt -i -1
+refused "pid takes a whole number .0 to 4294967295., not '4294967296'" rtt --pid 4294967296
+refused 'given twice' connlat -P 80 -P 443
+
 status=0
 "$TCPTAPE" rtt --help >/dev/full 2>"$tmp/err" || status=$?
 is "--help to a full disk: status" "$status" 1

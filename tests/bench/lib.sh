@@ -181,7 +181,7 @@ tracepoints() { # GROUPS
 defaults=conn,rtt,drop,retrans,reset,counters,listen,nic
 
 # Into $tmp/NAME, what passes the filter of the kernel's tracepoints (perf and trace-cmd only). KIND:
-# tcptape perf perf-z trace-cmd tcpdump. trace-cmd has a buffer instance of its own, so that
+# tcptape tcptape-pointers perf perf-z trace-cmd tcpdump. trace-cmd has a buffer instance of its own, so that
 # somebody else's recording stays as it is. $sample: one connection in so many (tcptape only).
 # $own_buffers: each has what it takes by itself, else all have 64 MiB for two processors.
 sample='' own_buffers=''
@@ -191,8 +191,9 @@ recorder() { # NAME KIND [GROUPS [FILTER]]
 	big=big
 	[ -z "$own_buffers" ] || big=''
 	case $kind in
-	tcptape)
+	tcptape*)
 		set -- "$TCPTAPE_RECORD" -o "$out" -e "$groups"
+		[ "$kind" = tcptape ] || set -- "$@" --pointers
 		[ "$groups" != all ] || [ -n "$own_buffers" ] || set -- "$@" --buffer 64M
 		[ -z "$sample" ] || set -- "$@" -s "$sample"
 		# a bound that is not reached: what is measured has its cost, and thins nothing out
@@ -219,7 +220,7 @@ recorder() { # NAME KIND [GROUPS [FILTER]]
 	[ -n "$unmeasured" ] || set -- "$USAGE" "$out.usage" "$@"
 	start "$name" "$@"
 	case $kind in
-	tcptape) wait_recording "$out" ;;
+	tcptape*) wait_recording "$out" ;;
 	tcpdump) wait_line "$name" 'listening on' ;;
 	trace-cmd)
 		recording=$pid
@@ -245,7 +246,7 @@ recorder_end() { # NAME: fails, and says so, if it left no file
 
 n_events() { # NAME KIND
 	case $2 in
-	tcptape) "$TCPTAPE" info --json "$tmp/$1" 2>/dev/null | sed -n 's/.*"events":\([0-9]*\).*/\1/p' ;;
+	tcptape*) "$TCPTAPE" info --json "$tmp/$1" 2>/dev/null | sed -n 's/.*"events":\([0-9]*\).*/\1/p' ;;
 	perf*) perf report --stats -i "$tmp/$1" 2>/dev/null | awk '/SAMPLE events/ { print $3; exit }' ;;
 	trace-cmd) trace-cmd report -i "$tmp/$1" 2>/dev/null | grep -c ': ' ;;
 	tcpdump) sed -n 's/ packets\{0,1\} captured//p' "$tmp/$1.err" ;;

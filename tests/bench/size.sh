@@ -36,8 +36,8 @@ blocks() { # TRACE: "TYPE BYTES" of each block, as docs/format.md has them
 }
 
 # Its chunks, losses and snapshot are not what is asked; everything else is.
-fixed_of_tcptape() {
-	"$TCPTAPE_RECORD" -o "$tmp/empty" --no-snapshot -d 0.1 2>"$tmp/empty.err"
+fixed_of_tcptape() { # ARG...
+	"$TCPTAPE_RECORD" -o "$tmp/empty" --force --no-snapshot -d 0.1 "$@" 2>"$tmp/empty.err"
 	blocks "$tmp/empty" | awk '$1 < 5 || $1 > 7 { n += $2 } END { print n }'
 }
 
@@ -48,6 +48,7 @@ fixed_of() { # KIND: a filter that nothing passes
 
 fixed_tcptape=$(fixed_of_tcptape)
 figure fixed.tcptape "$fixed_tcptape" bytes '<=' 8192
+fixed_tcptape_pointers=$(fixed_of_tcptape --pointers)
 for kind in $others; do
 	case $kind in
 	tcpdump) fixed=24 ;;
@@ -72,12 +73,14 @@ count_bytes() { wc -c | tr -d ' '; }
 
 measure() { # NAME LOAD GROUPS
 	for kind in tcptape $others; do recorder "$kind" "$kind" "$3"; done
+	[ "$2" != mixed ] || recorder tcptape-pointers tcptape-pointers "$3"
 	run_load "$2"
 	ended=''
 	for kind in $others; do
 		if recorder_end "$kind"; then ended="$ended $kind"; fi
 	done
 	recorder_end tcptape
+	[ "$2" != mixed ] || recorder_end tcptape-pointers
 	if ! "$TCPTAPE" verify "$tmp/tcptape" >"$tmp/verify" 2>&1; then
 		echo "FAIL  size.$1: the file is not good:" # no size of a file that lost something
 		show "$tmp/verify"
@@ -87,6 +90,8 @@ measure() { # NAME LOAD GROUPS
 	ours=$(an_event tcptape tcptape)
 	figure "size.$1.events" "$events" events
 	figure "size.$1.tcptape" "$ours" bytes/event
+	[ "$2" != mixed ] || figure "size.$1.tcptape-pointers" \
+		"$(an_event tcptape-pointers tcptape-pointers)" bytes/event '<=' 3.5
 	for kind in $ended; do
 		theirs=$(an_event "$kind" "$kind")
 		case $kind in

@@ -13,8 +13,8 @@ cd "$1" && grep -Ho '^#include "[^"]*"' format/*.[ch] format/filter/*.[ch] bpf/*
 		split("format filter bpf record analyze", top, " ")
 		while (("ls format/*.[ch] format/filter/*.[ch] bpf/* record/* analyze/* | sed s:^format/filter:filter:" | getline f) > 0) file[f]
 		n = split("arena buffer error layout events|schema schema_text|cursor|codec frame|predict|" \
-			"block source chunk chunk_head chunk_parts undo patch build build_parts intern encode index|" \
-			"blocks writer|reader reader_parts facts walk pass rows", layer, "|")
+			"block source chunk chunk_head chunk_parts undo patch rows rows_parts build build_parts intern move encode index thread|" \
+			"blocks writer|reader reader_parts facts walk pass", layer, "|")
 		for (i = 1; i <= n; i++) {
 			k = split(layer[i], names, " ")
 			for (j = 1; j <= k; j++) rank[names[j]] = i

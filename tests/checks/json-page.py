@@ -242,7 +242,7 @@ def main():
     commands = set(re.findall(r"^  ([a-z]+) ", help_text, re.M)) - {"record"}
     for command in commands ^ (page.sections & commands):
         fault(f"the page has no section {command}")
-    for command in page.sections - commands - {"sql", "anonymize"}:
+    for command in page.sections - commands - {"sql", "anonymize", "report"}:
         fault(f"the page has a section {command}, which is no command")
     with tempfile.TemporaryDirectory() as tmp:
         traces = make_traces(tmp)

@@ -87,15 +87,24 @@ END_TEST
 
 START_TEST(test_block__not_a_trace)
 {
-	static const char *const texts[] = {
-		"hello", "\x0a\x0d\x0d\x0a and what else a pcapng file may begin with, some of it",
-		"TTB1 and then something that is no header, but long enough to be one"};
+	static const struct {
+		const char *bytes, *says;
+	} files[] = {
+		{"hello", "not a tcptape trace"},
+		{"\x0a\x0d\x0d\x0a and what else a pcapng file may begin with, some of it",
+		 "not a tcptape trace, but a packet capture (pcapng)"},
+		{"\xd4\xc3\xb2\xa1", "not a tcptape trace, but a packet capture (pcap)"},
+		{"\x1f\x8b", "not a tcptape trace, but compressed by gzip"},
+		{"PERFILE2", "not a tcptape trace, but a recording of perf"},
+		{"TTB1 and then something that is no header, but long enough to be one",
+		 "not a tcptape trace"},
+	};
 
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		struct forge f = {.file_id = 1};
 
-		bytes_add(&f.out, texts[i], strlen(texts[i]));
-		refused(&f, TAPE_E_NOT_TAPE, "not a tcptape trace");
+		bytes_add(&f.out, files[i].bytes, strlen(files[i].bytes));
+		refused(&f, TAPE_E_NOT_TAPE, files[i].says);
 	}
 }
 END_TEST

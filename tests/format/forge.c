@@ -66,7 +66,8 @@ void forge_front(struct forge *f, const char *schema)
 	size_t len;
 
 	forge_file(f, TAPE_VERSION_MAJOR, TAPE_VERSION_MINOR);
-	if (!schema && tape_schema_write(tape_schema_builtin(), NULL, NULL, &text, &len, NULL))
+	if (!schema &&
+	    tape_schema_write(tape_schema_builtin(), NULL, true, NULL, &text, &len, NULL))
 		abort();
 	schema = schema ? schema : text;
 	forge_block(f, TAPE_BLOCK_SCHEMA, 0, NULL, 0, schema, strlen(schema));

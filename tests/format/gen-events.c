@@ -82,7 +82,7 @@ static void put_page(const struct tape_schema *s)
 	       "is a\n"
 	       "reference to a row of it, or none. Encoding `delta` stores differences; `pointer` "
 	       "is a kernel\n"
-	       "address, which files leave out unless asked for.\n\n"
+	       "address, which files leave out unless asked for (`--pointers`).\n\n"
 	       "## Columns of every event\n");
 	put_record(s, &s->records[TAPE_COMMON]);
 	put_part(s, "Tables", true, false);
@@ -99,7 +99,7 @@ int main(int argc, char **argv)
 	size_t len;
 
 	if (argc > 1 && !strcmp(argv[1], "--schema")) {
-		if (tape_schema_write(s, NULL, NULL, &text, &len, NULL))
+		if (tape_schema_write(s, NULL, true, NULL, &text, &len, NULL))
 			return EXIT_FAILURE;
 		fwrite(text, 1, len, stdout);
 		free(text);

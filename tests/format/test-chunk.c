@@ -289,6 +289,42 @@ START_TEST(test_chunk__pointers_only_when_asked)
 }
 END_TEST
 
+/* Unless they are wanted, an event may end before the pointers that stand at its end. */
+START_TEST(test_chunk__records_without_pointers)
+{
+	const struct tape_record *rec = tape_schema_record(tape_schema_builtin(), EV_rx);
+	const uint16_t sizes[] = {sizeof(struct ev_rx), offsetof(struct ev_rx, skb)};
+	const unsigned skb = (unsigned)tape_record_field(rec, "skb"), n = rec->n_fields;
+
+	ck_assert_uint_eq(tape_record_n_short(rec), n - 1);
+	ck_assert_uint_eq(tape_record_short(rec), sizes[1]);
+	for (unsigned i = 0; i < 4; i++) {
+		bool pointers = i / 2;
+		struct ev_rx e = {.head = {.ts_ns = 1, .type = EV_rx, .size = sizes[i % 2]},
+				  .cloned = 1,
+				  .skb = 0xffff888012345678};
+		struct tape_column col;
+		struct trip t;
+
+		trip_init(&t, pointers);
+		if (pointers && e.head.size != sizeof(e)) {
+			ck_assert_int_eq(tape_build_add(t.build, &e.head, &err), TAPE_E_CORRUPT);
+			trip_fini(&t);
+			continue;
+		}
+		must(tape_build_add(t.build, &e.head, &err));
+		must(tape_build_add(t.build, &e.head, &err));
+		trip_go(&t);
+		ck_assert_uint_eq(get(&t, EV_rx, skb - 1, 1), 1);
+		ck_assert_int_eq(tape_chunk_column(t.chunk, EV_rx, skb, &col, &err),
+				 pointers ? 0 : TAPE_E_ABSENT);
+		if (pointers)
+			ck_assert_uint_eq(get(&t, EV_rx, skb, 1), e.skb);
+		trip_fini(&t);
+	}
+}
+END_TEST
+
 /* ---- strings ---- */
 
 START_TEST(test_chunk__strings_of_all_lengths)
@@ -425,6 +461,7 @@ SUITE("chunk", test_chunk__every_event_alone, test_chunk__all_events_in_one_fram
       test_chunk__all_events_in_a_frame_a_column, test_chunk__one_flow_from_both_ends,
       test_chunk__flow_with_equal_addresses, test_chunk__nothing_is_no_row,
       test_chunk__references_to_nothing, test_chunk__pointers_only_when_asked,
-      test_chunk__strings_of_all_lengths, test_chunk__only_empty_strings,
-      test_chunk__strings_count_as_bytes, test_chunk__refused_records,
-      test_chunk__constants_are_padded, test_chunk__negative_values, test_chunk__column_sizes)
+      test_chunk__records_without_pointers, test_chunk__strings_of_all_lengths,
+      test_chunk__only_empty_strings, test_chunk__strings_count_as_bytes,
+      test_chunk__refused_records, test_chunk__constants_are_padded, test_chunk__negative_values,
+      test_chunk__column_sizes)

@@ -126,6 +126,24 @@ static void run(struct tape_reader *r, unsigned n_workers, struct log *ret)
 	ret->rc = tape_pass_run(&pass, r, &err);
 }
 
+/* The same by tape_pass_next. */
+static void pull(struct tape_reader *r, unsigned n_workers, struct log *ret)
+{
+	struct tape_pass pass = {
+		.n_workers = n_workers, .map = map, .work_size = sizeof(uint64_t), .ctx = ret};
+	struct tape_pass_run *run;
+	struct tape_chunk *chunk;
+
+	ret->r = r;
+	if (tape_pass_begin(&run, &pass, r, &err))
+		ck_abort_msg("%s", err.text);
+	while ((ret->rc = tape_pass_next(run, &chunk, &err)) == 1) {
+		add_line(ret, chunk, sum_of(tape_reader_schema(r), chunk));
+		ret->n_mapped--;
+	}
+	tape_pass_end(run);
+}
+
 static struct tape_reader *open_bytes(const struct bytes *b)
 {
 	struct tape_reader *r;
@@ -169,13 +187,13 @@ static size_t holds_for(const struct bytes *b, size_t *ret_damage)
 	struct log want;
 
 	read_one_by_one(alone, &want);
-	for (size_t i = 0; i < N_COUNTS; i++) {
+	for (size_t i = 0; i < 2 * N_COUNTS; i++) {
 		struct tape_reader *r = open_bytes(b);
 		struct log got = {0};
-		unsigned n =
-			worker_counts[i] > TAPE_MAX_WORKERS ? TAPE_MAX_WORKERS : worker_counts[i];
+		unsigned count = worker_counts[i / 2];
+		unsigned n = count > TAPE_MAX_WORKERS ? TAPE_MAX_WORKERS : count;
 
-		run(r, worker_counts[i], &got);
+		(i % 2 ? pull : run)(r, count, &got);
 		same_lines(&want, &got);
 		same_end(alone, r);
 		ck_assert_int_eq(got.n_mapped, 0);
@@ -251,11 +269,11 @@ START_TEST(test_pass__error)
 			forge_block(&f, 77, 0, NULL, 0, "?", 1);
 		forge_put_chunk(&f, &good);
 	}
-	for (size_t i = 0; i < N_COUNTS; i++) {
+	for (size_t i = 0; i < 2 * N_COUNTS; i++) {
 		struct tape_reader *r = open_bytes(&f.out);
 		struct log got = {0};
 
-		run(r, worker_counts[i], &got);
+		(i % 2 ? pull : run)(r, worker_counts[i / 2], &got);
 		ck_assert_int_eq(got.rc, TAPE_E_VERSION);
 		ck_assert_uint_eq(got.n, 7);
 		tape_reader_close(r);

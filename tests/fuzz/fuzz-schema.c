@@ -37,9 +37,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (tape_schema_parse((const char *)data, len, &s, NULL))
 		return 0;
 	check(s);
-	if (tape_schema_write(s, NULL, NULL, &text, &text_len, NULL) ||
+	if (tape_schema_write(s, NULL, true, NULL, &text, &text_len, NULL) ||
 	    tape_schema_parse(text, text_len, &again, NULL) ||
-	    tape_schema_write(again, NULL, NULL, &twice, &twice_len, NULL))
+	    tape_schema_write(again, NULL, true, NULL, &twice, &twice_len, NULL))
 		abort();
 	if (text_len != twice_len || memcmp(text, twice, text_len))
 		abort();

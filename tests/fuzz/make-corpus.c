@@ -94,7 +94,7 @@ static void put_schemas(void)
 	char *text;
 	size_t len;
 
-	if (tape_schema_write(tape_schema_builtin(), NULL, &text, &len, NULL))
+	if (tape_schema_write(tape_schema_builtin(), NULL, true, NULL, &text, &len, NULL))
 		abort();
 	put("schema", "builtin", text, len, -1);
 	put("schema", "front", text, 300, -1);
@@ -160,7 +160,7 @@ static void put_schema(struct forge *f, const struct tape_schema *schema,
 	for (size_t i = 0; i < n_records; i++)
 		if (schema->records[i].is_table || !i || has[schema->records[i].id])
 			records[less.n_records++] = schema->records[i];
-	if (tape_schema_write(&less, NULL, &text, &len, NULL))
+	if (tape_schema_write(&less, NULL, true, NULL, &text, &len, NULL))
 		abort();
 	forge_block(f, TAPE_BLOCK_SCHEMA, 0, NULL, 0, text, len);
 	free(text);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The facts of sample-traces/README.md, which come from the scenarios, not from tcptape's output.
+# mends: syns-sent-again-unseen
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

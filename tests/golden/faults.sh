@@ -69,7 +69,7 @@ for t in $(each_trace); do
 			NR == 1 {
 				for (i = 1; i <= NF; i++) {
 					if ($i == "total_us") total = i
-					else if ($i == "notes") last = i - 1
+					else if ($i == "pid") last = i - 1
 				}
 				next
 			}

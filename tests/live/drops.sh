@@ -13,7 +13,7 @@
 #   3. Before 5.17 there are no reasons, so the place tells; before 6.0 wrong checksums are drops like
 #      those at closed ports, and what is out of the window is freed without a trace (tcp_drop).
 # proves: drop bad_csum
-# mends: drops-without-a-socket sequence-compared-plainly
+# mends: drops-without-a-socket sequence-compared-plainly ends-swapped
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -107,10 +107,17 @@ contains "info shows the filter" "$tmp/info" "^option.filter +host 10.9.0.1 and 
 "$TCPTAPE" connlat "$tmp/1.tcptape" >/dev/null 2>"$tmp/note"
 contains "a note says so" "$tmp/note" "recorded with -f 'host 10.9.0.1 and port $port'"
 
+# one that takes all, which libpcap makes a single instruction of
+"$TCPTAPE_RECORD" -o "$tmp/every.tcptape" -d 0.2 -e conn -f 'port 1 or not port 1' 2>"$tmp/err"
+is "-f that takes all: programs that the kernel refuses" "$(grep -c 'not load' "$tmp/err" || :)" 0
+
 # what is refused, and by which name
-status=0
-"$TCPTAPE_RECORD" -o "$tmp/no.tcptape" --netns /dev/null 2>"$tmp/err" || status=$?
-is "--netns of a device exits with" "$status" 2
+for netns in /dev/null /proc/self/ns/mnt 4194304; do
+	status=0
+	"$TCPTAPE_RECORD" -o "$tmp/no.tcptape" --netns $netns 2>"$tmp/err" || status=$?
+	is "--netns $netns exits with" "$status" 2
+	contains "and says why" "$tmp/err" 'no network namespace|no such process'
+done
 for words in 'tcp[13]' len udp 'host localhost'; do
 	status=0
 	"$TCPTAPE_RECORD" -o "$tmp/no.tcptape" -f "$words" 2>"$tmp/err" || status=$?

@@ -11,6 +11,7 @@
 #   sndbuf  a send buffer for less than the window
 #   pacing  SO_MAX_PACING_RATE: by TCP's timer, and by fq where that is
 #   tsq     a tbf qdisc that holds more than net.ipv4.tcp_limit_output_bytes
+# mends: wait-before-tcp-unseen
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

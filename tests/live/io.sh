@@ -6,7 +6,7 @@
 # What a kernel has no hook for must show as such: splice and mapped receives without fexit, MPTCP
 # before 6.3, sleeps.
 # proves: io_send io_recv io_wait
-# mends: bytes-asked-for
+# mends: bytes-asked-for threads-mixed
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

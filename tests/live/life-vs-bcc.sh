@@ -18,6 +18,7 @@
 #   5. What tcplife did not see from its beginning to its end it does not print (bcc#3292): tcptape
 #      tells what is open at the end.
 # proves: tcp_destroy
+# mends: handshake-left-out
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

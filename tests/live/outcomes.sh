@@ -28,6 +28,8 @@ ip -n "$B" route add unreachable fd98::/64
 record "$tmp/t.tcptape" -e conn
 client() { in_a "$LOAD" client "$@" | grep '^connect'; }
 client -n 2 10.9.0.2 17001 >"$tmp/ok"
+cp "$LOAD" "$tmp/load"
+in_a setpriv --reuid 65534 --clear-groups "$tmp/load" client -n 3 10.9.0.2 17001 >/dev/null # somebody else's
 client -n 3 10.9.0.2 17011 >"$tmp/refused4"
 client -n 2 fd09::2 17011 >"$tmp/refused6"
 client 10.9.0.9 17012 >"$tmp/timeout4"
@@ -57,6 +59,9 @@ outcome() { # NAME ADDRESS PORT OUTCOME ERRNO CLIENT-ERRNO N
 	is "$1: times off" "$(awk -v slack=50000 'NF != 2 || $1 > $2 + slack || $1 < $2 - slack' \
 		"$tmp/times" | count)" 0
 }
+is "whose they are" "$("$TCPTAPE" connlat --csv -u 65534 "$tmp/t.tcptape" | columns raddr rport uid |
+	sort | uniq -c | awk '{ print $1, $2, $3, $4 }')" "3 10.9.0.2 17001 65534"
+tcptape connlat -u 0 | columns raddr rport outcome error lat_ms comm >"$tmp/lat"
 outcome ok 10.9.0.2 17001 ok - ok 2
 outcome refused4 10.9.0.2 17011 refused ECONNREFUSED ECONNREFUSED 3
 outcome refused6 fd09::2 17011 refused ECONNREFUSED ECONNREFUSED 2
@@ -66,6 +71,21 @@ outcome unreachable4 10.9.8.1 17013 unreachable EHOSTUNREACH EHOSTUNREACH 2
 outcome unreachable6 fd98::1 17013 unreachable ENETUNREACH ENETUNREACH 2
 outcome aborted4 10.9.0.9 17014 aborted - pending 1
 outcome aborted6 fd09::9 17014 aborted - pending 1
+
+tcptape connlat -c | columns raddr rport connects ok refused timeout unreachable aborted pending >"$tmp/counts"
+is "counts, by target" "$(grep -v ' 17015 ' "$tmp/counts" | sort)" "$(sort <<-EOF_COUNTS
+	10.9.0.2 17001 5 5 0 0 0 0 0
+	10.9.0.2 17011 3 0 3 0 0 0 0
+	fd09::2 17011 2 0 2 0 0 0 0
+	10.9.0.9 17012 1 0 0 1 0 0 0
+	fd09::9 17012 1 0 0 1 0 0 0
+	10.9.8.1 17013 2 0 0 0 2 0 0
+	fd98::1 17013 2 0 0 0 2 0 0
+	10.9.0.9 17014 1 0 0 0 0 1 0
+	fd09::9 17014 1 0 0 0 0 1 0
+	10.9.0.9 17016 1 0 0 0 0 0 1
+	EOF_COUNTS
+)"
 
 for command in connlat life; do
 	is "pending, $command: no event told the local port" \

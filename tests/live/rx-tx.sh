@@ -8,6 +8,7 @@
 #
 # Layers whose hook is a function need fentry or kprobes; without them (host) they are left out.
 # proves: rx rx_copy tx tx_write
+# mends: headers-at-a-fixed-offset
 set -eu
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

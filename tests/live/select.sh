@@ -49,11 +49,11 @@ wait_line held '^exchange'
 wait_line held_other '^exchange'
 
 all=conn,rtt,drop,reset,listen,rx,tx,io few=conn,rtt,drop,reset,io # to load: in a VM it takes its time
-recorders=''
+recorders='' buffer=2M
 record_by() { # NAME ARG...
 	by=$1
 	shift
-	start "by_$by" "$TCPTAPE_RECORD" -o "$tmp/$by.tcptape" --buffer 2M "$@"
+	start "by_$by" "$TCPTAPE_RECORD" -o "$tmp/$by.tcptape" --buffer $buffer "$@"
 	wait_recording "$tmp/$by.tcptape"
 	recorders="$recorders $pid"
 }
@@ -65,7 +65,8 @@ record_by server -p "$server" -e $all
 if [ -n "${TCPTAPE_VM:-}" ]; then both=''; else both='mixed bulk'; fi # a VM has little memory
 [ -z "$both" ] || record_by mixed -p "$(pid_of exec)" --comm picked -f ip6 -e conn
 [ -z "$both" ] || record_by bulk -p "$(pid_of fork)" -e rtt # without the group that the selection goes by
-record_by all -e $all --buffer 16M
+buffer=16M
+record_by all -e $all
 
 for name in other exec fork comm cgroup; do
 	[ -p "$tmp/$name.go" ] || continue
