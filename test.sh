@@ -25,7 +25,7 @@ export DEBIAN_FRONTEND=noninteractive
 
 sh tests/install.sh gcc libc6-dev clang llvm clang-format bpftool libbpf-dev meson ninja-build \
 	pkg-config libzstd-dev libxxhash-dev libpcap-dev libssl-dev libsqlite3-dev check python3 binutils \
-	iproute2 strace scdoc systemd nftables conntrack util-linux libbpf-tools wrk qemu-system-x86 busybox-static cpio xz-utils zstd \
+	iproute2 strace scdoc systemd nftables conntrack tcpdump util-linux libbpf-tools wrk qemu-system-x86 busybox-static cpio xz-utils zstd \
 	bpftrace bash zsh man-db debhelper dpkg-dev lintian git ||
 	exit 1
 sh tests/install.sh chromium || : # looks at pages of tcptape report; not every machine has one

@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "batches.h"
 #include "delay.h"
@@ -17,7 +18,7 @@
 static struct {
 	bool in, out, timestamp, data, all, percentiles, hist, wide;
 	struct opt_u32 sport, dport, slowest;
-	const char *by;
+	const char *by, *pcap;
 	struct opt_fixed interval, min_us;
 	struct cells_filter filter;
 } opts;
@@ -44,6 +45,8 @@ static const struct opt_row rows[] = {
 	{0, "by", "KEY", OPT_STR, AT(by), "one for each tid, interface, " BY_OF_SOCKETS_HELP},
 	INTERVAL_ROW(opts, "one for each interval: of the segments whose way ended in it; one\n"
 			   "that is complete late (a lost event) counts in the next"),
+	{0, "pcap", "FILE", OPT_STR, AT(pcap),
+	 "a capture (tcpdump -w) of the same time: when it saw each segment"},
 	{'t', "timestamp", NULL, OPT_FLAG, AT(timestamp),
 	 "the time of day, not seconds since the start of the trace"},
 	{'w', "wide", NULL, OPT_FLAG, AT(wide),
@@ -52,6 +55,7 @@ static const struct opt_row rows[] = {
 
 struct delay {
 	struct segment_read read;
+	struct delay_wire wire;
 	struct delay_table table;
 	struct slowest slowest;	 /* of struct slow */
 	struct delay_dist *dist; /* NULL: not asked for */
@@ -64,6 +68,7 @@ struct delay {
 struct slow {
 	struct segment segment;
 	struct task owner; /* pid 0: not known */
+	enum capture_lack lack;
 };
 
 struct counted { /* what goes into the distribution */
@@ -81,9 +86,10 @@ static bool is_faster(const void *a, const void *b)
 	return v != w ? v < w : x->start_ns > y->start_ns;
 }
 
-static void add_slow(struct delay *d, const struct segment *s, const struct task *owner)
+static void add_slow(struct delay *d, const struct segment *s, const struct task *owner,
+		     enum capture_lack lack)
 {
-	struct slow slow = {.segment = *s};
+	struct slow slow = {.segment = *s, .lack = lack};
 
 	if (owner)
 		slow.owner = *owner;
@@ -129,6 +135,8 @@ static int on_segment(void *ctx, const struct segment *s, const struct conn *con
 {
 	struct delay *d = ctx;
 	const struct task *owner;
+	enum capture_lack lack = CAPTURE_HAS;
+	struct segment seen;
 	struct task room;
 
 	if ((opts.data && !s->payload) || !cells_filter_has(&opts.filter, &s->wire) ||
@@ -140,13 +148,17 @@ static int on_segment(void *ctx, const struct segment *s, const struct conn *con
 		d->n_passed++;
 		return 0;
 	}
+	if (opts.pcap) {
+		lack = delay_wire_see(&d->wire, d->read.segments, s, &seen);
+		s = &seen;
+	}
 	if (d->dist)
 		return count(d, s, conn);
 	owner = conn_task(conn, &room);
 	if (opts.slowest.given)
-		add_slow(d, s, owner);
+		add_slow(d, s, owner, lack);
 	else
-		delay_table_row(&d->table, s, owner);
+		delay_table_row(&d->table, s, owner, lack);
 	return 0;
 }
 
@@ -154,6 +166,9 @@ static int check(int *n_operands, char **operands, struct fail *fail)
 {
 	enum by_key by;
 
+	if (opts.pcap && !strcmp(opts.pcap, "-") &&
+	    (!*n_operands || !strcmp(operands[*n_operands - 1], "-")))
+		return fail_set(fail, STATUS_USAGE, "standard input is the trace or the capture");
 	if (opts.in == opts.out)
 		return fail_set(fail, STATUS_USAGE,
 				opts.in ? "--in and --out exclude each other"
@@ -191,6 +206,11 @@ static int begin(struct delay *d, struct cmd_run *run)
 				    : !out_is_json(run->out) && !out_is_csv(run->out);
 	if (segment_read_begin(&d->read, run))
 		return -1;
+	if (opts.pcap) {
+		if (delay_wire_begin(&d->wire, opts.pcap, run))
+			return -1;
+		d->read.timed[d->dir] |= SEG_BIT(SEG_WIRE);
+	}
 	if (opts.percentiles || opts.hist) {
 		dist.recorded = d->read.timed[d->dir];
 		d->weights = input_weights(run->in, opts.in ? "rx" : "tx");
@@ -221,7 +241,7 @@ static void print_slowest(struct delay *d)
 	for (size_t i = 0; i < d->slowest.n; i++) {
 		const struct slow *slow = slowest_at(&d->slowest, i);
 
-		delay_table_row(&d->table, &slow->segment, &slow->owner);
+		delay_table_row(&d->table, &slow->segment, &slow->owner, slow->lack);
 	}
 }
 
@@ -247,6 +267,9 @@ static int run(struct cmd_run *run)
 			 " packets that only passed through this host, or came to no TCP here, "
 			 "are not shown (-a shows them)",
 			 d->n_passed);
+	if (!rc && opts.pcap)
+		delay_wire_note(&d->wire, d->dir);
+	delay_wire_fini(&d->wire);
 	delay_dist_free(d->dist);
 	slowest_fini(&d->slowest);
 	segment_read_fini(&d->read);
@@ -284,7 +307,14 @@ const struct cmd cmd_delay = {
 		"part of it; nat, other addresses on the wire than at the socket; stacked, several "
 		"devices;\n"
 		"busy, a driver refused it once; passed, of no TCP here; cut, told early for lack "
-		"of room.\n",
+		"of room.\n"
+		"With --pcap: WIRE, from a capture's time to the next layer, where that time "
+		"falls; "
+		"a tap of\n"
+		"this host sees a segment in front of DRIVER on its way out, behind MAC on its way "
+		"in.\n"
+		"wire:LAYER, it was captured behind that one instead; wire:first, before all; "
+		"uncaptured.\n",
 	.rows = rows,
 	.n_rows = sizeof(rows) / sizeof(rows[0]),
 	.opts = &opts,

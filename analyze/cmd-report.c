@@ -40,7 +40,6 @@ static void text_embed(struct text *t, const struct text *json)
 
 static int write_page(struct report *r, const struct text *page)
 {
-	char *path = (char *)(uintptr_t)r->run->path;
 	struct outfile file = {.fd = -1};
 	char *path = (char *)(uintptr_t)r->run->path;
 	size_t at = 0;

@@ -27,6 +27,8 @@ static const struct opt_row rows[] = {
 	 "the picture in utf8 or ascii, or none; unless told, as the locale\n"
 	 "has it"},
 	{0, "no-events", NULL, OPT_FLAG, AT(no_events), "the picture only"},
+	{0, "pcap", "FILE", OPT_STR, AT(pcap),
+	 "a capture (tcpdump -w) of the same time: its packets as well"},
 };
 
 /* ---- which events ---- */
@@ -217,6 +219,7 @@ static int finish(struct timeline *t)
 	bool text = !out_is_json(t->run->out) && !out_is_csv(t->run->out);
 
 	timeline_end(t);
+	timeline_wire_end(t);
 	if (!t->first_ns && !t->row_ns)
 		return fail_set(t->run->fail, STATUS_LACKS,
 				"%s: nothing of connection 0x%" PRIx64
@@ -244,6 +247,8 @@ static int read_all(struct timeline *t)
 
 	if (rc)
 		return rc;
+	if (opts.pcap && timeline_wire_begin(t, opts.pcap))
+		return -1;
 	choose_events(t);
 	timeline_begin(t);
 	rc = input_run(t->run->in, &job, t->run->fail);
@@ -265,6 +270,7 @@ static int run(struct cmd_run *run)
 		rc = read_all(t);
 	record_set_fini(&t->set);
 	text_fini(&t->held.details);
+	capture_fini(&t->wire.capture);
 	free(t);
 	return rc;
 }
@@ -282,7 +288,9 @@ const struct cmd cmd_timeline = {
 		"no socket\n"
 		"(dropped packets) is taken by its addresses. The picture has the smallest and the "
 		"largest\n"
-		"value of each moment; shaded (? in ascii) is where events were lost.\n",
+		"value of each moment; shaded (? in ascii) is where events were lost. With --pcap "
+		"an event\n"
+		"wire is a packet of the capture, out or in, at its own time.\n",
 	.rows = rows,
 	.n_rows = sizeof(rows) / sizeof(rows[0]),
 	.opts = &opts,

@@ -7,7 +7,9 @@
 #define ANA_DELAY_H
 
 #include "by.h"
+#include "capture.h"
 #include "cells.h"
+#include "cmd.h"
 #include "interval.h"
 #include "segment.h"
 
@@ -22,6 +24,10 @@ struct delay_layer {
 
 /* Layers in which time is spent, in order; ends with title NULL. */
 const struct delay_layer *delay_layers(enum seg_dir dir);
+/* The same, and if SEG_WIRE is among `recorded` that, where this host's taps stand. */
+const struct delay_layer *delay_layers_of(enum seg_dir dir, uint32_t recorded);
+/* Of any layer but SEG_WIRE: "driver", "copy", "complete". */
+const char *delay_layer_name(enum seg_dir dir, unsigned layer);
 
 /* Layers that not every segment passes, so nobody's time is also theirs; as bits. */
 uint32_t delay_detours(enum seg_dir dir);
@@ -62,8 +68,9 @@ struct delay_table {
 
 /* Begin the table; what stands above the blank line is set. */
 void delay_table_begin(struct delay_table *t);
-/* owner: whose connection it is; NULL: not known. */
-void delay_table_row(struct delay_table *t, const struct segment *s, const struct task *owner);
+/* owner: whose connection it is; NULL: not known. lack: why a capture does not have it. */
+void delay_table_row(struct delay_table *t, const struct segment *s, const struct task *owner,
+		     enum capture_lack lack);
 
 /* ---- the distribution (delay_dist.c) ---- */
 
@@ -89,5 +96,23 @@ void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct 
 /* A segment whose way ended at ts_ns is next: print the interval if it is over. */
 void delay_dist_pass(struct delay_dist *d, uint64_t ts_ns);
 bool delay_dist_print(struct delay_dist *d); /* false: memory ran out somewhere */
+
+/* ---- a capture beside the trace (delay_wire.c) ---- */
+
+struct delay_wire {
+	struct cmd_run *run;
+	struct capture capture;
+	uint64_t slack_ns;
+	uint64_t n[CAPTURE_LACKS], n_after[SEG_LAYERS]; /* segments; by segment.wire_after */
+};
+
+/* Read it. 0, or -1 and run->fail. In any case delay_wire_fini. */
+int delay_wire_begin(struct delay_wire *w, const char *path, struct cmd_run *run);
+void delay_wire_fini(struct delay_wire *w);
+/* Within `on` of segments: s, and when the capture saw it, if it did, into *ret. */
+enum capture_lack delay_wire_see(struct delay_wire *w, struct segments *segments,
+				 const struct segment *s, struct segment *ret);
+/* At the end: how many it has, where it stands, what it lacks. */
+void delay_wire_note(const struct delay_wire *w, enum seg_dir dir);
 
 #endif

@@ -135,6 +135,8 @@ static struct group *group_of(struct delay_dist *d, const struct segment *s,
 /* A layer that a segment had no reason to pass, or where its way ended, is not unknown. */
 static bool is_missed(const struct segment *s, uint32_t recorded, unsigned layer)
 {
+	uint32_t kernel = s->seen & (SEG_BIT(SEG_WIRE) - 1);
+
 	if (delay_detours(s->dir) & SEG_BIT(layer))
 		return false;
 	if (s->dir == SEG_OUT && layer == SEG_OUT_SENT)
@@ -145,7 +147,9 @@ static bool is_missed(const struct segment *s, uint32_t recorded, unsigned layer
 		return s->payload && !(s->marks & (SEG_OLD | SEG_UNREAD));
 	if (s->dir == SEG_IN && layer == SEG_IN_ESTABLISHED)
 		return s->payload && s->seen & SEG_BIT(layer);
-	if (s->seen & SEG_BIT(layer) && !(s->seen >> (layer + 1)) && !s->payload)
+	if (layer == SEG_WIRE)
+		return !(s->seen & SEG_BIT(layer));
+	if (s->seen & SEG_BIT(layer) && !(kernel >> (layer + 1)) && !s->payload)
 		return false;
 	return recorded & SEG_BIT(layer);
 }
@@ -186,7 +190,8 @@ void delay_dist_add(struct delay_dist *d, const struct segment *s, const struct 
 	add_value(d, &g->hists[TOTAL], &g->worth[TOTAL], s, s->end_ns - s->start_ns, weight);
 	if (s->has_held && delay_is_clean(s, d->opts.recorded, SEG_OUT_WRITE))
 		add_held(d, g, s, weight);
-	for (const struct delay_layer *l = delay_layers(s->dir); l->title; l++) {
+	for (const struct delay_layer *l = delay_layers_of(s->dir, d->opts.recorded); l->title;
+	     l++) {
 		bool known = s->known & SEG_BIT(l->layer), spans = s->spans & SEG_BIT(l->layer);
 
 		if (known && (!spans || delay_is_clean(s, d->opts.recorded, l->layer)))
@@ -285,7 +290,8 @@ static void print_group(struct delay_dist *d, const struct group *g)
 	char title[DELAY_TITLE_LEN];
 
 	print_layer(d, g, TOTAL, text ? "TOTAL" : "total");
-	for (const struct delay_layer *l = delay_layers(d->opts.dir); l->title; l++) {
+	for (const struct delay_layer *l = delay_layers_of(d->opts.dir, d->opts.recorded); l->title;
+	     l++) {
 		uint32_t span = delay_span(d->opts.dir, d->opts.recorded, l->layer);
 
 		if (!span)

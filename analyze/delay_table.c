@@ -50,10 +50,26 @@ static const struct out_col out_columns[] = {
 	{NULL, "write_unknown_us", 0, false},
 };
 
+static const struct out_col wire_columns[] = {
+	{NULL, "wire_after", 0, false},
+	{NULL, "wire_packets", 0, false},
+	{NULL, "wire_lacks", 0, false},
+};
+
 static void add_columns(struct delay_table *t, const struct out_col *cols, size_t n)
 {
 	memcpy(t->cols + t->n_cols, cols, n * sizeof(*cols));
 	t->n_cols += (unsigned)n;
+}
+
+static const struct delay_layer *layers_of(const struct delay_table *t)
+{
+	return delay_layers_of(t->dir, t->recorded);
+}
+
+static bool has_wire(const struct delay_table *t)
+{
+	return t->recorded & SEG_BIT(SEG_WIRE);
 }
 
 void delay_table_begin(struct delay_table *t)
@@ -64,7 +80,7 @@ void delay_table_begin(struct delay_table *t)
 	add_columns(t, front_columns, sizeof(front_columns) / sizeof(front_columns[0]));
 	t->cols[0].hidden = !t->time_of_day;
 	t->cols[1].hidden = t->time_of_day;
-	for (const struct delay_layer *l = delay_layers(t->dir); l->title; l++) {
+	for (const struct delay_layer *l = layers_of(t); l->title; l++) {
 		uint32_t span = delay_span(t->dir, t->recorded, l->layer);
 		char *title = t->titles[l->layer];
 		int width;
@@ -83,6 +99,8 @@ void delay_table_begin(struct delay_table *t)
 		add_columns(t, in_columns, sizeof(in_columns) / sizeof(in_columns[0]));
 	else
 		add_columns(t, out_columns, sizeof(out_columns) / sizeof(out_columns[0]));
+	if (has_wire(t))
+		add_columns(t, wire_columns, sizeof(wire_columns) / sizeof(wire_columns[0]));
 	out_table(t->out, t->cols, t->n_cols);
 }
 
@@ -97,16 +115,6 @@ static const struct {
 	{SEG_UNREAD, "unread"}, {SEG_PASSED, "passed"},	  {SEG_BUSY, "busy"},
 	{SEG_NAT, "nat"},	{SEG_STACKED, "stacked"}, {SEG_CUT, "cut"},
 };
-
-static const char *layer_name(enum seg_dir dir, unsigned layer)
-{
-	for (const struct delay_layer *l = delay_layers(dir); l->title; l++)
-		if (l->layer == layer)
-			return l->name;
-	if (dir == SEG_IN)
-		return layer == SEG_IN_COPY ? "copy" : "done";
-	return "complete";
-}
 
 static void cell_us(struct out *o, uint64_t ns)
 {
@@ -147,7 +155,7 @@ static void cells_front(struct delay_table *t, const struct segment *s)
 
 static void cells_layers(struct delay_table *t, const struct segment *s)
 {
-	for (const struct delay_layer *l = delay_layers(s->dir); l->title; l++) {
+	for (const struct delay_layer *l = layers_of(t); l->title; l++) {
 		if (!(s->known & SEG_BIT(l->layer))) {
 			out_none(t->out);
 			continue;
@@ -193,12 +201,14 @@ static void cell_spans(struct delay_table *t, const struct segment *s)
 
 	if (out_skips(t->out))
 		return;
-	for (const struct delay_layer *l = delay_layers(s->dir); l->title; l++) {
+	for (const struct delay_layer *l = layers_of(t); l->title; l++) {
 		if (!(s->spans & SEG_BIT(l->layer)))
 			continue;
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? " " : "",
 					 l->name);
 		for (const struct delay_layer *m = l + 1; m->title; m++) {
+			if (m->layer == SEG_WIRE)
+				continue;
 			if ((s->known | s->seen) & SEG_BIT(m->layer))
 				break;
 			if (s->dir == SEG_OUT ||
@@ -213,11 +223,28 @@ static void cell_spans(struct delay_table *t, const struct segment *s)
 		out_none(t->out);
 }
 
-static void cell_notes(struct delay_table *t, const struct segment *s)
+/* Where a capture's time falls, if not at the place of this host's own taps. */
+static size_t put_wire(const struct delay_table *t, const struct segment *s, enum capture_lack lack,
+		       char *text, size_t len)
+{
+	unsigned tap = s->dir == SEG_IN ? SEG_IN_MAC : SEG_OUT_QDISC;
+
+	if (!has_wire(t))
+		return 0;
+	if (lack != CAPTURE_HAS)
+		return (size_t)snprintf(text, len, "uncaptured");
+	if (!(s->seen & SEG_BIT(SEG_WIRE)) || s->wire_after == tap)
+		return 0;
+	if (s->wire_after == SEG_WIRE)
+		return (size_t)snprintf(text, len, "wire:first");
+	return (size_t)snprintf(text, len, "wire:%s", delay_layer_name(s->dir, s->wire_after));
+}
+
+static void cell_notes(struct delay_table *t, const struct segment *s, enum capture_lack lack)
 {
 	unsigned driver = s->dir == SEG_IN ? SEG_IN_DRIVER : SEG_OUT_DRIVER;
-	char text[160] = "";
-	size_t used = 0;
+	char text[192] = "";
+	size_t used = put_wire(t, s, lack, text, sizeof(text));
 
 	for (size_t i = 0; i < sizeof(mark_names) / sizeof(mark_names[0]); i++) {
 		if (!(s->marks & mark_names[i].mark))
@@ -272,10 +299,25 @@ static void cell_edge(struct out *o, const struct segment *s, bool last)
 
 	if (out_skips(o))
 		return;
-	for (unsigned l = 0; l < SEG_LAYERS; l++)
+	for (unsigned l = 0; l < SEG_WIRE; l++)
 		if (s->seen & SEG_BIT(l) && (last || at == SEG_LAYERS))
 			at = l;
-	out_str(o, layer_name(s->dir, at));
+	out_str(o, delay_layer_name(s->dir, at));
+}
+
+static void cells_wire(struct out *o, const struct segment *s, enum capture_lack lack)
+{
+	bool seen = s->seen & SEG_BIT(SEG_WIRE);
+
+	if (seen && s->wire_after != SEG_WIRE)
+		out_str(o, delay_layer_name(s->dir, s->wire_after));
+	else
+		out_none(o);
+	cell_known(o, seen, s->n[SEG_WIRE]);
+	if (lack != CAPTURE_HAS)
+		out_str(o, capture_lacks[lack]);
+	else
+		out_none(o);
 }
 
 static void cells_who(struct out *o, const struct task *task)
@@ -288,7 +330,8 @@ static void cells_who(struct out *o, const struct task *task)
 		out_none(o);
 }
 
-void delay_table_row(struct delay_table *t, const struct segment *s, const struct task *owner)
+void delay_table_row(struct delay_table *t, const struct segment *s, const struct task *owner,
+		     enum capture_lack lack)
 {
 	const struct task *task = s->task.pid ? &s->task : owner;
 	struct out *o = t->out;
@@ -298,7 +341,7 @@ void delay_table_row(struct delay_table *t, const struct segment *s, const struc
 	if (s->dir == SEG_OUT)
 		cell_held(t, s);
 	cells_who(o, task && task->pid ? task : NULL);
-	cell_notes(t, s);
+	cell_notes(t, s, lack);
 	cell_spans(t, s);
 	cell_edge(o, s, false);
 	cell_edge(o, s, true);
@@ -312,5 +355,7 @@ void delay_table_row(struct delay_table *t, const struct segment *s, const struc
 			out_none(o);
 	}
 	cells_side(t, s);
+	if (has_wire(t))
+		cells_wire(o, s, lack);
 	out_end_row(o);
 }

@@ -374,15 +374,6 @@ static int pop_all(struct pcapng *p)
 
 /* ---- segments ---- */
 
-static struct flow turned(const struct flow *f)
-{
-	struct flow r = {.lport = f->rport, .rport = f->lport};
-
-	memcpy(r.laddr, f->raddr, FLOW_ADDR_LEN);
-	memcpy(r.raddr, f->laddr, FLOW_ADDR_LEN);
-	return r;
-}
-
 static char *comment_of(const struct segment *s, const struct conn *owner)
 {
 	char cookie[COOKIE_TEXT_LEN], end[FLOW_END_LEN];
@@ -430,7 +421,7 @@ static int on_segment(void *ctx, const struct segment *s, const struct conn *own
 				       .tcp_flags = s->tcp_flags,
 				       .ttl = TTL,
 				       .direction = s->dir == SEG_IN ? INBOUND : OUTBOUND,
-				       .flow = s->dir == SEG_IN ? turned(&s->wire) : s->wire,
+				       .flow = s->dir == SEG_IN ? flow_turned(&s->wire) : s->wire,
 				       .comment = comment_of(s, owner)};
 
 	copy = malloc(sizeof(*copy));

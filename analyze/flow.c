@@ -7,6 +7,15 @@
 
 static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
+struct flow flow_turned(const struct flow *f)
+{
+	struct flow r = {.lport = f->rport, .rport = f->lport};
+
+	memcpy(r.laddr, f->raddr, FLOW_ADDR_LEN);
+	memcpy(r.raddr, f->laddr, FLOW_ADDR_LEN);
+	return r;
+}
+
 bool flow_addr_is_v4(const uint8_t addr[FLOW_ADDR_LEN])
 {
 	return !memcmp(addr, v4_prefix, sizeof(v4_prefix));

@@ -18,6 +18,9 @@ struct flow {
 	uint16_t lport, rport;
 };
 
+/* Seen from the other end. */
+struct flow flow_turned(const struct flow *f);
+
 bool flow_addr_is_v4(const uint8_t addr[FLOW_ADDR_LEN]);
 
 /* IP version of a connection by its addresses: 4 also for IPv4 on an AF_INET6 socket. */

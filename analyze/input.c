@@ -112,6 +112,14 @@ uint64_t input_wall(const struct input *in, uint64_t ts_ns)
 	return clock_wall(clocks, n, ts_ns);
 }
 
+uint64_t input_mono(const struct input *in, uint64_t wall_ns)
+{
+	size_t n;
+	const struct tape_clock *clocks = clocks_of(in, &n);
+
+	return clock_mono(clocks, n, wall_ns, false);
+}
+
 struct clock_text *input_clock_text(struct input *in)
 {
 	return &in->clock_text;

@@ -61,9 +61,10 @@ bool input_selects(const struct input *in);
 /* The name that the trace gives to a TCP state, NULL without one. */
 const char *input_state_name(const struct input *in, unsigned state);
 
-double input_seconds(const struct input *in, uint64_t ts_ns); /* since the start of the trace */
-uint64_t input_wall(const struct input *in, uint64_t ts_ns);  /* ns since 1970, 0 unknown */
-struct clock_text *input_clock_text(struct input *in);	      /* room for clock_text() */
+double input_seconds(const struct input *in, uint64_t ts_ns);  /* since the start of the trace */
+uint64_t input_wall(const struct input *in, uint64_t ts_ns);   /* ns since 1970, 0 unknown */
+uint64_t input_mono(const struct input *in, uint64_t wall_ns); /* the other way */
+struct clock_text *input_clock_text(struct input *in);	       /* room for clock_text() */
 
 /*
  * 0 if the trace can have what the command needs; else -1, *fail filled with exit status 3 and what

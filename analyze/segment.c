@@ -505,6 +505,12 @@ int segments_end(struct segments *s)
 	}
 }
 
+void segments_wire(struct segments *s, const struct seg_wire *w, struct segment *ret)
+{
+	unit_wire(s->told, w);
+	unit_tell(s, s->told, ret);
+}
+
 void segments_stats(const struct segments *s, struct segments_stats *ret)
 {
 	*ret = s->stats;

@@ -43,7 +43,9 @@ enum seg_out_layer {
 	SEG_OUT_SENT,
 	SEG_OUT_COMPLETE,
 };
-#define SEG_LAYERS 11
+/* Aside, in both directions: a capture saw it. It stands where that time falls. */
+#define SEG_WIRE 11
+#define SEG_LAYERS 12
 
 /* Layers as bits. */
 #define SEG_BIT(layer) (1u << (layer))
@@ -86,6 +88,7 @@ struct segment {
 	struct task task; /* who wrote its first byte, or read its last one; pid 0: not known */
 	bool has_held;
 	uint64_t held_ns[HOLD_WHYS]; /* if has_held: they add up to spent_ns[SEG_OUT_WRITE] */
+	unsigned wire_after;	     /* if SEG_WIRE saw it: behind that layer; SEG_WIRE: none */
 };
 
 struct seg_event { /* a row of rx or tx */
@@ -154,6 +157,19 @@ int segments_gone(struct segments *s, uint64_t cookie, uint64_t ts_ns);
 int segments_pass(struct segments *s, uint64_t floor_ns);
 /* The trace ends: hand over what is left. */
 int segments_end(struct segments *s);
+
+struct seg_wire { /* packets of a capture */
+	uint64_t first_ns, last_ns;
+	uint32_t n;
+	uint64_t slack_ns; /* how much these times may be off */
+};
+/*
+ * Within `on`: a capture saw the segment that is handed over. Tell it again, into *ret, with layer
+ * SEG_WIRE where that time falls among the others; at the place of this host's own taps if it is no
+ * farther than slack_ns from there: in front of the driver's call (dev_hard_start_xmit), behind the
+ * device's input (__netif_receive_skb_core).
+ */
+void segments_wire(struct segments *s, const struct seg_wire *w, struct segment *ret);
 
 struct segments_stats {
 	uint64_t n_segments, n_headless, n_cut, n_writes_cut;

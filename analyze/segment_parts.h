@@ -155,7 +155,8 @@ struct segments {
 	uint64_t calm_ns;	       /* up to then nothing has waited long enough */
 	struct unit *last;	       /* that a packet was taken for; may be gone */
 	uint32_t last_gen;
-	unsigned at_tcp; /* the last layer up to TCP that is recorded of what is received */
+	unsigned at_tcp;   /* the last layer up to TCP that is recorded of what is received */
+	struct unit *told; /* within `on` */
 	bool failed;
 	int stopped; /* what `on` returned */
 };
@@ -216,6 +217,8 @@ void unit_add(struct unit *u, unsigned layer, uint32_t ifindex, uint64_t ts_ns, 
 void unit_find_whole(struct unit *u); /* its bytes, or those of a mark, have become others */
 /* The same, standing in front of the last mark or of mark `at`. */
 void unit_insert(struct unit *u, unsigned at, unsigned layer, uint64_t ts_ns);
+/* That a capture saw it. */
+void unit_wire(struct unit *u, const struct seg_wire *w);
 /* What is known by now, as the caller gets it. */
 void unit_tell(const struct segments *s, const struct unit *u, struct segment *ret);
 

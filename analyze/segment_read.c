@@ -290,7 +290,7 @@ static void find_layers(struct segment_read *r, enum seg_dir dir)
 	const char *list = input_meta(in, directions[dir].meta), *why;
 	enum meta_answer has;
 
-	r->layers[dir] = SEG_BIT(SEG_LAYERS) - 1;
+	r->layers[dir] = SEG_BIT(SEG_WIRE) - 1;
 	if (list) {
 		r->layers[dir] = named_layers(input_schema(in), dir, list);
 		r->layers[dir] |= SEG_BIT(directions[dir].bytes_layer);

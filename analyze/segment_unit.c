@@ -163,6 +163,40 @@ static uint32_t optional(bool in)
 	return SEG_BIT(SEG_OUT_WRITE) | SEG_BIT(SEG_OUT_COMPLETE);
 }
 
+/* ---- what a capture saw ---- */
+
+/* Whether a tap of this host stands in front of mark i, and between which times. */
+static bool is_tap(const struct unit *u, unsigned i, uint64_t *low, uint64_t *high)
+{
+	*low = i ? at_ns(u, &u->marks[i - 1]) : 0;
+	*high = i < u->n_marks ? at_ns(u, &u->marks[i]) : UINT64_MAX;
+	if (u->lane->dir == SEG_IN)
+		return i && u->marks[i - 1].layer == SEG_IN_MAC;
+	return i < u->n_marks && u->marks[i].layer == SEG_OUT_DRIVER;
+}
+
+void unit_wire(struct unit *u, const struct seg_wire *w)
+{
+	uint64_t ns = u->lane->dir == SEG_IN ? w->first_ns : w->last_ns, moved = ns, low, high;
+	unsigned at = u->n_marks;
+
+	while (at && at_ns(u, &u->marks[at - 1]) > ns)
+		at--;
+	for (unsigned i = 0; i <= u->n_marks && !is_tap(u, at, &low, &high); i++) {
+		if (!is_tap(u, i, &low, &high) || ns + w->slack_ns < low ||
+		    ns > high + (high < UINT64_MAX - w->slack_ns ? w->slack_ns : 0))
+			continue;
+		at = i;
+		moved = ns < low ? low : ns > high ? high : ns;
+	}
+	if (u->n_marks == UNIT_MARKS)
+		return;
+	unit_insert(u, at, SEG_WIRE, moved);
+	u->marks[at].first_ns = w->first_ns + (moved - ns);
+	u->marks[at].last_ns = w->last_ns + (moved - ns);
+	u->marks[at].n = w->n < UINT16_MAX ? (uint16_t)w->n : UINT16_MAX;
+}
+
 static bool is_whole(const struct unit *u, const struct mark *m)
 {
 	return m->n && m->bytes == u->payload;
@@ -189,16 +223,20 @@ static void tell_mark(const struct mark *m, struct segment *ret)
 
 /*
  * From one known layer to the next: the time between is that of the first, and if layers between
- * them are not known, it spans them. So the times add up, and none is negative.
+ * them are not known, it spans them. So the times add up, and none is negative. Where a capture
+ * stands between two layers both its time and that of the first may span what is not known.
  */
 static void tell_interval(bool in, struct segment *ret, unsigned from, unsigned to, uint64_t ns)
 {
-	uint32_t between = to > from ? (SEG_BIT(to) - 1) & ~(SEG_BIT(from + 1) - 1) : 0;
+	unsigned layer = from == SEG_WIRE ? ret->wire_after : from;
+	uint32_t between = to > layer ? (SEG_BIT(to) - 1) & ~(SEG_BIT(layer + 1) - 1) : 0;
 
 	ret->spent_ns[from] += ns;
 	ret->known |= SEG_BIT(from);
-	if (between & ~optional(in))
-		ret->spans |= SEG_BIT(from);
+	if (to == SEG_WIRE)
+		ret->wire_after = from;
+	else if (between & ~optional(in))
+		ret->spans |= (SEG_BIT(from) | SEG_BIT(layer));
 }
 
 static void tell_layers(const struct unit *u, struct segment *ret)
@@ -219,6 +257,8 @@ static void tell_layers(const struct unit *u, struct segment *ret)
 			tell_interval(in, ret, last->layer, m->layer, ns - ret->end_ns);
 		else
 			ret->start_ns = ns;
+		if (!last && m->layer == SEG_WIRE)
+			ret->wire_after = SEG_WIRE;
 		ret->end_ns = ns;
 		last = m;
 	}
@@ -244,8 +284,8 @@ static void tell_marks(const struct segments *s, const struct unit *u, struct se
 {
 	bool in = u->lane->dir == SEG_IN;
 	unsigned first = in ? SEG_IN_DRIVER : SEG_OUT_DRIVER;
-	uint32_t at_tcp =
-		in ? ~(SEG_BIT(SEG_IN_DELIVER) - 1) : SEG_BIT(SEG_OUT_TCP) | SEG_BIT(SEG_OUT_WRITE);
+	uint32_t at_tcp = in ? (SEG_BIT(SEG_WIRE) - 1) & ~(SEG_BIT(SEG_IN_DELIVER) - 1)
+			     : SEG_BIT(SEG_OUT_TCP) | SEG_BIT(SEG_OUT_WRITE);
 
 	ret->marks |= u->flags;
 	if (ret->n[first] > 1)

@@ -17,9 +17,11 @@ void segments_finish(struct segments *s, struct unit *u)
 
 	unit_tell(s, u, &seg);
 	s->stats.n_segments++;
-	unit_drop(s, u);
+	s->told = u;
 	if (!s->stopped)
 		s->stopped = s->opts.on(s->opts.ctx, &seg);
+	s->told = NULL;
+	unit_drop(s, u);
 }
 
 /* Those that have waited long are in no cache any more: the next ones are asked for ahead. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The story of one connection, for tcptape timeline: its rows and sums (timeline_rows.c) and its
- * picture (timeline_draw.c). Which events it is made of, the command knows.
+ * The story of one connection, for tcptape timeline: its rows and sums (timeline_rows.c), what a
+ * capture has of it (timeline_wire.c) and its picture (timeline_draw.c). Which events it is made
+ * of, the command knows.
  */
 #ifndef ANA_TIMELINE_H
 #define ANA_TIMELINE_H
 
+#include "capture.h"
 #include "chart.h"
 #include "cmd.h"
 #include "record.h"
@@ -13,6 +15,7 @@
 struct timeline_opts {
 	bool verbose, packets, no_events;
 	const char *chart; /* "utf8", "ascii", "none"; NULL: as the locale has it */
+	const char *pcap;  /* a capture; NULL: none */
 };
 
 struct range {
@@ -28,6 +31,16 @@ struct acks { /* a sum of ACKs; n 0: none */
 struct calls { /* a sum of calls; by direction: sent, received */
 	uint64_t n[2], bytes[2], n_failed, from_ns;
 	struct task task;
+};
+
+#define TIMELINE_ENDS 8
+
+struct timeline_wire {
+	struct capture capture; /* its packets only, by time */
+	size_t next;
+	uint64_t n_told;
+	struct flow ends[TIMELINE_ENDS]; /* of the socket; then others that it has on the wire */
+	unsigned n_ends;
 };
 
 struct timeline {
@@ -48,6 +61,7 @@ struct timeline {
 		struct text details;
 	} held;
 	size_t n_losses; /* told */
+	struct timeline_wire wire;
 	struct chart rtt, cwnd, in_flight, retransmits, drops, resets;
 };
 
@@ -68,5 +82,14 @@ void timeline_take_losses(struct timeline *t);
 void timeline_end(struct timeline *t);
 
 void timeline_draw(struct timeline *t);
+
+/* What is summed up so far, then a row of no event. */
+void timeline_row(struct timeline *t, uint64_t ts_ns, const char *name, const struct text *details);
+
+/* Read the capture, and the trace for the addresses. 0, or -1 and fail. */
+int timeline_wire_begin(struct timeline *t, const char *path);
+/* Nothing before to_ns follows: tell the packets up to then. */
+void timeline_wire_pass(struct timeline *t, uint64_t to_ns);
+void timeline_wire_end(struct timeline *t); /* notes, if there is a capture */
 
 #endif

@@ -132,6 +132,12 @@ static void print_event(struct timeline *t, const struct timeline_event *e)
 	text_fini(&s);
 }
 
+void timeline_row(struct timeline *t, uint64_t ts_ns, const char *name, const struct text *details)
+{
+	print_sums(t);
+	print(t, ts_ns, name, NULL, details);
+}
+
 /* ---- sums ---- */
 
 static bool get(const struct timeline_event *e, const char *field, uint64_t *ret)
@@ -216,6 +222,7 @@ void timeline_take(struct timeline *t, const struct timeline_event *e)
 		hold(t, e);
 		return;
 	}
+	timeline_wire_pass(t, e->ts_ns);
 	if (!e->snapshot) {
 		t->first_ns = t->first_ns ? t->first_ns : e->ts_ns;
 		t->last_ns = e->ts_ns > t->last_ns ? e->ts_ns : t->last_ns;
@@ -286,6 +293,7 @@ void timeline_begin(struct timeline *t)
 
 void timeline_end(struct timeline *t)
 {
+	timeline_wire_pass(t, UINT64_MAX);
 	print_sums(t);
 	timeline_take_losses(t);
 	if (t->held.ts_ns)

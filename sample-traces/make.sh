@@ -18,7 +18,7 @@ export TCPTAPE TCPTAPE_RECORD LOAD LINK SEGMENT MOVE EXCHANGE WRITER
 [ $# = 0 ] || shift
 [ $# -gt 0 ] || set -- listener-never-accepts listen-overflow client-closes-first server-closes-first http-20ms ipv6 \
 	drops io loss synack-loss closed-port bad-checksum invalid-seq firewall-drop tbf-hold late-reader nat turnaround held hole \
-	join-client join-server
+	join-client join-server wire
 
 to=${OUT:-$here}
 names=$*
@@ -38,5 +38,6 @@ VM_OUT=$out "$tests/vm/test.sh" trixie ../sample-traces/scenario.sh -d -t 600 -e
 	-f "$here/causes.sh:/tests/../sample-traces/causes.sh" -m nft_chain_nat -m nft_nat -m nf_conntrack_netlink
 for scenario in "$@"; do
 	install -D -m 644 "$out/$scenario.tcptape" "$to/$scenario.tcptape"
-	ls -l "$to/$scenario.tcptape"
+	[ ! -f "$out/$scenario.pcap" ] || install -m 644 "$out/$scenario.pcap" "$to"
+	ls -l "$to/$scenario".*
 done

@@ -259,6 +259,30 @@ nat) # two connections get another source address and port on their way out, one
 	client -n 1 -c 3 -s 300 -a 2000 10.9.0.77 80
 	in_a conntrack -L -p tcp
 	;;
+wire) # beside a capture on the client's device: one path loses packets in front of it, one is behind a NAT, one is not captured
+	join_by_veth 5ms
+	tc -n "$A" qdisc replace dev veth0 root netem delay 5ms loss 14% limit 10000
+	ip -n "$A" addr add 10.9.0.101/24 dev veth0
+	ip -n "$B" neigh replace 10.9.0.101 lladdr 02:00:00:00:00:0a dev veth0 nud permanent
+	in_a nft -f - <<-EOF_NFT
+		add table ip t
+		add chain ip t post { type nat hook postrouting priority 100; }
+		add rule ip t post tcp dport 8081 snat to 10.9.0.101:41000-41099
+		EOF_NFT
+	for port in 8080 8081 8082; do serve server-$port -s 2000 -a 500 10.9.0.2 $port; done
+	start tcpdump ip netns exec "$A" tcpdump -i veth0 -n -U --immediate-mode -s 68 --time-stamp-precision=nano \
+		-Z root -w "$tmp/wire.pcap" 'tcp and not port 8082'
+	wait_line tcpdump 'listening on'
+	capture=$pid
+	begin conn,retrans,rx,tx
+	for port in 8080 8081 8082; do client -n 1 -c 6 -s 2000 -a 500 10.9.0.2 $port; done
+	sleep 1
+	stop "$capture"
+	cp "$tmp/wire.pcap" /out/wire.pcap
+	in_a tcpdump -Z root -n -r /out/wire.pcap src 10.9.0.1 or src 10.9.0.101 | awk '{ n[$3]++ } END { for (s in n) print n[s], s }'
+	tc -n "$A" -s qdisc show dev veth0 | grep dropped
+	moved '^(RetransSegs|TCPTimeouts|TCPLossProbes|TCPFastRetrans)$'
+	;;
 turnaround) # 2 ms each way; answers after 1, 5, 20 ms, whole and in halves; a client that does not wait; one way only
 	join_by_veth 2ms
 	start server ip netns exec "$B" "$EXCHANGE" server 10.9.0.2 8080

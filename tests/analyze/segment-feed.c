@@ -9,14 +9,20 @@ struct segment got[4096];
 unsigned n_got;
 struct segments *segs;
 struct segments_opts opts;
+const struct seg_wire *wire;
 struct seg_event ev;
 struct wire pk;
 struct sock sk;
 
 static int on(void *ctx, const struct segment *s)
 {
+	struct segment again;
 	uint64_t sum = 0;
 
+	if (wire) {
+		segments_wire(segs, wire, &again);
+		s = &again;
+	}
 	/* of every segment of every test: the parts add up, and none is negative */
 	ck_assert_uint_ge(s->end_ns, s->start_ns);
 	for (unsigned l = 0; l < SEG_LAYERS; l++) {

@@ -18,7 +18,8 @@
 extern struct segment got[4096]; /* what was handed over */
 extern unsigned n_got;
 extern struct segments *segs;
-extern struct segments_opts opts; /* max_open may be set before begin() */
+extern struct segments_opts opts;   /* max_open may be set before begin() */
+extern const struct seg_wire *wire; /* what a capture saw of what is handed over; NULL: nothing */
 
 /* What the next events have in common; a test sets what matters to it. */
 extern struct seg_event ev;

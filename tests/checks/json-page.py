@@ -164,7 +164,11 @@ def check_dump(events, line):
 
 # ---- runs ----
 
+CAPTURE = os.path.join(SOURCE, "sample-traces/wire.pcap")
+
+
 def run(words, *files):
+    words = [w for word in words for w in ([word, CAPTURE] if word == "--pcap" else [word])]
     done = subprocess.run([TAPE, words[0], "--json", *words[1:], *files], capture_output=True,
                           text=True, check=False, stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout.splitlines()

@@ -54,7 +54,7 @@ is_built() { # EXAMPLE
 }
 
 # examples: "$ COMMAND" in the pages' sources; the recorder's only to its options
-cp -R "$source"/sample-traces/*.tcptape "$source/sample-traces/explain" "$tmp"
+cp -R "$source"/sample-traces/*.tcptape "$source"/sample-traces/*.pcap "$source/sample-traces/explain" "$tmp"
 sed -n 's/^\$ //p' "$source"/docs/man/*.scd >"$tmp/examples"
 [ "$(wc -l <"$tmp/examples")" -ge 20 ] || fail "only $(wc -l <"$tmp/examples") examples found"
 while read -r example; do

@@ -5,6 +5,7 @@
  * of the input says how it is read. The sample traces are the first inputs.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include "forge.h"
@@ -23,7 +24,7 @@ int tcptape_main(int argc, char **argv);
 #define WINDOW 0x10 /* --from and --to */
 #define MORE 0x20   /* with the options of the second column */
 
-enum { MAX_WORDS = 16, MAX_PIPE = 60000 };
+enum { MAX_WORDS = 16, MAX_PIPE = 60000, CAPTURE_FD = 100 /* as `lines` has it */ };
 
 static const char *const lines[][2] = {
 	{"info", "info --counters"},
@@ -42,6 +43,7 @@ static const char *const lines[][2] = {
 	{"nic", "nic --stats"},
 	{"top -i 1 -v", "top --by cgroup -s wait"},
 	{"delay --in", "delay --in --percentiles --by interface"},
+	{"delay --in --pcap /proc/self/fd/100", "delay --out --slowest 9 --pcap /proc/self/fd/100"},
 	{"delay --out --slowest 5", "delay --out --hist --data -4"},
 	{"turnaround", "turnaround --percentiles --by listener"},
 	{"turnaround --slowest 3 --server", "turnaround --hist -m --by conn"},
@@ -110,7 +112,8 @@ static void run_line(const char *line, unsigned how)
 		words[n++] = json;
 	else if (how & CSV)
 		words[n++] = csv;
-	if (how & WINDOW && !cmd->plain_input) {
+	if (how & WINDOW && !cmd->plain_input &&
+	    strcmp(words[1], "export") != 0) { /* its own --to */
 		words[n++] = from;
 		words[n++] = to;
 	}
@@ -143,13 +146,21 @@ static void give_input(const uint8_t *data, size_t len, unsigned how)
 	close(fds[0]);
 }
 
-/* What the commands print goes nowhere; what a sanitizer says stays on descriptor 2. */
+/*
+ * What the commands print goes nowhere; what a sanitizer says stays on descriptor 2. The capture is
+ * that of a sample trace.
+ */
 static void be_quiet(void)
 {
 	static bool is_quiet;
+	int capture;
 
 	if (is_quiet)
 		return;
+	capture = open(SAMPLE_CAPTURE, O_RDONLY | O_CLOEXEC);
+	if (capture < 0 || dup2(capture, CAPTURE_FD) != CAPTURE_FD)
+		abort();
+	close(capture);
 	is_quiet = true;
 	stderr = fopen("/dev/null", "w");
 	if (!freopen("/dev/null", "w", stdout) || !stderr)

@@ -172,6 +172,20 @@ is "$t: answers, likewise" "$(tcptape $t delay --in --data | columns notes socke
 3 10.9.0.2 8080 59160 8080 41063
 3 10.9.0.77 80 56994 8081 56994"
 
+t=wire # what tcpdump itself read of its capture
+captured() { tcptape $t delay "--$1" -a --pcap "$traces/wire.pcap" 2>"$tmp/note" |
+	sed 's/"[^"]*"//g' | columns saddr sport notes wire_lacks qdisc_us; }
+captured out >"$tmp/wire"
+captured_of() { awk -v a="$1" -v p="$2" '$1 == a && $2 == p && $4 == "-"' "$tmp/wire" | count; }
+is "$t: packets of the clients" "$(captured_of 10.9.0.1 40018) $(captured_of 10.9.0.101 41039)" "10 12"
+is "$t: of the servers" "$(captured_of 10.9.0.2 8080) $(captured_of 10.9.0.2 8081)" "15 16"
+is "$t: of the connection that was left out" "$(captured_of 10.9.0.1 58938) $(captured_of 10.9.0.2 8082)" "0 0"
+is "$t: the clients' that were not held for 5 ms before they were captured" \
+	"$(awk '$4 == "-" && $1 != "10.9.0.2" { print $5 }' "$tmp/wire" | outside 5000 5010)" 0
+# a packet that the other namespace's hooks saw has one way from there to the capture, or back: within its device
+is "$t: packets of the story of the translated one" "$(tcptape $t timeline 0x6 --pcap "$traces/wire.pcap" 2>"$tmp/note" |
+	columns event | grep -c '^wire$')" 28
+
 t=turnaround
 turns() { tcptape $t turnaround "$@" | columns turn_ms; }
 is "$t: exchanges of the server, of the client" "$(turns --server | count) $(turns --client | count)" "31 31"

@@ -45,7 +45,7 @@ case $script in vm/explain.sh)
 	done
 	;;
 esac
-case $script in *nat.sh | *join.sh) nat='-m nft_chain_nat -m nft_nat -m nft_masq -m nf_conntrack_netlink' ;; esac
+case $script in *nat.sh | *join.sh | *wire.sh) nat='-m nft_chain_nat -m nft_nat -m nft_masq -m nf_conntrack_netlink' ;; esac
 
 # shellcheck disable=SC2046,SC2086 # options are words
 exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m nft_counter -m sch_tbf -m sch_fq $nat $scenarios -m 8021q \
@@ -60,7 +60,7 @@ exec "$here/run.sh" -k "$kernel" ${VM_OUT:+-o "$VM_OUT"} -m tun -m nf_tables -m 
 	${OFFLOAD:+-f "$OFFLOAD:/usr/bin/offload"} -e OFFLOAD=/usr/bin/offload \
 	-f "$tests/lib.sh:/tests/lib.sh" -f "$tests/$script:/tests/$script" \
 	$(carry tcprtt tcpconnect tcpconnlat tcpstates tcplife tcptop tcptracer tcpsynbl stdbuf) \
-	$(carry chrt taskset setpriv strace wrk join cksum date env timeout nft conntrack unshare nsenter diff cmp) \
+	$(carry chrt taskset setpriv strace wrk join cksum date env timeout nft conntrack tcpdump unshare nsenter diff cmp) \
 	$(find /usr/libexec/coreutils -name libstdbuf.so -printf '-f %p ') \
 	-e TCPTAPE=/usr/bin/tcptape -e TCPTAPE_RECORD=/usr/bin/tcptape-record \
 	-e LOAD=/usr/bin/load -e LINK=/usr/bin/link -e SEGMENT=/usr/bin/segment -e MOVE=/usr/bin/move "$@" -- sh "/tests/$script"
