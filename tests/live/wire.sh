@@ -23,10 +23,10 @@ ip -n "$B" neigh replace 10.9.0.101 lladdr 02:00:00:00:00:0a dev veth0 nud perma
 for port in 17701 17702; do serve v4-$port -s 3000 -a 20000 10.9.0.2 $port; done
 serve v6 -s 3000 -a 20000 fd09::2 17701
 
-start tcpdump ip netns exec "$A" tcpdump -i veth0 -n -U --immediate-mode -s 96 --time-stamp-precision=nano \
+start tcpdump ip netns exec "$A" tcpdump -Z root -i veth0 -n -U --immediate-mode -s 96 --time-stamp-precision=nano \
 	-w "$tmp/nano.pcap" tcp
 wait_line tcpdump 'listening on'
-start any ip netns exec "$A" tcpdump -i any -n -U --immediate-mode -s 96 -w "$tmp/any.pcap" tcp
+start any ip netns exec "$A" tcpdump -Z root -i any -n -U --immediate-mode -s 96 -w "$tmp/any.pcap" tcp
 wait_line any 'listening on'
 record "$tmp/t.tcptape" -e conn,rx,tx -f 'portrange 17701-17702'
 for port in 17701 17702; do in_a "$LOAD" client -n 2 -c 5 -s 3000 -a 20000 10.9.0.2 $port; done >"$tmp/client"
@@ -56,7 +56,7 @@ for way in out in; do
 		columns netns payload wire_packets wire_after wire_lacks $layer total_us wire_us >"$tmp/$way"
 	of_a <"$tmp/$way" >"$tmp/$way.a"
 	show "$tmp/note"
-	tcpdump -n -r "$tmp/nano.pcap" "$end 10.9.0.1 or $end 10.9.0.101 or $end fd09::1" >"$tmp/theirs" 2>"$tmp/err"
+	tcpdump -Z root -n -r "$tmp/nano.pcap" "$end 10.9.0.1 or $end 10.9.0.101 or $end fd09::1" >"$tmp/theirs" 2>"$tmp/err"
 	between "$way: packets of tcpdump" "$(count <"$tmp/theirs")" 50 10000
 	is "$way: they are in the trace" "$(awk '{ n += $2 } END { print n }' "$tmp/$way.a")" "$(count <"$tmp/theirs")"
 	is "$way: segments that it lacks" "$(n '$4 != "-"' "$tmp/$way.a")" 0
@@ -76,7 +76,7 @@ is "the qdisc's time, divided: differences" "$(paste -d' ' "$tmp/without" "$tmp/
 [ -z "$nat" ] || is "translated segments that were captured" \
 	"$(delay "$tmp/nano.pcap" out | columns netns saddr wire_after notes | of_a |
 		awk '$1 == "10.9.0.101" && $2 == "qdisc"' | count)" \
-	"$(tcpdump -n -r "$tmp/nano.pcap" src 10.9.0.101 2>/dev/null | count)"
+	"$(tcpdump -Z root -n -r "$tmp/nano.pcap" src 10.9.0.101 2>/dev/null | count)"
 
 # microseconds, every device (Linux cooked headers), less than the TCP header in one of them
 delay "$tmp/any.pcap" out | columns netns wire_after wire_lacks | of_a >"$tmp/any"
@@ -90,7 +90,7 @@ show "$tmp/note"
 sed -n 's/.*"time_s":\([0-9.]*\),.*"event":"wire".*seq \([0-9]*\), ack \([0-9]*\).*/\1 \2/p' "$tmp/story" >"$tmp/wire"
 lport=$("$TCPTAPE" life --csv --conn "$conn" "$t" | columns lport)
 [ -z "$nat" ] || lport=$(delay "$tmp/nano.pcap" out --conn "$conn" | columns sport | head -1)
-tcpdump -n -S -tt --time-stamp-precision=nano -r "$tmp/nano.pcap" "port $lport" 2>/dev/null >"$tmp/theirs"
+tcpdump -Z root -n -S -tt --time-stamp-precision=nano -r "$tmp/nano.pcap" "port $lport" 2>/dev/null >"$tmp/theirs"
 is "packets in the story" "$(count <"$tmp/wire")" "$(count <"$tmp/theirs")"
 awk 'NR > 1 { printf "%.0f\n", ($1 - last) * 1e9 } { last = $1 }' "$tmp/wire" >"$tmp/gaps"
 awk '{ split($1, t, "."); if (NR > 1) printf "%.0f\n", (t[1] - s) * 1e9 + t[2] - ns; s = t[1]; ns = t[2] }' \
@@ -100,10 +100,10 @@ is "time between them: differences above 1 us" "$(paste -d' ' "$tmp/gaps" "$tmp/
 	awk '{ d = $1 - $2 } d > 1000 || d < -1000' | count)" 0
 
 # what it lacks, and why: a filter, a capture that ends early, one that is damaged
-tcpdump -n -r "$tmp/nano.pcap" -w "$tmp/part.pcap" ip 2>/dev/null
+tcpdump -Z root -n -r "$tmp/nano.pcap" -w "$tmp/part.pcap" ip 2>/dev/null
 delay "$tmp/part.pcap" out | columns netns wire_lacks saddr | of_a >"$tmp/part"
 is "no IPv6 captured" "$(awk '{ print ($2 ~ /:/), $1 }' "$tmp/part" | sort -u | paste -sd,)" "0 -,1 unknown"
-tcpdump -n -r "$tmp/nano.pcap" -w "$tmp/early.pcap" -c 20 2>/dev/null
+tcpdump -Z root -n -r "$tmp/nano.pcap" -w "$tmp/early.pcap" -c 20 2>/dev/null
 delay "$tmp/early.pcap" out | columns netns wire_lacks | of_a >"$tmp/early"
 is "one that ended early" "$(cut -d' ' -f1 "$tmp/early" | sort -u | paste -sd,)" "-,outside,unknown"
 head -c -7 "$tmp/nano.pcap" >"$tmp/cut.pcap"
