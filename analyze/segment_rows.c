@@ -91,7 +91,9 @@ static bool load(struct segment_rows *rows, enum seg_dir dir, const struct bind 
 		rows->events[dir] = malloc(b->n_rows * sizeof(struct seg_event));
 		rows->cap[dir] = rows->events[dir] ? b->n_rows : 0;
 	}
-	if (b->n_rows && !rows->events[dir])
+	if (!b->n_rows)
+		return true;
+	if (!rows->events[dir])
 		return false;
 	fill(rows->events[dir], dir, b, tables);
 	return true;

@@ -17,7 +17,7 @@ struct bytes {
 static void put(struct bytes *b, unsigned n, uint64_t big_endian)
 {
 	for (unsigned i = n; i-- > 0;)
-		b->p[b->len++] = (uint8_t)(big_endian >> 8 * i);
+		b->p[b->len++] = i < 8 ? (uint8_t)(big_endian >> 8 * i) : 0;
 }
 
 static void put_link(struct bytes *b, enum capture_link link, unsigned vlans, bool v6)
@@ -68,7 +68,7 @@ static void put_v4(struct bytes *b, uint32_t tcp_len, unsigned options)
 /* 46464 > 8080, seq 7, ack 9, PSH and ACK and AE, with options: 32 bytes of TCP, no payload. */
 static uint32_t put_tcp(struct bytes *b)
 {
-	put(b, 4, 46464 << 16 | 8080);
+	put(b, 4, 46464u << 16 | 8080);
 	put(b, 4, 7);
 	put(b, 4, 9);
 	put(b, 2, 0x8118);
@@ -286,7 +286,7 @@ static struct bytes segment_of(uint32_t seq, uint32_t ack, uint32_t payload, uin
 	struct bytes b = {.len = 0};
 
 	put_v4(&b, 20 + payload, 0);
-	put(&b, 4, 46464 << 16 | 8080);
+	put(&b, 4, 46464u << 16 | 8080);
 	put(&b, 4, seq);
 	put(&b, 4, ack);
 	put(&b, 2, 0x5000 | flags);
