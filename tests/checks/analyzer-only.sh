@@ -10,7 +10,7 @@ for tool in clang bpftool llvm-strip; do
 	printf '#!/bin/sh\necho "%s $*" >>%s\nexit 1\n' $tool "$tmp/called" >"$tmp/bin/$tool"
 	chmod +x "$tmp/bin/$tool"
 done
-PATH=$tmp/bin:$PATH CC=gcc meson setup "$tmp/build" "$1" -Drecorder=disabled -Dreport=disabled -Dsqlite=disabled \
+PATH=$tmp/bin:$PATH CC=gcc meson setup "$tmp/build" "$1" --optimization 0 -Drecorder=disabled -Dreport=disabled -Dsqlite=disabled \
 	-Dcrypto=disabled >"$tmp/log" 2>&1 &&
 	PATH=$tmp/bin:$PATH ninja -C "$tmp/build" >>"$tmp/log" 2>&1 || {
 	tail -30 "$tmp/log"
