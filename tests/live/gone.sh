@@ -33,8 +33,8 @@ while [ $i -lt 6 ]; do
 	wait_line "server$i" ready
 	ip netns exec "$C" "$LOAD" client -n 10 -c 3 127.0.0.1 17305 >>"$tmp/client"
 	sleep 1.2 # some samples
-	# the last lives to see a file that begins after its listener
-	[ $i -lt 5 ] || wait_for 60 more_files "$(files)"
+	# the last lives to see a file that begins after its listener, and has its list
+	[ $i -lt 5 ] || { wait_for 60 more_files "$(files)" && sleep 1; }
 	ip netns del "$C"
 	stop "$(cat "$tmp/server$i.pid")" KILL
 	check "it ends, though it was recorded" wait_for 10 no_link "v$i"
